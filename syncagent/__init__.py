@@ -1,0 +1,1 @@
+"""The lead-handoff agent that runs beside a CRM."""
