@@ -1,0 +1,1 @@
+"""State: one SQLite file behind the `Store` contract."""
