@@ -119,7 +119,13 @@ def score_row(draft: Draft) -> None:
     """Score and grade, when they have moved enough, at most once a day, and never beside another write."""
     fields = draft.policy.crm.fields
     mapped: list[str] = [name for name in ("score", "grade") if name in fields]
-    if not mapped or draft.view is None or draft.view.record.converted_to is not None or draft.write_pending:
+    if (
+        not mapped
+        or not draft.policy.write_scores
+        or draft.view is None
+        or draft.view.record.converted_to is not None
+        or draft.write_pending
+    ):
         return
     if any(draft.want.get(name) != draft.told.get(name) for name in draft.want):
         return  # another write is about to go, and carries its own score
