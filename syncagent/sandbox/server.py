@@ -182,7 +182,8 @@ class Sandbox:
     def __enter__(self) -> Self:
         sockets = {}
         for name in self._hosts:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", self._ports.get(name, 0)))
             sockets[name] = listener
