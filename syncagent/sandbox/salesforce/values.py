@@ -44,9 +44,8 @@ def coerce(known: Field, value: Any) -> Any:  # noqa: ANN401  any JSON value
 
 def _unparsable(known: Field, value: object) -> RequestError:
     kind = "VALUE_STRING" if isinstance(value, str) else "VALUE"
-    text = f"Cannot deserialize instance of {known.type} from {kind} value {value} or request may be missing a
-    required field"
-    return RequestError(400, "JSON_PARSER_ERROR", text)
+    text = f"Cannot deserialize instance of {known.type} from {kind} value {value}"
+    return RequestError(400, "JSON_PARSER_ERROR", f"{text} or request may be missing a required field")
 
 
 def _number(known: Field, value: object) -> float | int:

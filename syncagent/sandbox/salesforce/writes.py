@@ -131,7 +131,7 @@ def _clean(world: World, actor: Actor, name: str, values: dict[str, Any], *, new
 
 
 def _assign(world: World, actor: Actor, name: str, row: Row) -> None:
-    # crm.md A4: without `Sforce-Auto-Assign: FALSE` an active rule takes a lead over, at creation and at update
+    # crm.md A4: without `Sforce-Auto-Assign: FALSE` an active rule takes a lead over, at creation and update
     rule = world.rules.get("assignment")
     if actor.api and actor.auto_assign and name == "Lead" and rule is not None:
         row["OwnerId"] = rule["owner"]
