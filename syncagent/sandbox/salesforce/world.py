@@ -264,6 +264,27 @@ class World:
         """Whether the integration user may see a field."""
         return known in self.shapes[name].fields and (name, known) not in self.hidden
 
+    def add_field(self, name: str, known: Field) -> None:
+        """Give an object a new field."""
+        self.shapes[name].fields[known.name] = known
+        if known.indexed:
+            self.tables[name].index(known)
+
+    def drop_field(self, name: str, field: str) -> None:
+        """Take a field away, with its values."""
+        if field not in self.table(name).shape.fields:
+            raise LookupError(f"{name} has no field {field!r}.")
+        table = self.tables[name]
+        table.indexes.pop(field, None)
+        del self.shapes[name].fields[field]
+        for ident, row in table.rows.items():
+            table.rows[ident] = {key: value for key, value in row.items() if key != field}
+
+    def field_id(self) -> str:
+        """A fresh id of a CustomField."""
+        self._serials["CustomField"] = self._serials.get("CustomField", 0) + 1
+        return ids.make("00N", self._serials["CustomField"])
+
     def editable(self, name: str, known: str) -> bool:
         """Whether the integration user's profile lets it edit a field."""
         return (name, known) not in self.locked

@@ -123,8 +123,8 @@ def _clean(world: World, actor: Actor, name: str, values: dict[str, Any], *, new
         clean[field] = coerce(known, value)
     if refused:
         message = (
-            f"Unable to create/update fields: {', '.join(refused)}. Please check the security settings of this field and "
-            "verify that it is read/write for your profile or permission set."
+            f"Unable to create/update fields: {', '.join(refused)}. Please check the security settings of this field "
+            "and verify that it is read/write for your profile or permission set."
         )
         raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, refused)
     return clean
