@@ -1,4 +1,4 @@
-"""What every target promises, as tests. `TargetContract` is for all; `CrmContract` for those that hold records and tasks.
+"""What every target promises, as tests. `TargetContract` is for all, `CrmContract` for CRMs.
 
 A connector's test file brings a `world`, as for the sources (see source.py), with these members:
 

@@ -8,7 +8,19 @@ import pytest
 from syncagent.clock import ManualClock
 from syncagent.connectors.memory import Memory, Options
 from syncagent.errors import ConnectorDownError, RetryableError
-from syncagent.model import Activity, Alert, CrmRecord, CrmUser, Deleted, FieldChange, Identity, Merged, Notify, Refused
+from syncagent.model import (
+    Activity,
+    Alert,
+    CrmRecord,
+    CrmUser,
+    Deleted,
+    FieldChange,
+    Identity,
+    Merged,
+    Notify,
+    Refused,
+    WriteLead,
+)
 from tests.contract.source import SourceContract
 from tests.contract.target import CrmContract, carry_out
 
@@ -178,8 +190,6 @@ def test_an_inactive_owner_is_refused(world):
 
 
 def test_a_newer_revision_of_a_created_record_is_written(world):
-    from syncagent.model import WriteLead
-
     def write(revision, status):
         return WriteLead(
             key="e1/w", target="crm", person=1, record=None, revision=revision, emails=("a@example.com",),
