@@ -193,6 +193,10 @@ class Store(Protocol):
         """The roster as it stands."""
         ...
 
+    def sweep(self, after: int, limit: int) -> int | None:
+        """Mark the next `limit` people behind `after` dirty in the cold lane; the last one, or None at the end."""
+        ...
+
     def next_wake(self) -> datetime | None:
         """The earliest wake-up of anybody, for the loop to sleep until."""
         ...
