@@ -1,7 +1,7 @@
 """What a Marketo instance knows of itself: its activity types and its lead fields.
 
-Activity type ids are metadata of an instance, read from `/rest/v1/activities/types.json`; those here are the ones every instance seems to have.
-Source: marketing_automation.md 1.4 (ids, attributes) and 1.5 (fields).
+Activity type ids are metadata of an instance, read from `/rest/v1/activities/types.json`; those here are the ones
+every instance seems to have. Source: marketing_automation.md 1.4 (ids, attributes) and 1.5 (fields).
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ MERGE, DELETE, INTERESTING_MOMENT, REQUEST_CAMPAIGN, CHANGE_STATUS, PUSH_LEAD = 
 
 @dataclass(slots=True)
 class ActivityType:
-    """One kind of thing that leads do; `attributes` maps a name to its data type and may grow while the instance lives."""
+    """One kind of thing that leads do; `attributes` maps a name to its data type and may grow."""
 
     id: int
     name: str
@@ -70,14 +70,35 @@ class LeadField:
 
     def schema(self) -> dict[str, Any]:
         """This field as leads/schema/fields.json gives it."""
-        shown: dict[str, Any] = {"displayName": self.title, "name": self.name, "description": None, "dataType": self.kind}
+        shown: dict[str, Any] = {
+            "displayName": self.title,
+            "name": self.name,
+            "description": None,
+            "dataType": self.kind,
+        }
         if self.length:
             shown["length"] = self.length
-        return shown | {"isHidden": False, "isHtmlEncodingInEmail": self.kind == "string", "isSensitive": False, "isCustom": self.custom}
+        return shown | {
+            "isHidden": False,
+            "isHtmlEncodingInEmail": self.kind == "string",
+            "isSensitive": False,
+            "isCustom": self.custom,
+        }
 
 
 SEARCHABLE = frozenset(
-    "id email cookies leadPartitionId sfdcLeadId sfdcContactId sfdcAccountId sfdcOpptyId externalSalesPersonId externalCompanyId".split()
+    [
+        "id",
+        "email",
+        "cookies",
+        "leadPartitionId",
+        "sfdcLeadId",
+        "sfdcContactId",
+        "sfdcAccountId",
+        "sfdcOpptyId",
+        "externalSalesPersonId",
+        "externalCompanyId",
+    ]
 )
 
 _WEB = "Client IP Address,Query Parameters,Referrer URL,User Agent"
@@ -93,7 +114,12 @@ _TYPES = (
     (SEND, "Send Email", "Mailing ID:integer", _MAIL),
     (DELIVERED, "Email Delivered", "Mailing ID:integer", _MAIL),
     (BOUNCED, "Email Bounced", "Mailing ID:integer", f"{_MAIL},Category,Details,Email,Subcategory"),
-    (UNSUBSCRIBE, "Unsubscribe Email", "Mailing ID:integer", f"{_WEB},Form Fields:text,Webform ID:integer,Webpage ID:integer"),
+    (
+        UNSUBSCRIBE,
+        "Unsubscribe Email",
+        "Mailing ID:integer",
+        f"{_WEB},Form Fields:text,Webform ID:integer,Webpage ID:integer",
+    ),
     (OPEN, "Open Email", "Mailing ID:integer", f"{_MAIL},{_SEEN}"),
     (CLICK, "Click Email", "Mailing ID:integer", f"{_MAIL},{_SEEN},Is Predictive:boolean,Link,Link ID:integer"),
     (NEW_LEAD, "New Lead", "", f"Created Date:date,Form Name,Lead Source,List Name,SFDC Type,Source Type,{_API}"),
@@ -103,7 +129,12 @@ _TYPES = (
     (ADD_TO_LIST, "Add to List", "List ID:integer", "Source"),
     (REMOVE_FROM_LIST, "Remove from List", "List ID:integer", "Source"),
     (SOFT_BOUNCED, "Email Bounced Soft", "Mailing ID:integer", f"{_MAIL},Category,Details,Email,Subcategory"),
-    (MERGE, "Merge Leads", "Lead ID:integer", "Master Updated:boolean,Merge IDs:string,Merge Source,Merged in Sales:boolean"),
+    (
+        MERGE,
+        "Merge Leads",
+        "Lead ID:integer",
+        "Master Updated:boolean,Merge IDs:string,Merge Source,Merged in Sales:boolean",
+    ),
     (DELETE, "Delete Lead", "Lead ID:integer", f"Remove from CRM:boolean,{_API}"),
     (38, "Send Alert", "Mailing ID:integer", "Alert Type,Send To List"),
     (39, "Send Sales Email", "Artifact ID:integer", "Sent By,Source"),
@@ -111,9 +142,19 @@ _TYPES = (
     (41, "Click Sales Email", "Artifact ID:integer", "Link,Sent By,Source"),
     (INTERESTING_MOMENT, "Interesting Moment", "Milestone ID:integer", "Date:datetime,Description,Source,Type"),
     (REQUEST_CAMPAIGN, "Request Campaign", "Campaign ID:integer", "Source"),
-    (100, "Change Lead Partition", "Lead Partition ID:integer", "New Partition ID:integer,Old Partition ID:integer,Reason"),
+    (
+        100,
+        "Change Lead Partition",
+        "Lead Partition ID:integer",
+        "New Partition ID:integer,Old Partition ID:integer,Reason",
+    ),
     (101, "Change Revenue Stage", "Revenue Model ID:integer", "New Stage,Old Stage,Reason"),
-    (CHANGE_STATUS, "Change Status in Progression", "Program ID:integer", "New Status,Old Status,Reason,Success:boolean,Program Member ID:integer"),
+    (
+        CHANGE_STATUS,
+        "Change Status in Progression",
+        "Program ID:integer",
+        "New Status,Old Status,Reason,Success:boolean,Program Member ID:integer",
+    ),
     (113, "Add to Nurture", "Program ID:integer", "Track ID:integer,Track Name"),
     (114, "Change Nurture Track", "Program ID:integer", "New Track,Old Track"),
     (115, "Change Nurture Cadence", "Program ID:integer", "New Cadence,Old Cadence"),
@@ -178,7 +219,18 @@ _FIELDS = (
     (91, "updatedAt", "Updated At", "datetime", None),
 )
 
-_READ_ONLY = {"id", "createdAt", "updatedAt", "cookies", "isAnonymous", "sfdcLeadId", "sfdcContactId", "sfdcAccountId", "sfdcLeadOwnerId", "sfdcType"}
+_READ_ONLY = {
+    "id",
+    "createdAt",
+    "updatedAt",
+    "cookies",
+    "isAnonymous",
+    "sfdcLeadId",
+    "sfdcContactId",
+    "sfdcAccountId",
+    "sfdcLeadOwnerId",
+    "sfdcType",
+}
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -201,16 +253,31 @@ class Catalog:
 
     def type(self, wanted: int | str) -> ActivityType:
         """The type with this id or name (case does not matter); raises ValueError that names the known ones."""
-        found = self._by_name.get(wanted.lower()) if isinstance(wanted, str) and not wanted.isdigit() else self.types.get(int(wanted))
+        found = (
+            self._by_name.get(wanted.lower())
+            if isinstance(wanted, str) and not wanted.isdigit()
+            else self.types.get(int(wanted))
+        )
         if found is None:
             known = ", ".join(sorted(kind.name for kind in self.types.values()))
-            raise ValueError(f"There is no activity type {wanted!r}. Known are: {known}. Add one with the act add_activity_type.")
+            raise ValueError(
+                f"There is no activity type {wanted!r}. Known are: {known}. Add one with the act add_activity_type."
+            )
         return found
 
-    def add_type(self, name: str, number: int | None = None, primary: str = "Name", attributes: Iterable[str | dict[str, str]] = ()) -> ActivityType:
+    def add_type(
+        self,
+        name: str,
+        number: int | None = None,
+        primary: str = "Name",
+        attributes: Iterable[str | dict[str, str]] = (),
+    ) -> ActivityType:
         """A custom activity type; attributes are names, or {"name", "dataType"}."""
         number = number or max(FIRST_CUSTOM_TYPE - 1, *self.types) + 1
-        named = [(each, "string") if isinstance(each, str) else (each["name"], each.get("dataType", "string")) for each in attributes]
+        named = [
+            (each, "string") if isinstance(each, str) else (each["name"], each.get("dataType", "string"))
+            for each in attributes
+        ]
         made = self.types[number] = ActivityType(number, name, (primary, "string"), dict(named))
         self._by_name[name.lower()] = made
         return made

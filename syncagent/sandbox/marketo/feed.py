@@ -1,10 +1,12 @@
 """The activity log: every activity in the order of its commit, served in pages by opaque tokens.
 
-Three facts of the vendor shape it. An activity carries the time it happened, but is committed later (Send Email only after the mail server took the
-message), so dates run out of order. A paging token is a date when minted and a position afterwards. A page looks at the next few hundred activities of
-*all* types, so a page for a rare type may be empty with more behind it. Source: marketing_automation.md 1.4.
+Three facts of the vendor shape it. An activity carries the time it happened, but is committed later (Send Email only
+after the mail server took the message), so dates run out of order. A paging token is a date when minted and a
+position afterwards. A page looks at the next few hundred activities of *all* types, so a page for a rare type may be
+empty with more behind it. Source: marketing_automation.md 1.4.
 
-Rows are columns of machine integers plus one shared bytes object for what repeats (type, asset, attributes): two million rows stay near 100 MB.
+Rows are columns of machine integers plus one shared bytes object for what repeats (type, asset, attributes): two
+million rows stay near 100 MB.
 """
 
 import base64
@@ -14,10 +16,10 @@ import struct
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,7 +34,10 @@ class BadTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Where a reader stands: only rows dated after `since` (seconds), from `position` on. `minted` is how long the log was when the date was given."""
+    """Where a reader stands: only rows dated after `since` (seconds), from `position` on.
+
+    `minted` is how long the log was when the date was given.
+    """
 
     since: int
     position: int
@@ -61,7 +66,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a reader asks for. `leads` None means everybody; `detail` looks into rows that passed all else (slow, so rarely used)."""
+    """What a reader asks for. `leads` None means everybody; `detail` looks into rows that passed all else."""
 
     types: frozenset[int]
     leads: frozenset[int] | None = None
@@ -69,23 +74,35 @@ class Wanted:
     detail: Callable[[int], bool] | None = None
 
 
+class _Row(NamedTuple):
+    due: int
+    order: int
+    number: int
+    lead: int
+    kind: int
+    date: int
+    tail: bytes
+    name: str | None
+    lost: bool
+
+
 class Feed:
-    """An append-only log with positions that never move; rows of the future wait until `commit` is called with their time."""
+    """An append-only log with positions that never move; rows of the future wait until `commit` reaches their time."""
 
     def __init__(self) -> None:
         self._guid = array("Q")
         self._lead = array("Q")
         self._date = array("q")
-        self._newest = array("q")  # the largest date up to here: rises, so that a date finds its position by bisection
+        self._newest = array("q")  # the largest date up to here: it never falls, so bisection finds a date
         self._type = array("L")
         self._tail: list[bytes] = []
         self._shared: dict[bytes, bytes] = {}
         self._named: dict[int, str] = {}
         self._lost: set[int] = set()
-        self._waiting: list[tuple[int, int, int, int, int, bytes, str | None, bool]] = []
+        self._waiting: list[_Row] = []
         self._moved: dict[int, int] = {}
         self._counter = 0
-        self.swap_guids = False
+        self._swapped = False
 
     def __len__(self) -> int:
         return len(self._tail)
@@ -95,21 +112,43 @@ class Feed:
         """How many rows wait for their time to come."""
         return len(self._waiting)
 
-    def add(
-        self, lead: int, kind: int, date: int, tail: bytes, *, committed: int | None = None, guid: str | None = None, lost: bool = False, now: int
-    ) -> str:
-        """Append a row that happened at `date` (Unix seconds) and is committed at `committed` (default: when it happened); gives its GUID.
+    def kinds(self) -> Iterable[int]:
+        """The type of every row."""
+        return self._type
 
-        A commit time in the future of `now` lets it wait. Appended in the past it lands at the end all the same: that is what "late" means.
+    def add(
+        self,
+        lead: int,
+        kind: int,
+        date: int,
+        tail: bytes,
+        *,
+        committed: int | None = None,
+        guid: str | None = None,
+        lost: bool = False,
+        now: int,
+    ) -> str:
+        """Append a row dated `date` and committed at `committed` (default: when it happened); gives its GUID.
+
+        A commit time in the future of `now` lets it wait. Appended in the past it lands at the end all the same: that
+        is what "late" means.
         """
-        tail = self._share(tail)
-        due = date if committed is None else committed
         self._counter += 1
+        due = date if committed is None else committed
+        # real instances number activities in an order that is not their dates': swapped neighbours are its mildest form
+        number = 1000 + (self._counter ^ 1 if self._swapped else self._counter)
+        row = _Row(due, self._counter, number, lead, kind, date, self._share(tail), guid, lost)
         if due > now:
-            heapq.heappush(self._waiting, (due, self._counter, lead, kind, date, tail, guid, lost))
+            heapq.heappush(self._waiting, row)
         else:
-            self._append(self._counter, lead, kind, date, tail, guid, lost)
-        return guid or str(self._number(self._counter))
+            self._append(row)
+        return guid or str(number)
+
+    def swap_guids(self, *, on: bool) -> None:
+        """Whether neighbouring activities change their numbers; no number is ever given twice."""
+        if on is not self._swapped:
+            self._counter |= 1  # pairs begin at even numbers
+            self._swapped = on
 
     def _share(self, tail: bytes) -> bytes:
         known = self._shared.get(tail)
@@ -120,28 +159,23 @@ class Feed:
         self._shared[tail] = tail
         return tail
 
-    def _number(self, counter: int) -> int:
-        # Real instances number activities in an order that is not that of their dates: swapping neighbours is the mildest form of it.
-        return 1000 + (counter ^ 1 if self.swap_guids else counter)
-
-    def _append(self, counter: int, lead: int, kind: int, date: int, tail: bytes, guid: str | None, lost: bool) -> None:  # noqa: FBT001 - a column
+    def _append(self, row: _Row) -> None:
         at = len(self._tail)
-        self._guid.append(self._number(counter))
-        self._lead.append(self._moved.get(lead, lead))
-        self._date.append(date)
-        self._newest.append(date if not at or date > self._newest[-1] else self._newest[-1])
-        self._type.append(kind)
-        self._tail.append(tail)
-        if guid is not None:
-            self._named[at] = guid
-        if lost:
+        self._guid.append(row.number)
+        self._lead.append(self._moved.get(row.lead, row.lead))
+        self._date.append(row.date)
+        self._newest.append(row.date if not at or row.date > self._newest[-1] else self._newest[-1])
+        self._type.append(row.kind)
+        self._tail.append(row.tail)
+        if row.name is not None:
+            self._named[at] = row.name
+        if row.lost:
             self._lost.add(at)
 
     def commit(self, now: int) -> None:
         """Let in every waiting row whose commit time has come (seconds)."""
-        while self._waiting and self._waiting[0][0] <= now:
-            _, counter, lead, kind, date, tail, guid, lost = heapq.heappop(self._waiting)
-            self._append(counter, lead, kind, date, tail, guid, lost)
+        while self._waiting and self._waiting[0].due <= now:
+            self._append(heapq.heappop(self._waiting))
 
     def move(self, loser: int, winner: int) -> None:
         """All that the loser of a merge did, and will turn out to have done, is the winner's from now on."""
@@ -164,7 +198,8 @@ class Feed:
         A row marked lost is shown only to tokens minted after its commit: the documented trap of late commits.
         """
         types, leads, dates = self._type, self._lead, self._date
-        since, found, at = max(token.since, wanted.not_before - 1), [], token.position
+        since, at = max(token.since, wanted.not_before - 1), token.position
+        found: list[int] = []
         stop = min(at + window, len(self._tail))
         while at < stop and len(found) < limit:
             if types[at] in wanted.types and dates[at] > since and (wanted.leads is None or leads[at] in wanted.leads):
@@ -183,7 +218,13 @@ class Feed:
         if offset_dates:
             date = date[:-1] + b"+0000"
         head = b'{"id":%d,' % number if with_id else b"{"
-        return b'%b"marketoGUID":%b,"leadId":%d,"activityDate":"%b",%b' % (head, quoted, self._lead[at], date, self._tail[at])
+        return b'%b"marketoGUID":%b,"leadId":%d,"activityDate":"%b",%b' % (
+            head,
+            quoted,
+            self._lead[at],
+            date,
+            self._tail[at],
+        )
 
     def decoded(self, at: int) -> dict[str, Any]:
         """One activity as a dict."""
@@ -202,8 +243,10 @@ class Feed:
                 yield at
 
 
-def tail_of(kind: int, primary_id: int | None, primary: str | None, attributes: dict[str, Any], campaign: int | None = None) -> bytes:
-    """The part of an activity that repeats, as JSON without its opening brace; empty attributes are left out, as the vendor does."""
+def tail_of(
+    kind: int, primary_id: int | None, primary: str | None, attributes: dict[str, Any], campaign: int | None = None
+) -> bytes:
+    """The part of an activity that repeats, as JSON without its opening brace; empty attributes are left out."""
     body: dict[str, Any] = {"activityTypeId": kind}
     if campaign is not None:
         body["campaignId"] = campaign
@@ -211,7 +254,9 @@ def tail_of(kind: int, primary_id: int | None, primary: str | None, attributes: 
         body["primaryAttributeValueId"] = primary_id
     if primary is not None:
         body["primaryAttributeValue"] = primary
-    body["attributes"] = [{"name": name, "value": value} for name, value in attributes.items() if value is not None and value != ""]
+    body["attributes"] = [
+        {"name": name, "value": value} for name, value in attributes.items() if value is not None and value != ""
+    ]
     return msgspec.json.encode(body)[1:]
 
 
