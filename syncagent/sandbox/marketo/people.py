@@ -30,12 +30,16 @@ class RecordError(Exception):
 
 @dataclass(slots=True)
 class Lead:
-    """A person; `values` holds fields by REST name, `created` and `updated` are Unix seconds."""
+    """A person; `values` holds fields by REST name, the times are Unix seconds.
+
+    Before `appears` nobody sees it: stories are seeded whole, for a clock that has yet to get there.
+    """
 
     id: int
     created: int
     updated: int
     values: dict[str, Any] = field(default_factory=dict)
+    appears: int = 0
 
     def get(self, name: str) -> Any:  # noqa: ANN401 - a lead field has any JSON type
         """The value of a field, None when it is empty."""
@@ -114,7 +118,7 @@ class People:
     def lead(self, number: int, now: int) -> Lead | None:
         """The lead with this id, if it exists by now."""
         found = self.leads.get(number)
-        return found if found is not None and found.created <= now else None
+        return found if found is not None and found.appears <= now else None
 
     def find(self, name: str, values: Iterable[str], now: int) -> list[Lead]:
         """The leads whose field has one of the values (case does not matter), by id."""

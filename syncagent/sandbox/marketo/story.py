@@ -69,7 +69,8 @@ def _time(text: str) -> int:
 
 
 def _seed_lead(site: Instance, values: Args) -> int:
-    created = _time(values.pop("createdAt")) if "createdAt" in values else site.now
+    appears = _time(values.pop("createdAt")) if "createdAt" in values else 0
+    created = appears or site.now
     updated = _time(values.pop("updatedAt")) if "updatedAt" in values else created
     number = values.pop("id", None)
     if number is not None and int(number) in site.people.leads:
@@ -78,7 +79,7 @@ def _seed_lead(site: Instance, values: Args) -> int:
         if name not in site.catalog.fields:
             site.catalog.add_field(name, _KINDS.get(type(value), "string"))
     lead = site.people.store(values, created, int(number) if number is not None else None)
-    lead.updated = updated
+    lead.updated, lead.appears = updated, appears
     return lead.id
 
 
