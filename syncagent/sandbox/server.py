@@ -53,6 +53,7 @@ class _Host:
         self._clock = clock
         self._control = control(vendor, clock, self.faults, self.ledger)
         self._late: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,9 +61,15 @@ class _Host:
         if scope["path"].startswith(PREFIX):
             await self._control(scope, receive, send)
             return
-        call = await _read(scope, receive)
-        if call is None:
-            return
+        self._in_flight += 1
+        try:
+            call = await _read(scope, receive, self._in_flight)
+            if call is not None:
+                await self._serve(call, scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self.ledger.open(self._clock.now(), call.method, call.path, scope["query_string"].decode("latin-1"))
         fault = self.faults.take(call)
         if fault is None:
@@ -130,7 +137,7 @@ class _Host:
         self._execute(call, entry)
 
 
-async def _read(scope: Scope, receive: Receive) -> Call | None:
+async def _read(scope: Scope, receive: Receive, in_flight: int) -> Call | None:
     body = b""
     while True:
         message = await receive()
@@ -146,6 +153,7 @@ async def _read(scope: Scope, receive: Receive) -> Call | None:
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body=body,
         raw_path=scope["raw_path"].decode("latin-1"),
+        in_flight=in_flight,
     )
 
 
