@@ -85,13 +85,13 @@ def compose(
     sources = dict(systems) if systems is not None else connectors(config)
     made_clock, failpoint = clock_and_failpoint()
     clock = clock or made_clock
-    store = store or open_store(Path(config.agent.state))
+    state: Store = store or open_store(Path(config.agent.state), clock=clock)
     polls = {table.name: seconds(str(table.options.get("poll", "60s"))) for table in (*config.sources, config.crm)}
     return Agent(
-        store=store,
+        store=state,
         sources=sources,
         targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
-        policy=config.policy(live_from(store, clock)),
+        policy=config.policy(live_from(state, clock)),
         clock=clock,
         settings=Settings(polls=polls, crm=config.crm.name),
         failpoint=failpoint,

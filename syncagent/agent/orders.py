@@ -40,7 +40,7 @@ def _release(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 def sweep(agent: Agent) -> int:
     """Have everybody planned again, page by page, in the cold lane; how many."""
     count, after = 0, 0
-    while (last := agent.store.sweep(after, SWEEP)) is not None:
+    while (last := agent.store.sweep(after, SWEEP, now=agent.clock.now())) is not None:
         count += last - after
         after = last
     return count

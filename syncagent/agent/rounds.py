@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
@@ -24,7 +24,7 @@ from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import Deleted, Lane, Outcome, Page, Plan
 from syncagent.policy import Policy
-from syncagent.state.store import Held, OutboxItem, Settlement, Store
+from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
 
 log = logging.getLogger("syncagent")
 
@@ -125,33 +125,29 @@ class Agent:
         if cursor is None:
             return 0
         new = 0
-        with ThreadPoolExecutor(1, thread_name_prefix=f"store-{name}") as storing:
-            behind: Future[int] | None = None
-            for page in self.sources[name].pull(cursor):
-                if behind is not None:
-                    new += behind.result()
-                behind = storing.submit(self._accept, page, stream, lane, name)
-                if self.stopping.is_set():
-                    break
-            else:
-                if backfill:
-                    self._finish_backfill(stream, behind)
+        behind: Future[Accepted] | None = None
+        for page in self.sources[name].pull(cursor):
             if behind is not None:
-                new += behind.result()
+                new += self._stored(behind)
+            self._mistrust(page, name)
+            self._failpoint("accept.before")
+            behind = self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane)
+            if self.stopping.is_set():
+                return new + self._stored(behind)
+        if behind is not None:
+            new += self._stored(behind)
+        if backfill:
+            self._finish_backfill(stream)
         return new
 
-    def _accept(self, page: Page, stream: str, lane: Lane, name: str) -> int:
-        self._mistrust(page, name)
-        self._failpoint("accept.before")
-        accepted = self.store.accept(page, stream, now=self.clock.now(), lane=lane)
+    def _stored(self, behind: "Future[Accepted]") -> int:
+        accepted = behind.result()
         self._failpoint("accept.after")
         if accepted.new:
             self.bell.set()
         return accepted.new
 
-    def _finish_backfill(self, stream: str, behind: "Future[int] | None") -> None:
-        if behind is not None:
-            behind.result()
+    def _finish_backfill(self, stream: str) -> None:
         running = json.loads(self.store.meta("backfills") or "[]")
         self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
 
@@ -170,7 +166,9 @@ class Agent:
     def _look_up(self, name: str) -> int:
         new = 0
         while (wanted := self.store.wanted(name, LOOK_BATCH)) and not self.stopping.is_set():
-            new += self._accept(self.sources[name].look(wanted), "", Lane.COLD, name)
+            page = self.sources[name].look(wanted)
+            self._mistrust(page, name)
+            new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=Lane.COLD))
             self.store.looked(wanted)
         return new
 

@@ -19,7 +19,8 @@ from syncagent.compose import compose
 from syncagent.config import Config, load
 from syncagent.connectors.files import Refusal, read_file, write_refusals
 from syncagent.errors import UserError
-from syncagent.state import open_store, restore_backup
+from syncagent.state import open_store
+from syncagent.state import restore as restore_backup
 
 PAGE = 500
 

@@ -29,6 +29,11 @@ T = TypeVar("T")
 _CACHE_KIB = 32 * 1024
 
 
+def sqlite_version() -> str:
+    """The version of the SQLite library that is linked in."""
+    return str(sqlite3.sqlite_version)
+
+
 class SqliteStore:
     """One file, one writer. Made by `syncagent.state.open_store`; safe to share between threads.
 
@@ -176,6 +181,9 @@ class SqliteStore:
         prepared = decisions.prepare(settlements, now, config)
         lane = Lane.COLD if all(s.plan.decision.handoff is None for s in settlements) else Lane.HOT
         return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now), lane)
+
+    def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:
+        return self._write("sweep", lambda db: decisions.sweep(db, after, limit, ms(now)), Lane.COLD)
 
     def hold(self, held: Sequence[Held]) -> None:
         self._write("hold", lambda db: decisions.hold(db, held))

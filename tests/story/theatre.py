@@ -71,7 +71,11 @@ to = { pool = ["Ana Silva", "Ben Ode"], fallback_queue = "Inbound" }
 [[sla]]
 name = "hour"
 first_touch = "60m"
-steps = [{ at = "50%", do = "remind" }, { at = "100%", do = "reassign" }, { at = "200%", do = "escalate", to = "manager" }]
+steps = [
+  { at = "50%", do = "remind" },
+  { at = "100%", do = "reassign" },
+  { at = "200%", do = "escalate", to = "manager" },
+]
 [recycle]
 default = "30d"
 wake_early = { points = 40, within = "7d" }
