@@ -48,7 +48,7 @@ class _Host:
 
     def __init__(self, vendor: Vendor, clock: SandboxClock) -> None:
         self.vendor = vendor
-        self.faults = Faults(vendor.fault_kinds)
+        self.faults = Faults(vendor.fault_kinds, getattr(vendor, "fault_path", None))
         self.ledger = Ledger()
         self._clock = clock
         self._control = control(vendor, clock, self.faults, self.ledger)
