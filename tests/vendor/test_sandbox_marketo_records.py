@@ -346,6 +346,7 @@ def job(api: Api, kind: str = "activities", **more: Any) -> dict[str, Any]:
 
 
 def test_a_bulk_job_goes_its_way_a_minute_at_a_time(api: Api, box: Sandbox, control: Control) -> None:
+    control.act("configure", bulk_seconds=30)
     attributes = {"Form Fields": 'with "quotes", and commas'}
     control.seed(
         activities=[
