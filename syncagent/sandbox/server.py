@@ -26,6 +26,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from syncagent.sandbox.agreement import HEAD, NURTURE_LIST, agreement
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.control import PREFIX, control
 from syncagent.sandbox.faults import Fault, Faults
@@ -242,14 +243,20 @@ class Sandbox:
         return self._hosts[name].vendor.credentials(self._urls[name])
 
     def config(self, folder: Path | None = None) -> str:
-        """The TOML tables of a syncagent config that runs against all vendors here; secrets go into files in `folder`.
+        """A syncagent config that runs against all vendors here; secrets go into files in `folder` (default: our own).
 
-        (default: our own).
+        With a CRM among them it is whole: a sample agreement follows. Marketo gets the list that it nurtures with.
         """
         if folder is None:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="syncagent-sandbox-")
             folder = Path(self._folder.name)
-        return "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        tables = "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        if "salesforce" not in self._hosts:
+            return tables
+        marketo = self._hosts.get("marketo")
+        if marketo is not None and NURTURE_LIST not in {each["id"] for each in marketo.vendor.dump()["lists"]}:
+            marketo.vendor.seed({"lists": [{"id": NURTURE_LIST, "name": "Nurture"}]})
+        return HEAD + "\n" + tables + agreement(self.credentials("salesforce"), marketo=marketo is not None)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Where each vendor is and how to sign in: {name: {"base_url", "credentials", "control_url"}}."""
