@@ -1,4 +1,4 @@
-"""What people, admins and automations do in the simulated Salesforce (crm.md Part C, point 11); seeds, alerts, config."""
+"""What people, admins and automations do in the simulated Salesforce (crm.md C, point 11); seeds, alerts, config."""
 
 import json
 import os
@@ -208,6 +208,8 @@ def test_a_new_field_is_invisible_until_field_permissions_say_so(org: Org) -> No
     assert org.call("POST", "tooling/sobjects/CustomField", wish).json()[0]["errorCode"] == "DUPLICATE_DEVELOPER_NAME"
     task = {"Subject": "Call", "SyncAgent_Key__c": "k"}
     assert org.call("POST", "sobjects/Task", task).json()[0]["errorCode"] == "INVALID_FIELD"
+    wrong = {"ParentId": org.known["permission_set_id"], "SobjectType": "Task", "Field": "Task.Nope__c"}
+    assert org.call("POST", "sobjects/FieldPermissions", wrong).status_code == 400
     rights = {"ParentId": org.known["permission_set_id"], "SobjectType": "Task", "Field": "Task.SyncAgent_Key__c"}
     org.sf.FieldPermissions.create({**rights, "PermissionsRead": True, "PermissionsEdit": True})
     assert org.call("POST", "sobjects/Task", task).status_code == 201
