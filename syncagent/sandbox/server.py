@@ -172,6 +172,18 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
         pass
 
 
+def _listen(port: int) -> socket.socket:
+    # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 class Sandbox:
     """Serves simulated vendors as long as the `with` block lasts.
 
@@ -197,14 +209,15 @@ class Sandbox:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
-        sockets = {}
-        for name in self._hosts:
-            # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._ports.get(name, 0)))
-            sockets[name] = listener
-            self._urls[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sockets: dict[str, socket.socket] = {}
+        try:
+            for name in self._hosts:
+                sockets[name] = _listen(self._ports.get(name, 0))
+                self._urls[name] = f"http://127.0.0.1:{sockets[name].getsockname()[1]}"
+        except OSError:
+            for listener in sockets.values():
+                listener.close()
+            raise
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(sockets)), name="sandbox", daemon=True)
         self._thread.start()
         waited = 0.0

@@ -1,4 +1,4 @@
-"""The simulated Salesforce's SOQL and its cursors (crm.md A8, A10; Part C, point 10), through an unmodified simple-salesforce."""
+"""SOQL and cursors of the simulated Salesforce (crm.md A8, A10; Part C, point 10), through simple-salesforce."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -167,9 +167,9 @@ def test_10_pages_are_at_most_2000_and_may_be_smaller(org: Org) -> None:
     assert len(small["records"]) == 300
     # all rows have one stamp: paging by (stamp, id) meets each once
     seen: list[str] = []
-    last = "00Q000000000000"
+    last, stamp = "00Q000000000000", f"{NOON:%Y-%m-%dT%H:%M:%SZ}"
     while True:
-        where = f"(SystemModstamp = {NOON:%Y-%m-%dT%H:%M:%SZ} AND Id > '{last}') OR SystemModstamp > {NOON:%Y-%m-%dT%H:%M:%SZ}"
+        where = f"(SystemModstamp = {stamp} AND Id > '{last}') OR SystemModstamp > {stamp}"
         page = org.sf.query(f"SELECT Id FROM Lead WHERE {where} ORDER BY SystemModstamp, Id LIMIT 700")["records"]
         if not page:
             break

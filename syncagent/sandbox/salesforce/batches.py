@@ -43,7 +43,7 @@ class Batches:
     def _records(self, request: Request) -> Reply:
         body = request.json()
         records = _list(body.get("records"))
-        kinds = [(record.get("attributes") or {}).get("type") for record in records]
+        kinds = [_kind(record) for record in records]
         if any(kind not in self._world.shapes for kind in kinds):
             raise RequestError(
                 400, "INVALID_TYPE", "Every record needs attributes with the type of an object of this org."
@@ -81,7 +81,7 @@ class Batches:
         body = request.json()
         records = _list(body.get("records"))
         known = self._rest.external(name, key)
-        if any((record.get("attributes") or {}).get("type") != name for record in records):
+        if any(_kind(record) != name for record in records):
             raise RequestError(400, "INVALID_TYPE", f"Every record needs attributes with the type {name}.")
         values = [record.get(key) for record in records]
         actor = request.actor()
@@ -205,7 +205,7 @@ class Batches:
         if pieces[:2] != ["services", "data"] or len(pieces) < 4:
             return Reply(404, [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}])
         # only Accept, Authorization and Content-Type come down from the outer call (crm.md A4)
-        headers = {name.lower(): str(value) for name, value in part.get("httpHeaders", {}).items()}
+        headers = {name.lower(): str(value) for name, value in (part.get("httpHeaders") or {}).items()}
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         inner = Request(part["method"], pieces[2], pieces[3:], query, headers, request.user, None, body, nested=True)
         return self._rest.dispatch(inner)
@@ -229,6 +229,11 @@ def _list(records: Any, most: int = 200) -> list[dict[str, Any]]:  # noqa: ANN40
     if len(records) > most:
         raise RequestError(400, "LIMIT_EXCEEDED", f"{len(records)} records are more than the limit of {most}.")
     return records
+
+
+def _kind(record: dict[str, Any]) -> object:
+    attributes = record.get("attributes")
+    return attributes.get("type") if isinstance(attributes, dict) else None
 
 
 def _done(ident: str) -> dict[str, Any]:

@@ -86,6 +86,13 @@ def check_unique(world: World, name: str, row: Row) -> None:
                     raise RowError("DUPLICATE_VALUE", "Already a campaign member.")
 
 
+def check_permission(world: World, row: Row) -> None:
+    """Field permissions are about a field that there is."""
+    shape = world.shapes.get(row["SobjectType"])
+    if shape is None or row["Field"].partition(".")[2] not in shape.fields:
+        raise RowError("FIELD_INTEGRITY_EXCEPTION", "Field Name: bad value for field", ["Field"])
+
+
 def check_rules(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> None:
     """The admin's validation and duplicate rules, and locks that somebody else holds for the first k tries."""
     for title, rule in world.rules.items():

@@ -200,7 +200,9 @@ class Rest:
             writes.delete(self._world, request.actor(), name, row["Id"])
             return Reply(204)
         _only(request, "PATCH")
-        if (since := request.headers.get("if-unmodified-since")) is not None and _changed_since(row, since):
+        since = request.headers.get("if-unmodified-since")
+        heard = not request.nested or self._world.settings.composite_conditions
+        if since is not None and heard and _changed_since(row, since):
             raise RequestError(412, "PRECONDITION_FAILED", "The record has been modified since the given date")
         writes.update(self._world, request.actor(), name, row["Id"], request.json())
         return Reply(204)
@@ -334,7 +336,7 @@ class Rest:
             raise not_found()
         _only(request, "POST")
         inputs = request.json().get("inputs")
-        if not isinstance(inputs, list) or not inputs:
+        if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
             raise RequestError(400, "INVALID_INPUT", "The request needs inputs.")
         results = [self._notify(request.user, each) for each in inputs]
         return Reply(200 if any(each["isSuccess"] for each in results) else 400, results)

@@ -91,11 +91,10 @@ def seed(world: World, data: dict[str, Any]) -> dict[str, Any]:
     for queue in data.get("queues", []):
         made.setdefault("queues", []).append(seed_queue(world, nobody, _aliases(queue, made)))
     owner = next(iter(world.tables["User"].rows))
-    rest = {**{kind: data.get(key, []) for key, kind in _LISTS.items()}, **data.get("records", {})}
-    names = {kind: key for key, kind in _LISTS.items()}
-    for kind, rows in rest.items():
+    lists = [(key, kind, data.get(key, [])) for key, kind in _LISTS.items()]
+    for key, kind, rows in [*lists, *((kind, kind, rows) for kind, rows in data.get("records", {}).items())]:
         world.table(kind)
-        ids = made.setdefault(names.get(kind, kind), [])
+        ids = made.setdefault(key, [])
         ids.extend(writes.create(world, Actor(owner, seeding=True), kind, _aliases(row, made)) for row in rows)
     return {key: ids for key, ids in made.items() if ids}
 

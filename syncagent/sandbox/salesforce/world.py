@@ -97,7 +97,10 @@ class Table:
         return old
 
     def holders(self, known: Field, value: object) -> list[str]:
-        """The live rows with that value in an indexed field."""
+        """The live rows with that value in an indexed field, or with that Id."""
+        if known.name == "Id":
+            row = self.rows.get(ids.full(value) or "")
+            return [] if row is None or row["IsDeleted"] else [row["Id"]]
         return list(self.indexes[known.name].get(unique_key(known, value), ()))
 
     def since(self, stamp: str) -> Iterator[Row]:
@@ -144,6 +147,9 @@ class Settings:
     locator_seconds: int = 2 * DAY
     track_history: bool = True
     jitter: int = 8
+    composite_conditions: bool = (
+        True  # whether If-Unmodified-Since works on parts of a composite call: nobody could verify it
+    )
 
 
 class World:

@@ -144,6 +144,8 @@ def _check(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> 
     if actor.api:
         checks.check_owner(world, actor, name, row)
     checks.check_unique(world, name, row)
+    if name == "FieldPermissions":
+        checks.check_permission(world, row)
     if actor.api:
         checks.check_rules(world, actor, name, row, old)
 
