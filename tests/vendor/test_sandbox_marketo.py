@@ -275,6 +275,20 @@ def test_what_is_seeded_for_the_future_comes_when_the_clock_gets_there(
     assert [row["activityDate"] for row in api.pull(token, "2,6")[0]] == [iso(NOON + timedelta(minutes=4))]
 
 
+def test_seeded_leads_are_silent_unless_they_shall_announce_themselves(
+    api: Api, box: Sandbox, control: Control
+) -> None:
+    token = api.mint()
+    control.seed(leads=[{"email": "ada@example.com"}])
+    soon = iso(NOON + timedelta(seconds=5))
+    control.seed(settings={"announce_leads": True}, leads=[{"email": "bob@example.com", "createdAt": soon}])
+    assert api.pull(token, "12")[0] == []
+    box.clock.advance(5)
+    assert [(row["primaryAttributeValue"], row["activityDate"]) for row in api.pull(token, "12")[0]] == [
+        ("bob@example.com", soon)
+    ]
+
+
 def test_a_rare_type_gives_empty_pages_with_more_behind_them(api: Api, control: Control) -> None:
     rare = {"leadId": 1001, "type": "Fill Out Form", "at": ago(seconds=0), "asset": "demo"}
     control.seed(activities=[*visits(900), rare])
