@@ -178,6 +178,31 @@ def test_wrong_paths_methods_bodies_and_content_types(api: Api) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/rest/v1/leads.json", {"input": "everybody"}),
+        ("POST", "/rest/v1/leads.json", {"input": [{"email": ["ada"]}], "lookupField": 7}),
+        ("POST", "/rest/v1/lists/1/leads.json", {"input": [{}]}),
+        ("POST", "/rest/v1/lists/1/leads.json", {"input": {"id": "x"}}),
+        ("POST", "/rest/v1/campaigns/1/trigger.json", {"input": []}),
+        ("POST", "/rest/v1/campaigns/1/trigger.json", {"input": {"leads": [None]}}),
+        ("POST", "/rest/v1/campaigns/1/schedule.json", {"input": {"runAt": 5}}),
+        ("POST", "/bulk/v1/activities/export/create.json", {"filter": {"createdAt": 5}}),
+        ("GET", "/rest/v1/activities.json?nextPageToken=x&activityTypeIds=one", None),
+        ("GET", "/rest/asset/v1/smartCampaigns.json?offset=x", None),
+        ("GET", "/rest/v1/leads.json?filterType=id&filterValues=1&nextPageToken=x", None),
+    ],
+)
+def test_malformed_requests_are_refused_in_the_envelope(
+    api: Api, control: Control, method: str, path: str, body: Any
+) -> None:
+    control.seed(lists=[{"id": 1, "name": "few"}], campaigns=[{"id": 1, "name": "Recycle"}])
+    answer = api.raw(method, path, json=body)
+    assert answer.status_code == 200
+    assert code(answer.json())
+
+
 def test_gzip_when_asked_and_the_request_id_tells_the_servers_clock(api: Api) -> None:
     plain = api.raw("GET", "/rest/v1/activities/types.json", headers={"Accept-Encoding": "identity"})
     packed = api.raw("GET", "/rest/v1/activities/types.json", headers={"Accept-Encoding": "gzip"})
