@@ -82,7 +82,7 @@ def _print(dossier: Dossier, scored: Score, policy: Policy, journal: tuple[Journ
     console = Console()
     decision = dossier.decision
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
-    console.print(f"Person {dossier.person}: {masked(', '.join(dossier.emails)) or 'no email'} ({ids})")
+    console.print(f"Person {dossier.person}: {masked(', '.join(dossier.emails)) or 'no email'} ({masked(ids)})")
     console.print(f"Stage: {decision.stage.value if decision else 'not planned yet'}")
     table = Table("rule", "points", "why", title=f"Score {scored.total:g} ({scored.grade})", title_justify="left")
     for part in scored.contributions:

@@ -52,6 +52,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     poll: str = "60s"
     page_size: int = 300
     me: str = "agent"
+    fields: dict[str, str] = {}  # ours = theirs; here they are the same, and only their names count
     tracked: tuple[str, ...] = ("status", "owner", "recycle_reason", "recycle_until")
 
 

@@ -51,17 +51,17 @@ def hear(draft: Draft) -> None:
 
 
 def _hear_nothing(draft: Draft) -> None:
-    """Every record of this person was deleted: people did that, so nothing is written to them any more."""
-    gone = bool(draft.dossier.records) and all(one.deleted for one in draft.dossier.records)
-    if not gone:
+    """The record that we wrote was deleted: people did that, so it is not made again for this handoff."""
+    desired = draft.desired
+    gone = {one.identity for one in draft.dossier.records if one.deleted}
+    if desired is None or desired.record not in gone:
         return
     if draft.is_open:
         draft.close("deleted", "The record was deleted in the CRM.")
-    if draft.desired is not None:
-        entry = draft.write_entry
-        if entry is not None and entry.state in ("queued", "parked", "conflict"):
-            draft.withdraw_keys((entry.key,))
-        draft.believe(Desired(None, {}, draft.desired.revision))
+    entry = draft.write_entry
+    if entry is not None and entry.state in ("queued", "parked", "conflict"):
+        draft.withdraw_keys((entry.key,))
+    draft.believe(Desired(None, {}, desired.revision))
 
 
 def _follow_record(draft: Draft) -> None:

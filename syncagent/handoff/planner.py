@@ -99,7 +99,9 @@ def _reason(draft: Draft) -> _Opening | None:
     since = handoff.closed_at if handoff is not None else None
     last = _last_rep(handoff) if handoff is not None else ""
     raiser = draft.judged.raiser
-    if raiser is not None and raiser.at >= live and (since is None or raiser.at > since):
+    if raiser is not None and since is not None and raiser.at > draft.now:
+        draft.wake(raiser.at)  # a source whose clock runs ahead must not open one handoff after another
+    elif raiser is not None and raiser.at >= live and (since is None or raiser.at > since):
         return _Opening(f"{raiser.kind} {raiser.asset}".strip(), "handraiser", last)
     if handoff is not None or _was_recycled(draft):
         return _woken(draft, since or live, last)

@@ -41,8 +41,8 @@ def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str,
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
-    """Interest points from activities after `since` alone, and the newest that gave some."""
-    judged = _scorer_of(policy).judge([one for one in dossier.activities if one.at > since], {}, now)
+    """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
+    judged = _scorer_of(policy).judge([one for one in dossier.activities if since < one.at <= now], {}, now)
     return judged.score.interest, judged.latest
 
 

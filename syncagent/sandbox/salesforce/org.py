@@ -92,7 +92,7 @@ class Salesforce:
                 "preferred_username": row.get("Username"),
             }
             return json_answer({**info, "organization_id": self.known["organization_id"]}, cost=0)
-        if self.clock.now() - self._day_began >= _DAY:
+        if not timedelta() <= self.clock.now() - self._day_began < _DAY:  # the clock may have been set back
             self._day_began, self.used = self.clock.now(), 0
         if self.used >= self.world.settings.daily_limit:
             return _refused(403, *_DAILY)
