@@ -174,8 +174,7 @@ class SqliteStore:
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
-        lane = Lane.COLD if all(s.plan.decision.handoff is None for s in settlements) else Lane.HOT
-        return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now), lane)
+        return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now))
 
     def hold(self, held: Sequence[Held]) -> None:
         self._write("hold", lambda db: decisions.hold(db, held))
