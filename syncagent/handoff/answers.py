@@ -137,22 +137,17 @@ def _mend_gap(draft: Draft) -> None:
     receipt, view = draft.receipt, draft.view
     if receipt is None or view is None:
         return
-    for ours in view.changes:
-        field = ours.field
-        if ours.by != draft.policy.crm.me or field not in ("owner", "status") or field not in receipt.before:
+    for field in ("owner", "status"):
+        rows = [one for one in view.changes if one.field == field and one.at <= receipt.at]
+        last = next((n for n in reversed(range(1, len(rows))) if rows[n].by == draft.policy.crm.me), 0)
+        if not last or field not in receipt.before:
             continue
-        if ours.new != receipt.values.get(field) or ours.old == receipt.before[field]:
-            continue
-        if draft.told.get(field) != ours.new or draft.current.get(field) != ours.new:
-            continue
-        theirs = [
-            one
-            for one in view.changes
-            if one.field == field and one.new == ours.old and one.at <= ours.at and _is_person(draft, one.by)
-        ]
-        if theirs:
-            draft.event("restored", f"{theirs[-1].by} had set {field} in the moment we wrote: put back.", field=field)
-            _answer(draft, field, ours.old, _Actor(theirs[-1].by, theirs[-1].at, person=True))
+        theirs, ours = rows[last - 1], rows[last]
+        ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
+        stands = draft.told.get(field) == ours.new == draft.current.get(field)
+        if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):
+            draft.event("restored", f"{theirs.by} had set {field} in the moment we wrote: put back.", field=field)
+            _answer(draft, field, ours.old, _Actor(theirs.by, theirs.at, person=True))
             draft.told[field] = ours.new
 
 
@@ -324,9 +319,15 @@ def _deals(draft: Draft) -> None:
 
 
 def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
-    """When the handoff first reached the CRM, by the CRM's stamp."""
-    stamps = [one.receipt.at for one in draft.dossier.outbox if one.handoff == handoff.id and one.receipt is not None]
-    return min(stamps) if stamps else None
+    """When the handoff first reached the CRM, by the CRM's stamp; a receipt of an earlier row says nothing of it."""
+    stamps = [
+        one.receipt.at
+        for one in draft.dossier.outbox
+        if one.handoff == handoff.id
+        and one.receipt is not None
+        and (one.verb != "WriteLead" or one.receipt.revision >= one.revision)
+    ]
+    return min(stamps, default=None)
 
 
 def _moved_date(draft: Draft) -> None:
