@@ -14,6 +14,7 @@ from syncagent.policy import CrmPolicy, Gate, Policy
 from tests.unit.handoff.worlds import (
     ACTIVITIES,
     ACTORS,
+    LEAD,
     NOW,
     OWNERS,
     READY,
@@ -217,7 +218,7 @@ def test_an_owner_that_a_person_chose_is_kept_for_this_handoff(dossier: Dossier,
     handoff = world.dossier.decision.handoff
     if handoff is None or handoff.state is not HandoffState.WITH_SALES or handoff.assignments[-1].queue:
         return
-    if world.dossier.records[0].deleted or "status" not in world.dossier.records[0].fields:
+    if world.dossier.records[0].deleted or world.dossier.decision.desired.record != LEAD:
         return
     if handoff.assignments[-1].owner == owner or handoff.assignments[-1].route == "contact":
         return
