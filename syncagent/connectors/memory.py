@@ -166,6 +166,10 @@ class Memory:
 
     # -- Target
 
+    def me(self) -> str:
+        """The user whom our writes show."""
+        return self.options.me
+
     def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:
         """Records first, then what depends on them; every key exactly once."""
         self._call("apply")

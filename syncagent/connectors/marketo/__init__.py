@@ -119,6 +119,10 @@ class Marketo:
 
     # -- Target
 
+    def me(self) -> str:
+        """Empty: Marketo's answers name no user."""
+        return ""
+
     def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:
         """Only `Nurture`; everything else is refused."""
         return nurture(self._wire, batch)
