@@ -48,7 +48,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     moment becomes a date. `expect_status`: what `check` looks for among the statuses (filled in by the agent).
     """
 
-    client_id: Secret
+    client_id: Secret | str  # the consumer key is a name, not a secret
     login_url: str = "https://login.salesforce.com"
     instance_url: str = ""
     audience: str = ""

@@ -146,6 +146,7 @@ class Org:
         self._token: Token | None = None
         self._login = threading.Lock()
         self._described: dict[str, dict[str, Field]] = {}
+        self._told_at: dict[str, float] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -162,7 +163,8 @@ class Org:
 
     def _fetch(self, now: datetime, *, again: bool = True) -> Token:
         options = self.options
-        form = {"client_id": options.client_id.reveal()}
+        client = options.client_id
+        form = {"client_id": client if isinstance(client, str) else client.reveal()}
         if options.private_key is not None:
             claims = {
                 "iss": form.pop("client_id"),
@@ -364,12 +366,13 @@ class Org:
         return True
 
     def describe(self, kind: str) -> dict[str, Field]:
-        """The visible fields of an object, kept until a field is refused."""
-        if kind not in self._described:
+        """The visible fields of an object, kept for an hour, or until one of them is refused."""
+        if kind not in self._described or monotonic() - self._told_at.get(kind, 0.0) > 3600:
             reply = self.call("GET", f"/sobjects/{kind}/describe")
             if not reply.ok:
                 error = errors(_json(reply))[0]
                 raise RetryableError(f"{self.name}: {kind} cannot be described: {error.code} {error.text}", after=60)
+            self._told_at[kind] = monotonic()
             self._described[kind] = {one.name: one for one in reply.decode(Described).fields}
         return self._described[kind]
 

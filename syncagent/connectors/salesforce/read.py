@@ -108,15 +108,15 @@ class Reader:
         held: Page | None = None
         marks = dict(place.marks)
         began = now_or_so
-        for pages, moment in self.org.pages(texts):
+        for pages, when in self.org.pages(texts):
             if held is not None:
                 yield held
-            began = moment
+            began = when
             facts: list[Fact] = []
             for kind, rows in zip(kinds, pages, strict=True):
                 facts += self._facts(kind, rows)
                 if rows:
-                    marks[kind] = max(marks[kind], _moment(rows[-1][_stamp(kind)]))
+                    marks[kind] = max(marks[kind], moment(rows[-1][_stamp(kind)]))
             held = Page(tuple(facts), _encode(structs.replace(place, marks=dict(marks))))
         end = place.until or began
         marks |= {kind: max(place.marks[kind], end) for kind in kinds}
@@ -143,9 +143,9 @@ class Reader:
             text += format_soql(f" AND {stamp} < {{}}", place.until)
         return f"{text}{_WHERE.get(kind, '')} ORDER BY {stamp}, Id"
 
-    def _select(self, kind: str) -> str | None:
+    def _select(self, kind: str, also: Sequence[str] = ()) -> str | None:
         """SELECT ... FROM, of the fields that are visible; None when the object is not."""
-        fields = _FIELDS[kind].split()
+        fields = [*_FIELDS[kind].split(), *also]
         if kind in self.ours:
             fields += self.ours[kind]
         elif kind == "Task":
@@ -160,10 +160,12 @@ class Reader:
         asked: dict[str, list[str]] = {}
         for identity in identities:
             asked.setdefault(identity.object, []).append(identity.id)
-        texts = [self._ids(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
+        texts = [self.by(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
         people = [*asked.get("Lead", []), *asked.get("Contact", [])]
-        texts += [self._ids("LeadHistory", "LeadId", some) for some in chunks(asked.get("Lead", []))]
-        texts += [self._ids("Task", "WhoId", some, ours=True) for some in chunks(people)]
+        texts += [self.by("LeadHistory", "LeadId", some) for some in chunks(asked.get("Lead", []))]
+        if self.org.visible("Task", self.options.task_key_field):
+            ours = f" AND {self.options.task_key_field} != null"
+            texts += [self.by("Task", "WhoId", some, more=ours) for some in chunks(people)]
         if not texts:
             return Page((), "")
         results, began = self.org.queries(texts)
@@ -178,7 +180,7 @@ class Reader:
             if not further:
                 break
             texts = [
-                self._ids(kind, "Id", some)
+                self.by(kind, "Id", some)
                 for kind in ("Lead", "Contact")
                 for some in chunks(sorted(one.id for one in further if one.object == kind))
             ]
@@ -191,14 +193,14 @@ class Reader:
         gone = [Deleted(one, began) for one in identities if one not in told and one.object in _FIELDS]
         return Page((*facts, *gone), "", began)
 
-    def _ids(self, kind: str, by: str, ids: list[str], *, ours: bool = False) -> "partial[str | None]":
+    def by(
+        self, kind: str, field: str, values: Sequence[str], *, also: Sequence[str] = (), more: str = ""
+    ) -> "partial[str | None]":
+        """The query for the rows whose field has one of these values; its text None when they are not visible."""
+
         def text(kind: str) -> str | None:
-            head = self._select(kind)
-            if head is None or (ours and not self.org.visible(kind, self.options.task_key_field)):
-                return None
-            return format_soql(f"{head} WHERE {by} IN {{}}", ids) + (
-                f" AND {self.options.task_key_field} != null" if ours else ""
-            )
+            head = self._select(kind, also)
+            return None if head is None else format_soql(f"{head} WHERE {field} IN {{}}", list(values)) + more
 
         return partial(text, kind)
 
@@ -214,7 +216,7 @@ class Reader:
             return self._opportunities(rows)
         if kind == "OpportunityContactRole":
             ids = sorted({row["OpportunityId"] for row in rows})
-            texts = [self._ids("Opportunity", "Id", some) for some in chunks(ids)]
+            texts = [self.by("Opportunity", "Id", some) for some in chunks(ids)]
             found, _ = self.org.queries(texts) if texts else ([], None)
             return self._opportunities([row for some in found for row in some])
         make: Mapping[str, Callable[[Row], Iterable[Fact]]] = {
@@ -230,7 +232,7 @@ class Reader:
     def record(self, kind: str, row: Row) -> Iterator[Fact]:
         """The record, and that it is gone when it is."""
         identity = Identity(self.name, kind, row["Id"])
-        stamp = _moment(row["SystemModstamp"])
+        stamp = moment(row["SystemModstamp"])
         email = row.get("Email")
         contact = row.get("ConvertedContactId") if row.get("IsConverted") else None
         winner = row.get("MasterRecordId") if row.get("IsDeleted") else None
@@ -238,7 +240,7 @@ class Reader:
         yield CrmRecord(
             identity,
             modified_at=stamp,
-            created_at=_moment(row["CreatedDate"]),
+            created_at=moment(row["CreatedDate"]),
             modified_by=row.get("LastModifiedById") or "",
             fields=self.values(kind, row),
             emails=(email.lower(),) if email else (),
@@ -272,7 +274,7 @@ class Reader:
         record = self.identity(row.get("WhoId") or "")
         if record is None:
             return
-        stamp = _moment(row["SystemModstamp"])
+        stamp = moment(row["SystemModstamp"])
         closed = bool(row.get("IsClosed"))
         done = row.get("CompletedDateTime")
         subtype = row.get("TaskSubtype") or "Task"
@@ -283,13 +285,13 @@ class Reader:
             modified_at=stamp,
             created_by=row.get("CreatedById") or "",
             modified_by=row.get("LastModifiedById") or "",
-            created_at=_moment(row["CreatedDate"]),
+            created_at=moment(row["CreatedDate"]),
             key=row.get(self.options.task_key_field) or "",
             subject=row.get("Subject") or "",
             status=row.get("Status") or "",
             type=subtype if subtype != "Task" else row.get("Type") or "Task",
             closed=closed,
-            closed_at=(_moment(done) if done else stamp) if closed else None,
+            closed_at=(moment(done) if done else stamp) if closed else None,
             deleted=bool(row.get("IsDeleted")),
         )
 
@@ -301,7 +303,7 @@ class Reader:
             return  # owner changes are told twice, by id and by name (crm.md A14)
         lead = Identity(self.name, "Lead", row["LeadId"])
         yield FieldChange(
-            lead, row["Id"], field, plain(old), plain(new), row.get("CreatedById") or "", _moment(row["CreatedDate"])
+            lead, row["Id"], field, plain(old), plain(new), row.get("CreatedById") or "", moment(row["CreatedDate"])
         )
 
     def _user(self, row: Row) -> Iterator[Fact]:
@@ -312,7 +314,7 @@ class Reader:
     def _opportunities(self, rows: Sequence[Row]) -> list[Fact]:
         """Deals with all their people, which cost a call of their own: only when deals have changed."""
         texts = [
-            self._ids("OpportunityContactRole", "OpportunityId", some) for some in chunks([row["Id"] for row in rows])
+            self.by("OpportunityContactRole", "OpportunityId", some) for some in chunks([row["Id"] for row in rows])
         ]
         found, _ = self.org.queries(texts, deleted=False) if texts else ([], None)
         people: dict[str, list[Identity]] = {}
@@ -322,8 +324,8 @@ class Reader:
             Opportunity(
                 Identity(self.name, "Opportunity", row["Id"]),
                 people=tuple(people.get(row["Id"], ())),
-                modified_at=_moment(row["SystemModstamp"]),
-                created_at=_moment(row["CreatedDate"]),
+                modified_at=moment(row["SystemModstamp"]),
+                created_at=moment(row["CreatedDate"]),
                 owner=row.get("OwnerId") or "",
                 stage=row.get("StageName") or "",
                 closed=bool(row.get("IsClosed")),
@@ -340,11 +342,12 @@ class Reader:
 def plain(value: object) -> Value:
     """A field's value as facts hold it: moments as ISO 8601 with their offset written +00:00."""
     if isinstance(value, str) and len(value) == 28 and value.endswith("+0000"):
-        return _moment(value).isoformat()
+        return moment(value).isoformat()
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A stamp as Salesforce writes it, UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
