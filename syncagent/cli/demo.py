@@ -145,7 +145,7 @@ def perform(story: Story) -> list[tuple[str, bool]]:
     def give_back() -> None:
         lead = story.lead(priya)
         until = (MONDAY + timedelta(days=21)).date().isoformat()
-        fields = {"Status": "Recycled", "Recycle_Reason__c": "No budget this quarter", "Recycle_Until__c": until}
+        fields = {"Status": "Recycled", "Recycle_Reason__c": "No budget", "Recycle_Until__c": until}
         sf.act("edit_lead", lead=lead["Id"], fields=fields, **{"as": lead["OwnerId"]})
 
     def take_over() -> None:
