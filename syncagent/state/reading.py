@@ -245,8 +245,9 @@ def people(db: sqlite3.Connection, after: int, limit: int, *, with_sales: bool) 
 def statuses_in_use(db: sqlite3.Connection) -> dict[str, int]:
     """What open handoffs have told the CRM to hold as a status, and how many."""
     sql = (
-        "select json_extract(decision, '$.desired.values.status') as status, count(*) from judged where status is not null"
-        " and person in (select person from handoff where state = 'with_sales') group by status"
+        "select json_extract(decision, '$.desired.values.status') as status, count(*) from judged"
+        " where status is not null and person in (select person from handoff where state = 'with_sales')"
+        " group by status"
     )
     return dict(db.execute(sql).fetchall())
 
