@@ -1,6 +1,7 @@
 """The simulated Salesforce, driven by an unmodified simple-salesforce and by bare HTTP: crm.md, Part C, point by point.
 
-Each test's name begins with the number of its point. People and their acts (point 11) and SOQL have files of their own.
+Each test's name begins with the number of its point. People and their acts (point 11) and SOQL have files of their
+own.
 """
 
 import threading

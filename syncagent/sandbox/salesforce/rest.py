@@ -1,8 +1,7 @@
 """The REST resources under /services/data/vNN.0: rows, describe, query, replication, limits, actions, tooling.
 
 `Rest.dispatch` answers one request of one session; a composite call comes back here for each of its parts. Shapes and
-error texts after
-crm.md A3 to A9, A15, A17.
+error texts after crm.md A3 to A9, A15, A17.
 """
 
 import re

@@ -1,11 +1,9 @@
 """Parses the part of SOQL that integrations use, with Salesforce's error texts (crm.md A8).
 
 SELECT fields (also over relationships: `Owner.Name`) or COUNT(); FROM one object; WHERE with AND, OR, NOT, brackets,
-= != <> < <= > >= LIKE,
-IN and NOT IN with lists or a sub-select; ORDER BY; LIMIT; OFFSET. Literals: 'text', numbers, TRUE, FALSE, NULL,
-dates, date-times, TODAY,
-YESTERDAY, TOMORROW, LAST_N_DAYS:n, NEXT_N_DAYS:n. No GROUP BY, no other functions, no child sub-selects: those are
-MALFORMED_QUERY here.
+= != <> < <= > >= LIKE, IN and NOT IN with lists or a sub-select; ORDER BY; LIMIT; OFFSET. Literals: 'text', numbers,
+TRUE, FALSE, NULL, dates, date-times, TODAY, YESTERDAY, TOMORROW, LAST_N_DAYS:n, NEXT_N_DAYS:n. No GROUP BY, no other
+functions, no child sub-selects: those are MALFORMED_QUERY here.
 """
 
 import re
