@@ -340,7 +340,7 @@ def _compare(world: World, kind: str, text: str, where: Compare) -> Test:
     if where.sign == "LIKE":
         pattern = "".join({"%": ".*", "_": "."}.get(letter, re.escape(letter)) for letter in str(where.values[0].value))
         like = re.compile(pattern, re.IGNORECASE | re.DOTALL)
-        return lambda row: (value := get(row)) is not None and like.fullmatch(value) is not None
+        return lambda row: (value := get(row)) is not None and like.fullmatch(str(value)) is not None
     ranges = [_range(world, known, each, text, where.at) for each in where.values]
     if where.sign in ("IN", "NOT IN"):
         wanted = {low for low, _ in ranges}

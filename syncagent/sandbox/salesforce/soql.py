@@ -8,6 +8,7 @@ functions, no child sub-selects: those are MALFORMED_QUERY here.
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from syncagent.sandbox.salesforce.world import RequestError
@@ -167,10 +168,16 @@ class _Parser:
             while self.eat(","):
                 found.order.append(self.order())
         if self.eat("LIMIT"):
-            found.limit = int(self.take("number").text)
+            found.limit = self.whole()
         if self.eat("OFFSET"):
-            found.offset = int(self.take("number").text)
+            found.offset = self.whole()
         return found
+
+    def whole(self) -> int:
+        token = self.take("number")
+        if not token.text.isdigit():
+            raise refuse(self.text, token.at, "MALFORMED_QUERY", f"invalid number: {token.text}")
+        return int(token.text)
 
     def path(self) -> tuple[str, int]:
         token = self.take("word")
@@ -210,6 +217,8 @@ class _Parser:
             return inner
         path, at = self.path()
         if self.eat("LIKE"):
+            if self.here is None or self.here.kind != "text":
+                raise self.unexpected()
             return Compare(path, at, "LIKE", [self.literal()])
         for sign, words in (("IN", ("IN",)), ("NOT IN", ("NOT", "IN"))):
             if self.eat(*words):
@@ -250,4 +259,8 @@ class _Parser:
                 return Literal("day", word)
             self.place -= 1
             raise self.unexpected()
+        try:
+            datetime.fromisoformat(token.text)
+        except ValueError as error:
+            raise refuse(self.text, token.at, "MALFORMED_QUERY", f"no such day or time: {token.text}") from error
         return Literal(token.kind, token.text)
