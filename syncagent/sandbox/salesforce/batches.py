@@ -158,9 +158,9 @@ class Batches:
         graphs = request.json().get("graphs")
         if not isinstance(graphs, list) or not graphs or len(graphs) > 75:
             raise RequestError(400, "LIMIT_EXCEEDED", "A payload holds 1 to 75 graphs.")
-        if not all(isinstance(graph, dict) for graph in graphs):
-            raise RequestError(400, "JSON_PARSER_ERROR", "Every graph must be a JSON object.")
-        if sum(len(graph.get("compositeRequest") or ()) for graph in graphs) > 500:
+        if not all(isinstance(graph, dict) and isinstance(graph.get("compositeRequest"), list) for graph in graphs):
+            raise RequestError(400, "JSON_PARSER_ERROR", "Every graph needs its compositeRequest.")
+        if sum(len(graph["compositeRequest"]) for graph in graphs) > 500:
             raise RequestError(400, "LIMIT_EXCEEDED", "A payload holds at most 500 nodes.")
         results = []
         for graph in graphs:
@@ -219,6 +219,8 @@ def _subrequests(body: dict[str, Any], most: int) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = _list(body.get("compositeRequest"), most)
     if any(not isinstance(part.get(key), str) for part in parts for key in ("method", "url", "referenceId")):
         raise RequestError(400, "INVALID_INPUT", "Every subrequest needs method, url and referenceId.")
+    if any(not isinstance(part.get("httpHeaders") or {}, dict) for part in parts):
+        raise RequestError(400, "INVALID_INPUT", "httpHeaders must be a JSON object.")
     if len({part["referenceId"] for part in parts}) < len(parts):
         raise RequestError(400, "INVALID_INPUT", "The referenceIds of a call must differ.")
     heavy = sum(1 for part in parts if re.search(r"/(query|queryAll|composite/sobjects)\b", part["url"]))
