@@ -1,7 +1,6 @@
 """The one place that reads the clock. Inside, `now` is an argument; outside, a `Clock` is an object.
 
-`SystemClock` is the real one. `ManualClock` stands still until it is moved: stories and the demo live a month in
-seconds.
+`SystemClock` is the real one. `ManualClock` stands still until moved: stories and the demo live a month in seconds.
 """
 
 import threading

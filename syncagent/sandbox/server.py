@@ -26,6 +26,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from syncagent.sandbox.agreement import HEAD, NURTURE_LIST, agreement
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.control import PREFIX, control
 from syncagent.sandbox.faults import Fault, Faults
@@ -61,6 +62,7 @@ class _Host:
         self._clock = clock
         self._control = control(vendor, clock, self.faults, self.ledger)
         self._late: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,9 +70,15 @@ class _Host:
         if scope["path"].startswith(PREFIX):
             await self._control(scope, receive, send)
             return
-        call = await _read(scope, receive)
-        if call is None:
-            return
+        self._in_flight += 1
+        try:
+            call = await _read(scope, receive, self._in_flight)
+            if call is not None:
+                await self._serve(call, scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self.ledger.open(self._clock.now(), call.method, call.path, scope["query_string"].decode("latin-1"))
         fault = self.faults.take(call)
         if fault is None:
@@ -138,7 +146,7 @@ class _Host:
         self._execute(call, entry)
 
 
-async def _read(scope: Scope, receive: Receive) -> Call | None:
+async def _read(scope: Scope, receive: Receive, in_flight: int) -> Call | None:
     body = b""
     while True:
         message = await receive()
@@ -154,6 +162,7 @@ async def _read(scope: Scope, receive: Receive) -> Call | None:
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body=body,
         raw_path=scope["raw_path"].decode("latin-1"),
+        in_flight=in_flight,
     )
 
 
@@ -247,14 +256,20 @@ class Sandbox:
         return self._hosts[name].vendor.credentials(self._urls[name])
 
     def config(self, folder: Path | None = None) -> str:
-        """The TOML tables of a syncagent config that runs against all vendors here.
+        """A syncagent config that runs against all vendors here; secrets go into files in `folder` (default: our own).
 
-        Secrets go into files in `folder`; without one, in a directory of our own that goes when the sandbox does.
+        With a CRM among them it is whole: a sample agreement follows. Marketo gets the list that it nurtures with.
         """
         if folder is None:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="syncagent-sandbox-")
             folder = Path(self._folder.name)
-        return "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        tables = "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        if "salesforce" not in self._hosts:
+            return tables
+        marketo = self._hosts.get("marketo")
+        if marketo is not None and NURTURE_LIST not in {each["id"] for each in marketo.vendor.dump()["lists"]}:
+            marketo.vendor.seed({"lists": [{"id": NURTURE_LIST, "name": "Nurture"}]})
+        return HEAD + "\n" + tables + agreement(self.credentials("salesforce"), marketo=marketo is not None)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Where each vendor is and how to sign in: {name: {"base_url", "credentials", "control_url"}}."""

@@ -1,0 +1,44 @@
+"""Where secrets come from: never from the config itself."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from msgspec import Struct
+
+from syncagent.errors import ConfigError, Problem
+
+
+class Secret(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret is kept: exactly one of an environment variable, a file, or a command that prints it.
+
+    The value never stands in the config, is read when it is needed, and never appears in a message.
+    """
+
+    env: str = ""
+    file: str = ""
+    command: tuple[str, ...] = ()
+
+    def reveal(self) -> str:
+        """The secret itself. Raises `ConfigError` that says where it was looked for, and never what was found."""
+        if self.env:
+            value = os.environ.get(self.env, "")
+            where = f"the environment variable {self.env}"
+        elif self.file:
+            try:
+                value = Path(self.file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError([Problem("secret", f"{self.file} cannot be read: {error.strerror}.")]) from error
+            where = self.file
+        elif self.command:
+            try:
+                done = subprocess.run(self.command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+            except (OSError, subprocess.SubprocessError) as error:
+                raise ConfigError([Problem("secret", f"The command {self.command[0]} did not print it.")]) from error
+            value = done.stdout.strip()
+            where = f"the command {self.command[0]}"
+        else:
+            raise ConfigError([Problem("secret", "A secret needs one of env, file or command.")])
+        if not value:
+            raise ConfigError([Problem("secret", f"There is no secret in {where}.")])
+        return value

@@ -1,0 +1,113 @@
+"""The contract of a connector, and its words.
+
+*Source*: something that facts are pulled from. *Target*: something that commands are applied to. *Webhook*: reads what
+a system posts to us. A CRM is Source + Target; a marketing system is Source (+ Webhook) (+ Target for `Nurture`).
+*Page*: facts with the cursor behind them. *Look*: ask for these records now. *Terms*: the words in `Page`, `Receipt`
+and `Outcome` are those of `syncagent.model`.
+
+A connector is one module without a base class. It offers, by name:
+
+    Options              a frozen msgspec.Struct: its table of the config (`config.Secret` for secrets)
+    open(name, options)  -> an object with the methods below; opens nothing yet
+
+Promises, each a test in tests/contract that runs for every connector over real HTTP:
+
+* pulling on from **any** yielded cursor misses nothing; an empty page does not end the pull
+* the same paging token twice raises `RetryableError` instead of looping
+* many records with one timestamp are all read; late ones are found by an overlapping sweep
+* moments are aware, UTC, the vendor's own; `check` writes nothing
+* 429 and quota answers wait as told; no secret and no full email in any message
+* the same key twice has one effect, also when the first answer was lost on the way
+* one bad record of a batch does not harm the others; after a non-`Done`, what depends on it is `Retry`, untried
+* a converted or merged record is followed; a deleted one is told
+
+It raises only `RetryableError`, `ConnectorDownError`, `ForgedDeliveryError`, `ConfigError`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from syncagent.errors import Problem
+from syncagent.model import AnyCommand, Cursor, Fact, Identity, Key, Outcome, Page
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Something that facts are pulled from."""
+
+    name: str
+
+    def check(self) -> Sequence[Problem]:
+        """Tell what is wrong with credentials, rights and needed fields; changes nothing."""
+        ...
+
+    def begin(self, since: datetime, until: datetime | None = None) -> Cursor:
+        """The cursor where a poll (`until` None) or a backfill starts; a backfill's pull ends at `until`. No I/O."""
+        ...
+
+    def pull(self, cursor: Cursor) -> Iterator[Page]:
+        """Yield pages until the system has no more for now. One round when idle costs about one call."""
+        ...
+
+    def look(self, identities: Sequence[Identity]) -> Page:
+        """These records as they are now (their tasks and changes too, for a CRM). The page's cursor is empty.
+
+        A record that is gone comes back as `Deleted` or `Merged`.
+        """
+        ...
+
+    def calls(self) -> Mapping[str, int]:
+        """How many API calls: {"made": by us since the start, "used": of the org's day, "limit": the org's day}."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Something that commands are applied to."""
+
+    name: str
+    batch_size: int  # so many commands of one kind fill its calls best
+
+    def me(self) -> str:
+        """The id of the user whom this system sees when we write; empty where it has none."""
+        ...
+
+    def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:
+        """Carry out the commands in the fewest calls, yielding outcomes as answers come; every key exactly once.
+
+        `WriteLead` first, then what depends on it. Reads before it writes: a watched field that no longer has the
+        value in `expects` is `Refused(kind="conflict")`. `Command.attempt` above 0: look by key before repeating
+        (a task that a person has deleted meanwhile is `Done` with `receipt.gone`).
+        Raises `RetryableError` or `ConnectorDownError` when a whole call fails: keys not yet yielded are unknown and
+        come again with a higher `attempt`.
+        """
+        ...
+
+
+class Delivery(Struct, frozen=True):
+    """One HTTP request at `/hooks/NAME`, as it came."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Delivered(Struct, frozen=True):
+    """What a delivery says, and the reply that the vendor wants."""
+
+    facts: tuple[Fact, ...] = ()
+    status: int = 204
+    body: bytes = b""
+
+
+@runtime_checkable
+class Webhook(Protocol):
+    """Reads what a system posts to us."""
+
+    def read(self, delivery: Delivery, now: datetime) -> Delivered:
+        """Verify first, then parse. Pure. Raises `ForgedDeliveryError`."""
+        ...

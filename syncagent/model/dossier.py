@@ -1,0 +1,126 @@
+"""The dossier: all that `plan` reads of a person, the roster beside it, and the plan that comes out."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from syncagent.model.commands import AnyCommand, OutboxEntry
+from syncagent.model.facts import (
+    Activity,
+    CrmRecord,
+    CrmTask,
+    FieldChange,
+    Identity,
+    Key,
+    Lane,
+    Lead,
+    Opportunity,
+    Value,
+)
+from syncagent.model.judgement import Decision, Event
+
+
+class AccountView(Struct, frozen=True):
+    """The company as a dossier needs it."""
+
+    id: str
+    owner: str = ""
+    name: str = ""
+    open_deals: int = 0
+    engaged: int = 0
+
+
+class CrmView(Struct, frozen=True):
+    """What the CRM last said of a person: the one record that a handoff writes, and the names of the others."""
+
+    record: CrmRecord
+    others: tuple[Identity, ...]
+    changes: tuple[FieldChange, ...]  # of that record, oldest first
+    tasks: tuple[CrmTask, ...]
+    opportunities: tuple[Opportunity, ...]
+
+    @property
+    def status(self) -> Value:
+        return self.record.fields.get("status")
+
+    @property
+    def owner(self) -> Value:
+        return self.record.fields.get("owner")
+
+
+class Dossier(Struct, frozen=True):
+    """All facts of one person, as `plan` reads them.
+
+    `leads` one snapshot a source record; `activities` oldest first; `absorbed` are decisions of persons that were
+    merged into this one and are not yet folded in; `crm_seen_until` is the CRM's time up to which this person's
+    records are known to have been read (law 12); `revision` rises with every accepted fact.
+    """
+
+    person: int
+    revision: int
+    lane: Lane = Lane.HOT
+    identities: tuple[Identity, ...] = ()
+    emails: tuple[str, ...] = ()
+    leads: tuple[Lead, ...] = ()
+    activities: tuple[Activity, ...] = ()
+    records: tuple[CrmRecord, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+    tasks: tuple[CrmTask, ...] = ()
+    opportunities: tuple[Opportunity, ...] = ()
+    account: AccountView | None = None
+    outbox: tuple[OutboxEntry, ...] = ()
+    decision: Decision | None = None
+    absorbed: tuple[Decision, ...] = ()
+    crm_seen_until: datetime | None = None
+    erased: bool = False
+    released: bool = False  # an admin has let this person pass the brake (`syncagent release`)
+
+
+class Roster(Struct, frozen=True):
+    """The reps' turns and loads, handed from plan to plan and stored with the decisions.
+
+    `turns`: pool -> rep -> credit of the weighted rotation. `open`: leads with each owner now. `today`: how many each
+    owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and queues known to be active, by id;
+    an id that the CRM has not told yet counts as active.
+    """
+
+    turns: dict[str, dict[str, float]] = {}
+    open: dict[str, int] = {}
+    today: dict[str, int] = {}
+    day: str = ""
+    active: dict[str, bool] = {}
+    epoch: str = "e1"  # the installation's; part of every key
+
+
+class Plan(Struct, frozen=True):
+    """The decision, the commands it causes, the roster after its turn, and the one moment at which to look again.
+
+    `cause` ("handoff", "reassign", "recycle", "score" or "") and `owner` are what the brake counts. `withdraw` are
+    keys of commands that no longer make sense and have not been sent. `waits_on`: "roster:POOL", "account:ID".
+    """
+
+    decision: Decision
+    commands: tuple[AnyCommand, ...] = ()
+    events: tuple[Event, ...] = ()
+    roster: Roster | None = None  # None: unchanged
+    wake_at: datetime | None = None
+    waits_on: tuple[str, ...] = ()
+    withdraw: tuple[Key, ...] = ()
+    cause: str = ""
+    owner: str = ""
+
+
+class HealthSnapshot(Struct, frozen=True):
+    """How the agent is, for `status`, pages and metrics. Counts by name; moments by system."""
+
+    at: datetime
+    people: int
+    dirty: int
+    with_sales: int
+    outbox: dict[str, int]
+    held: dict[str, int]
+    cursors: dict[str, datetime | None]
+    seen_until: dict[str, datetime | None]
+    down: dict[str, str]
+    calls_today: dict[str, int]
+    disk_full: bool = False

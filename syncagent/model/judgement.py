@@ -1,0 +1,177 @@
+"""Judgement: what we make of the facts: score, stage, handoff, promise, decision."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from syncagent.model.facts import Identity, Value
+
+
+class Stage(StrEnum):
+    """Where a person stands in the process map."""
+
+    SUSPECT = "suspect"
+    PROSPECT = "prospect"
+    MQL = "mql"
+    SAL = "sal"
+    SQL = "sql"
+    OPPORTUNITY = "opportunity"
+    WON = "won"
+    LOST = "lost"
+    ON_HOLD = "on_hold"
+    RECYCLED = "recycled"
+    DISQUALIFIED = "disqualified"
+    CUSTOMER = "customer"
+
+
+class Contribution(Struct, frozen=True):
+    """Points and their reason. `lost` are points that a cap or decay took away; `evidence` are activity keys."""
+
+    rule: str
+    points: float
+    why: str
+    evidence: tuple[str, ...] = ()
+    lost: float = 0.0
+
+
+class Score(Struct, frozen=True):
+    """Fit and interest in points, the grade ("A1" .. "D4"), and every contribution."""
+
+    fit: float
+    interest: float
+    grade: str
+    contributions: tuple[Contribution, ...] = ()
+
+    @property
+    def total(self) -> float:
+        return self.fit + self.interest
+
+
+class InterestingMoment(Struct, frozen=True):
+    """An activity worth a rep's eye, in one line of prose."""
+
+    at: datetime
+    text: str
+
+
+class Assignment(Struct, frozen=True):
+    """Who got the lead and why them. `owner` is a CRM user or queue id; `pool` tells how the pool stood then."""
+
+    owner: str
+    at: datetime
+    route: str
+    why: str
+    queue: bool = False
+    pinned: bool = False  # a person set this owner: law 5
+    pool: tuple[str, ...] = ()
+
+
+class SlaStep(Struct, frozen=True):
+    """What happens at a share of the promised time, e.g. at 0.6 "remind", at 1.0 "reassign"."""
+
+    at: float
+    do: Literal["remind", "reassign", "escalate", "queue"]
+    to: str = ""
+
+
+class Sla(Struct, frozen=True):
+    """The terms of one promise, as they stood when the handoff was opened (law 13).
+
+    `minutes` of the clock's kind, or whole calendar `days`. `clock`: the rep's hours, the team's, or the wall.
+    `touch_tasks`: which tasks count as acting; `not_by`: whose doing never counts.
+    """
+
+    name: str
+    minutes: int = 0
+    days: int = 0
+    clock: Literal["rep", "team", "wall"] = "wall"
+    steps: tuple[SlaStep, ...] = ()
+    touch_tasks: tuple[str, ...] = ()
+    not_by: tuple[str, ...] = ("automation",)
+
+
+class StepDone(Struct, frozen=True):
+    """A step of the SLA that has fired for one assignment (1, 2 ...)."""
+
+    assignment: int
+    step: int
+    at: datetime
+
+
+class HandoffState(StrEnum):
+    """Law 6: every lead past the line is with sales, returning, or closed (held and parked are seen in the outbox)."""
+
+    WITH_SALES = "with_sales"
+    RETURNING = "returning"
+    CLOSED = "closed"
+
+
+class Handoff(Struct, frozen=True):
+    """One passing of a lead to sales. `id` is `<person>.<number>`, stored at opening and kept through every merge."""
+
+    id: str
+    number: int
+    opened_at: datetime
+    cause: str  # "score 72 (A1)", "form demo-request", "came back on its date" ...
+    score: float
+    grade: str
+    assignments: tuple[Assignment, ...]
+    sla: Sla | None = None
+    state: HandoffState = HandoffState.WITH_SALES
+    clock_started_at: datetime | None = None  # owner and task confirmed: the promise runs from here
+    steps_done: tuple[StepDone, ...] = ()
+    touched_at: datetime | None = None
+    touched_by: str = ""
+    touched_how: str = ""
+    outcome: str = ""  # "accepted", "won", "lost", "disqualified", "recycled", "withdrawn", "deleted" ...
+    closed_at: datetime | None = None
+    recycle_reason: str = ""
+    come_back_at: datetime | None = None
+
+
+class Desired(Struct, frozen=True):
+    """The row that we last told the CRM to hold (or that people set since), for one record, and its revision.
+
+    `expects` are the watched values that the CRM showed when the row was decided: while the write is under way,
+    only a value that is neither told nor expected is an answer.
+    """
+
+    record: Identity | None
+    values: dict[str, Value]
+    revision: int = 1
+    expects: dict[str, Value] = {}
+
+
+class Decision(Struct, frozen=True):
+    """Our last word on a person: what `plan` returned, and reads again next time."""
+
+    stage: Stage = Stage.SUSPECT
+    score: Score | None = None
+    handoffs: tuple[Handoff, ...] = ()  # oldest first; the last one is the current one
+    desired: Desired | None = None
+    score_written_at: datetime | None = None  # a score-only write goes out at most once a day
+    contested: tuple[str, ...] = ()  # fields that automation has overwritten twice: no longer written, shown
+    overwritten: tuple[str, ...] = ()  # fields that automation has overwritten once: written again
+    adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
+    waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
+
+    @property
+    def handoff(self) -> Handoff | None:
+        """The current handoff, open or not."""
+        return self.handoffs[-1] if self.handoffs else None
+
+
+class Event(Struct, frozen=True):
+    """One line of the journal: what was decided and why, in words, with figures for reports.
+
+    `kind`: "score", "stage", "handoff.opened", "assigned", "clock.started", "touched", "reminded", "reassigned",
+    "escalated", "recycled", "came_back", "closed", "contested", "restored", "adopted", "withdrawn" ...
+    """
+
+    kind: str
+    at: datetime
+    why: str
+    handoff: str = ""
+    data: dict[str, Value] = {}

@@ -1,0 +1,223 @@
+"""The contract of the state: every method is one transaction. `sqlite.py` is the first to keep it.
+
+Words: a *stream* is one cursor's name ("marketo/poll", "marketo/backfill/2026-01-01"). A person is *dirty* when a fact
+of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, and no admin hold stands against them.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from syncagent.model import (
+    AnyCommand,
+    Cursor,
+    Dossier,
+    HealthSnapshot,
+    Identity,
+    Key,
+    Lane,
+    Outcome,
+    Page,
+    Plan,
+    Roster,
+)
+
+
+class Accepted(Struct, frozen=True):
+    """What became of a page: how many facts were new, and whom they concern."""
+
+    new: int
+    people: tuple[int, ...] = ()
+
+
+class Unsettled(Struct, frozen=True):
+    """People to plan, in the order lane, dirty since, person; and the roster as it stands."""
+
+    dossiers: tuple[Dossier, ...]
+    roster: Roster
+
+
+class Settlement(Struct, frozen=True):
+    """A plan and the dossier revision that it was made from."""
+
+    person: int
+    revision: int
+    plan: Plan
+
+
+class Held(Struct, frozen=True):
+    """A person whom the brake holds: no decision was stored, no turn was taken."""
+
+    person: int
+    cause: str
+    why: str
+    since: datetime
+
+
+class OutboxItem(Struct, frozen=True):
+    """A command and how it stands. `state`: queued, sending, done, parked, unknown, dropped, conflict."""
+
+    command: AnyCommand
+    state: str
+    revision: int
+    not_before: datetime | None = None
+    why: str = ""
+    queued_at: datetime | None = None
+
+
+class JournalEntry(Struct, frozen=True):
+    """What was decided, when and why; `data` holds figures for reports."""
+
+    id: int
+    at: datetime
+    person: int
+    kind: str
+    why: str
+    handoff: str
+    data: dict[str, Any]
+    config: str
+
+
+class Store(Protocol):
+    """One file, one writer. Callers are answered only after COMMIT. Raises `StoreFullError`, `StoreBrokenError`."""
+
+    # -- facts in
+    def accept(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> Accepted:
+        """Store the page's facts and its cursor (empty: none) and mark whom they concern dirty. Repeatable.
+
+        Facts do not need their parent: an activity of an unknown identity makes a person; emails and `Lead.also`
+        join identities into one person (the older id stays; histories are joined; decisions are `absorbed`).
+        A CRM record whose watched fields (status, owner, recycle_*) differ from the one stored, with no `FieldChange`
+        told for it, leaves a `FieldChange` by `modified_by`. A fact equal to what is stored leaves nobody dirty.
+        """
+        ...
+
+    def accept_soon(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> "Future[Accepted]":
+        """`accept` for a caller that goes on meanwhile: the future is done after COMMIT."""
+        ...
+
+    def cursor(self, stream: str) -> Cursor | None:
+        """Where this stream goes on; None before its first page."""
+        ...
+
+    def set_cursor(self, stream: str, cursor: Cursor) -> None:
+        """Set a stream's cursor by hand (the start of a poll or a backfill)."""
+        ...
+
+    def wanted(self, system: str, limit: int) -> tuple[Identity, ...]:
+        """Identities of `system` that should be looked up: hinted, or known only from an activity."""
+        ...
+
+    def looked(self, identities: Sequence[Identity]) -> None:
+        """These were looked up, whatever came of it: they are no longer wanted."""
+        ...
+
+    # -- decisions
+    def unsettled(self, now: datetime, limit: int, *, lane: Lane | None = None) -> Unsettled:
+        """Whom to plan next, with everything that `plan` reads."""
+        ...
+
+    def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
+        """Store decisions, wake-ups, journal, outbox and roster in one transaction; how many were taken.
+
+        At the first settlement whose dossier revision has moved on, only what stands before it is stored (with the
+        roster of the last plan stored).
+        """
+        ...
+
+    def hold(self, held: Sequence[Held]) -> None:
+        """Keep these people from being planned until `release`."""
+        ...
+
+    def held(self, limit: int = 1000) -> tuple[Held, ...]:
+        """Whom the brake holds."""
+        ...
+
+    def release(self, people: Sequence[int] | None = None, *, limit: int | None = None) -> int:
+        """Let them be planned anew and pass the brake once (`Dossier.released`); how many."""
+        ...
+
+    def brake_counts(self, since: datetime) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """How many plans were settled since: by cause, and by owner."""
+        ...
+
+    # -- commands out
+    def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
+        """Commands to send now, hot first, with what they depend on done or before them in the same batch.
+
+        Marks them "sending" and counts the attempt, in the same transaction. At-most-once commands (`Notify`,
+        `Nurture` by campaign) that are found "sending" from an earlier life become "unknown" instead of coming again.
+        A record that a dependency has made is filled in.
+        """
+        ...
+
+    def confirm(self, outcomes: Sequence[tuple[Key, int, Outcome]], *, now: datetime) -> None:
+        """Store outcomes of (key, revision sent): receipts become facts and mark the person dirty.
+
+        A confirmation closes only the revision that was sent; a newer one stays queued.
+        """
+        ...
+
+    def postpone(self, keys: Sequence[Key], until: datetime, why: str) -> None:
+        """A whole call failed: these go back to the queue, not before `until`."""
+        ...
+
+    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
+        """Commands by state (all that are not done, if none is named)."""
+        ...
+
+    def retry(self, keys: Sequence[Key]) -> int:
+        """Queue parked commands again; how many."""
+        ...
+
+    def drop(self, keys: Sequence[Key], *, now: datetime) -> int:
+        """Give parked commands up; their person is planned again; how many."""
+        ...
+
+    # -- looking
+    def find(self, who: str) -> tuple[int, ...]:
+        """People by person id, email, or any system's id."""
+        ...
+
+    def dossier(self, person: int) -> Dossier | None:
+        """One person with everything that `plan` reads; None when there is none."""
+        ...
+
+    def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
+        """What was decided, newest first."""
+        ...
+
+    def health(self, now: datetime) -> HealthSnapshot:
+        """Counts for `status`."""
+        ...
+
+    def roster(self) -> Roster:
+        """The roster as it stands."""
+        ...
+
+    def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:
+        """Mark the next `limit` people behind `after` dirty in the cold lane; the last one, or None at the end."""
+        ...
+
+    def next_wake(self) -> datetime | None:
+        """The earliest wake-up of anybody, for the loop to sleep until."""
+        ...
+
+    def meta(self, name: str) -> str | None:
+        """A setting that lives with the state: "epoch", "live_from" ..."""
+        ...
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Set it."""
+        ...
+
+    def backup(self, path: str) -> None:
+        """Write a whole, consistent copy while running."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is being written, and let go of the lock."""
+        ...
