@@ -242,4 +242,5 @@ class Policy(Struct, frozen=True):
     holidays: tuple[str, ...] = ()
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own
     alarm_undelivered: Duration = Duration(minutes=5)
+    write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
     digest: str = ""  # hash of the config that this was built from

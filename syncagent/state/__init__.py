@@ -4,9 +4,9 @@ import os
 
 from syncagent.clock import Clock
 from syncagent.state.backup import restore
-from syncagent.state.sqlite import SqliteStore
+from syncagent.state.sqlite import SqliteStore, sqlite_version
 
-__all__ = ["SqliteStore", "open_store", "restore"]
+__all__ = ["SqliteStore", "open_store", "restore", "sqlite_version"]
 
 
 def open_store(path: str | os.PathLike[str], *, read_only: bool = False, clock: Clock | None = None) -> SqliteStore:

@@ -28,7 +28,7 @@ def quick_check(path: Path) -> None:
     if told != "ok":
         raise StoreBrokenError(
             f"The state file {path} is damaged ({told}). Keep it for inspection, and restore the newest backup: "
-            "`syncagent db restore BACKUP`."
+            "`syncagent restore BACKUP`."
         )
 
 

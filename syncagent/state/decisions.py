@@ -155,6 +155,20 @@ def _save_roster(db: sqlite3.Connection, roster: Roster, now: int) -> None:
         )
 
 
+def sweep(db: sqlite3.Connection, after: int, limit: int, now: int) -> int | None:
+    """Mark the next people dirty in the cold lane, in the order of their ids; the last one's id, None at the end."""
+    sql = "select id from person where id > ? and merged_into is null order by id limit ?"
+    people = [row[0] for row in db.execute(sql, (after, limit))]
+    if not people:
+        return None
+    db.execute(
+        "update person set revision = revision + 1, lane = case when dirty_since is null then 1 else lane end,"
+        " dirty_since = coalesce(dirty_since, ?) where id > ? and id <= ? and merged_into is null",
+        (now, after, people[-1]),
+    )
+    return int(people[-1])
+
+
 def hold(db: sqlite3.Connection, held: Sequence[Held]) -> None:
     """Nobody of these is planned until `release`."""
     db.executemany(

@@ -29,6 +29,11 @@ T = TypeVar("T")
 _CACHE_KIB = 32 * 1024
 
 
+def sqlite_version() -> str:
+    """The version of the SQLite library that is linked in."""
+    return str(sqlite3.sqlite_version)
+
+
 class SqliteStore:
     """One file, one writer. Made by `syncagent.state.open_store`; safe to share between threads.
 
@@ -175,6 +180,9 @@ class SqliteStore:
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
         return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now))
+
+    def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:
+        return self._write("sweep", lambda db: decisions.sweep(db, after, limit, ms(now)), Lane.COLD)
 
     def hold(self, held: Sequence[Held]) -> None:
         self._write("hold", lambda db: decisions.hold(db, held))

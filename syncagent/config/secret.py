@@ -1,4 +1,4 @@
-"""TOML in, frozen settings out; all that is wrong is told at once, each with its path and the nearest known key."""
+"""Where secrets come from: never from the config itself."""
 
 import os
 import subprocess

@@ -1,0 +1,369 @@
+"""From the agreement's tables to the `Policy` that `plan` reads, gathering every problem on the way."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from syncagent.config.reading import days, duration, hours
+from syncagent.config.tables import (
+    AgreementTables,
+    FitTable,
+    InterestTable,
+    RepTable,
+    SlaTable,
+    StageTable,
+    StepTable,
+    Test,
+)
+from syncagent.errors import Problem
+from syncagent.model import SlaStep, Stage
+from syncagent.policy import (
+    BrakePolicy,
+    Condition,
+    CrmPolicy,
+    Duration,
+    FitChoice,
+    FitRule,
+    Gate,
+    HandRaiser,
+    Hours,
+    InterestChoice,
+    InterestRule,
+    NurtureTarget,
+    Policy,
+    RecyclePolicy,
+    Rep,
+    Route,
+    RouteTarget,
+    ScoreModel,
+    SlaTerms,
+    StageRule,
+    Threshold,
+)
+
+R = TypeVar("R")
+
+
+class Translation:
+    """Turns the tables into a policy, gathering problems by path on the way."""
+
+    def __init__(self, tables: AgreementTables, timezone: str, problems: list[Problem]) -> None:
+        self._tables = tables
+        self._zone = timezone
+        self._problems = problems
+        self._reps = {rep.name.casefold(): rep.crm_id for rep in tables.reps}
+
+    def policy(self, crm_system: str, crm_fields: tuple[str, ...], live_from: datetime, digest: str) -> Policy:
+        """The policy; only meaningful when no problem was added."""
+        tables = self._tables
+        team = tables.team
+        self._check_reps()
+        return Policy(
+            timezone=self._zone,
+            live_from=self._live_from(live_from),
+            scoring=self._scoring(),
+            mql=self._mql(),
+            crm=self._crm(crm_system, crm_fields),
+            routes=self._routes(),
+            reps=tuple(self._rep(rep, f"reps[{n}]") for n, rep in enumerate(tables.reps, 1)),
+            queues=tables.crm.queues,
+            always=tuple(HandRaiser(always.activity, always.asset) for always in tables.handoff.always),
+            gate=Gate(tables.handoff.gate.bantfo.required, tables.handoff.gate.bantfo.unknown),
+            slas=tuple(self._sla(sla, f"sla[{n}]") for n, sla in enumerate(tables.sla, 1)),
+            recycle=self._recycle(),
+            stages=tuple(self._stage(name, rule) for name, rule in tables.stages.items()),
+            brake=BrakePolicy(
+                tables.handoff.brake.per_hour,
+                tables.handoff.brake.share,
+                tables.handoff.brake.per_rep,
+                tables.handoff.brake.hand_raisers_per_hour,
+            ),
+            team_hours=self._hours(team.hours, team.timezone, "team.hours"),
+            holidays=self._try("team.holidays", lambda: days(team.holidays), ()),
+            manager=self._user(team.manager, "team.manager"),
+            write_scores=tables.score.write,
+            digest=digest,
+        )
+
+    def _try(self, path: str, make: Callable[[], R], otherwise: R) -> R:
+        try:
+            return make()
+        except ValueError as error:
+            self._problems.append(Problem(path, str(error)))
+            return otherwise
+
+    def _problem(self, path: str, message: str, hint: str = "") -> None:
+        self._problems.append(Problem(path, message, hint))
+
+    def _live_from(self, default: datetime) -> datetime:
+        given = self._tables.handoff.live_from
+        if given is None:
+            return default
+        if isinstance(given, datetime):
+            return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=ZoneInfo(self._zone)).astimezone(UTC)
+        return datetime(given.year, given.month, given.day, tzinfo=ZoneInfo(self._zone)).astimezone(UTC)
+
+    def _scoring(self) -> ScoreModel:
+        score = self._tables.score
+        fit, interest = sum(rule.weight for rule in score.fit), sum(rule.weight for rule in score.interest)
+        if fit > 50:
+            self._problem("score.fit", f"All fit weights together are {fit:g}, {fit - 50:g} above the 50 they may be.")
+        if (score.fit or score.interest) and abs(fit + interest - 100) > 1e-9:
+            off = fit + interest - 100
+            amount = f"{abs(off):g} too {'many' if off > 0 else 'few'}"
+            self._problem(
+                "score", f"Fit weights ({fit:g}) and interest weights ({interest:g}) must be 100 together: {amount}."
+            )
+        return ScoreModel(
+            fit=tuple(self._fit(rule, f"score.fit[{n}]") for n, rule in enumerate(score.fit, 1)),
+            interest=tuple(self._interest(rule, f"score.interest[{n}]") for n, rule in enumerate(score.interest, 1)),
+            letters=score.grade.letters,
+            numbers=score.grade.numbers,
+            exclude_bots=score.exclude_bots,
+        )
+
+    def _priority(self, priority: float, path: str) -> float:
+        if not -10 <= priority <= 10:
+            self._problem(path, f"A priority is between -10 and 10; this is {priority:g}.")
+        return priority
+
+    def _fit(self, rule: FitTable, path: str) -> FitRule:
+        choices = []
+        for n, choice in enumerate(rule.choices, 1):
+            where = f"{path}.choices[{n}]"
+            if choice.matches:
+                self._pattern(choice.matches, f"{where}.matches")
+            values = choice.values if choice.value is None else (*choice.values, choice.value)
+            condition = Condition(values, choice.matches, choice.min, choice.max, choice.present)
+            if condition == Condition():
+                self._problem(
+                    where, "This choice has no test.", "Give one of value, values, matches, min, max, present."
+                )
+            choices.append(FitChoice(self._priority(choice.priority, where), condition))
+        return FitRule(rule.name or rule.attribute, rule.attribute, rule.weight, tuple(choices))
+
+    def _interest(self, rule: InterestTable, path: str) -> InterestRule:
+        choices = tuple(
+            InterestChoice(
+                self._priority(choice.priority, f"{path}.choices[{n}]"),
+                choice.at_least,
+                choice.exactly,
+                self._duration(choice.within, f"{path}.choices[{n}].within") if choice.within else None,
+            )
+            for n, choice in enumerate(rule.choices, 1)
+        )
+        name = rule.name or (f"{rule.activity} {rule.asset}".strip())
+        return InterestRule(name, rule.activity, rule.weight, choices, rule.asset)
+
+    def _pattern(self, pattern: str, path: str) -> None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            self._problem(path, f"This is not a regular expression: {error}.")
+
+    def _duration(self, text: str, path: str) -> Duration:
+        return self._try(path, lambda: duration(text), Duration(days=1))
+
+    def _hours(self, text: str, zone: str, path: str) -> Hours | None:
+        return self._try(path, lambda: hours(text, self._known_zone(zone, path)), None) if text else None
+
+    def _known_zone(self, zone: str, path: str) -> str:
+        try:
+            ZoneInfo(zone or self._zone)
+        except (ValueError, OSError, KeyError):
+            self._problem(path, f"{zone!r} is not a time zone.", "Write for example Europe/Berlin.")
+            return "UTC"
+        return zone or self._zone
+
+    def _mql(self) -> Threshold:
+        mql = self._tables.handoff.mql
+        need: Literal["any", "all"] = "all" if mql.all else "any"
+        given = mql.all or mql.any
+        if given is None or (given.score is None and not given.grades) or (mql.all and mql.any):
+            self._problem("handoff.mql", "Say when a person is ready.", "For example: mql = { any = { score = 65 } }.")
+            return Threshold()
+        for grade in given.grades:
+            if not re.fullmatch(r"[A-D][1-4]", grade):
+                self._problem("handoff.mql", f"{grade!r} is not a grade; they run from A1 to D4.")
+        return Threshold(need, given.score, given.grades)
+
+    def _crm(self, system: str, fields: tuple[str, ...]) -> CrmPolicy:
+        crm = self._tables.crm
+        write: dict[str, str] = {}
+        answers: dict[str, Stage] = {}
+        untouched: tuple[str, ...] = ()
+        for name, given in crm.status.items():
+            statuses = (given,) if isinstance(given, str) else tuple(given)
+            if name == "untouched":
+                untouched = statuses
+                continue
+            stage = self._stage_name("sal" if name == "accepted" else name, f"crm.status.{name}")
+            if stage is None or not statuses:
+                continue
+            write[stage.value] = statuses[0]
+            if stage is not Stage.MQL:
+                answers.update(dict.fromkeys(statuses, stage))
+        if Stage.MQL.value not in write:
+            self._problem(
+                "crm.status.mql", "Say which status a handed-over lead gets.", 'For example: mql = "Sales Ready".'
+            )
+        return CrmPolicy(
+            system=system,
+            write_status=write,
+            answers=answers,
+            untouched=untouched,
+            fields=fields,
+            create=crm.create,
+            automation_users=crm.automation_users,
+            default_company=crm.default_company,
+        )
+
+    def _stage_name(self, name: str, path: str) -> Stage | None:
+        try:
+            return Stage(name)
+        except ValueError:
+            known = ", ".join(stage.value for stage in Stage)
+            self._problem(path, f"{name!r} is not a stage.", f"Stages: {known}; also accepted and untouched.")
+            return None
+
+    def _check_reps(self) -> None:
+        seen: set[str] = set()
+        for n, rep in enumerate(self._tables.reps, 1):
+            if rep.crm_id in seen:
+                self._problem(f"reps[{n}].crm_id", f"{rep.name} has the CRM id of somebody above.")
+            seen.add(rep.crm_id)
+            if rep.weight <= 0:
+                self._problem(
+                    f"reps[{n}].weight", "A weight is above 0.", "Leave somebody out with away, or remove them."
+                )
+
+    def _rep(self, rep: RepTable, path: str) -> Rep:
+        return Rep(
+            name=rep.name,
+            crm_id=rep.crm_id,
+            weight=rep.weight,
+            hours=self._hours(rep.hours, rep.timezone, f"{path}.hours"),
+            cap_open=rep.cap.open,
+            cap_per_day=rep.cap.per_day,
+            away=self._try(f"{path}.away", lambda: days(rep.away), ()),
+            manager=self._user(rep.manager, f"{path}.manager"),
+        )
+
+    def _user(self, name: str, path: str) -> str:
+        """A rep's name, or a CRM id as it stands."""
+        if not name:
+            return ""
+        found = self._reps.get(name.casefold())
+        if found is None and " " in name:
+            self._problem(path, f"{name!r} is none of the reps.", "Write the name of a rep, or a CRM user id.")
+        return found or name
+
+    def _queue(self, name: str, path: str) -> str:
+        if not name:
+            return ""
+        found = self._tables.crm.queues.get(name)
+        if found is None and not re.fullmatch(r"00G\w{12,15}|\d+", name):
+            known = ", ".join(self._tables.crm.queues) or "none"
+            self._problem(path, f"{name!r} is not among the queues of [crm.queues] ({known}).", "Add its CRM id there.")
+        return found or name
+
+    def _routes(self) -> tuple[Route, ...]:
+        routes = []
+        for n, route in enumerate(self._tables.routes, 1):
+            path = f"routes[{n}]"
+            if bool(route.to.pool) == bool(route.to.queue):
+                self._problem(
+                    f"{path}.to", "A route goes to a pool or to a queue.", 'For example: to = { queue = "Inbound" }.'
+                )
+            target = RouteTarget(
+                pool=tuple(self._member(name, f"{path}.to.pool") for name in route.to.pool),
+                queue=self._queue(route.to.queue, f"{path}.to.queue"),
+                fallback_queue=self._queue(route.to.fallback_queue, f"{path}.to.fallback_queue"),
+            )
+            routes.append(Route(route.name, target, self._conditions(route.when, f"{path}.when")))
+        if not routes or routes[-1].when:
+            self._problem("routes", "The last route must catch all.", "Give it no `when`.")
+        elif not (routes[-1].to.queue or routes[-1].to.fallback_queue):
+            self._problem(
+                "routes", "The last route needs a queue for when nobody is there.", "Give it a fallback_queue."
+            )
+        return tuple(routes)
+
+    def _member(self, name: str, path: str) -> str:
+        found = self._reps.get(name.casefold())
+        if found is None:
+            self._problem(
+                path, f"{name!r} is none of the reps.", f"Reps: {', '.join(rep.name for rep in self._tables.reps)}."
+            )
+        return found or name
+
+    def _conditions(self, when: Mapping[str, Test], path: str) -> dict[str, Condition]:
+        return {attribute: self._condition(test, f"{path}.{attribute}") for attribute, test in when.items()}
+
+    def _condition(self, test: Any, path: str) -> Condition:  # noqa: ANN401  (what TOML can hold)
+        if isinstance(test, bool):
+            return Condition(present=test)
+        if isinstance(test, list):
+            return Condition(values=tuple(test))
+        if isinstance(test, str):
+            found = re.fullmatch(r"(>=|<=)\s*(-?\d+(?:\.\d+)?)", test.strip())
+            if found:
+                number = float(found[2])
+                return Condition(minimum=number) if found[1] == ">=" else Condition(maximum=number)
+            if test.startswith("~"):
+                self._pattern(test[1:].strip(), path)
+                return Condition(matches=test[1:].strip())
+        return Condition(values=(test,))
+
+    def _sla(self, sla: SlaTable, path: str) -> SlaTerms:
+        when = dict(sla.when)
+        grades = when.pop("grades", [])
+        return SlaTerms(
+            name=sla.name,
+            first_touch=self._duration(sla.first_touch, f"{path}.first_touch"),
+            grades=tuple(str(grade) for grade in (grades if isinstance(grades, list) else [grades])),
+            when=self._conditions(when, f"{path}.when"),
+            clock=sla.clock,
+            steps=tuple(
+                sorted(
+                    (self._step(step, f"{path}.steps[{n}]") for n, step in enumerate(sla.steps, 1)),
+                    key=lambda step: step.at,
+                )
+            ),
+            touch_tasks=sla.touch.tasks,
+            not_by=sla.touch.not_by,
+        )
+
+    def _step(self, step: StepTable, path: str) -> SlaStep:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", step.at.strip())
+        if not found:
+            self._problem(f"{path}.at", f"{step.at!r} is not a share of the promise.", 'Write for example "60%".')
+        to = "" if step.to == "manager" else self._user(step.to, f"{path}.to")
+        return SlaStep(at=float(found[1]) / 100 if found else 1.0, do=step.do, to=to)
+
+    def _recycle(self) -> RecyclePolicy:
+        recycle = self._tables.recycle
+        nurture = recycle.nurture
+        if nurture and (nurture.list is None) == (nurture.campaign is None):
+            self._problem("recycle.nurture", "Give either a list or a campaign.")
+        return RecyclePolicy(
+            default=self._duration(recycle.default, "recycle.default"),
+            wake_points=recycle.wake_early.points if recycle.wake_early else None,
+            wake_within=self._duration(
+                recycle.wake_early.within if recycle.wake_early else "7d", "recycle.wake_early.within"
+            ),
+            nurture=NurtureTarget(nurture.source, nurture.list, nurture.campaign) if nurture else None,
+            most_returns=recycle.most_returns,
+            owner=self._tables.crm.queues.get(recycle.owner, self._user(recycle.owner, "recycle.owner")),
+        )
+
+    def _stage(self, name: str, rule: StageTable) -> StageRule:
+        path = f"stages.{name}"
+        return StageRule(
+            stage=self._stage_name(name, path) or Stage.SUSPECT,
+            owner=rule.owner,
+            longest=self._duration(rule.longest, f"{path}.longest") if rule.longest else None,
+            next=self._stage_name(rule.next, f"{path}.next") if rule.next else None,
+        )
