@@ -357,6 +357,11 @@ def test_a_parked_write_runs_no_clock_and_is_told_once() -> None:
 
     life.dossier = replace(life.dossier, outbox=tuple(park(one) for one in life.dossier.outbox))
     assert life.go(NOW + minutes(1), send=False).wake_at == NOW + minutes(5)
+    task = "e1:17.1:a1:task"
+    entries = tuple(replace(one, state="done") if one.key == task else one for one in life.dossier.outbox)
+    shown = replace(life.dossier, outbox=entries, records=(record("Open", ANA),))
+    early = plan(shown, life.policy, life.roster, NOW + minutes(1))
+    assert "clock.started" not in kinds(early), "no promise runs while the status has not been taken"
     told = life.go(NOW + minutes(5), send=False)
     assert kinds(told) == ["undelivered"]
     assert "INACTIVE_OWNER" in told.events[0].why
@@ -375,6 +380,8 @@ def test_a_lead_that_stays_too_long_is_told_once() -> None:
     stuck = life.go(NOW + timedelta(days=3))
     assert "stuck" in kinds(stuck)
     assert "stuck" not in kinds(life.go(NOW + timedelta(days=4)))
+    assert kinds(life.go(NOW + timedelta(days=20))).count("stuck") == 1, "later periods are told as one"
+    assert life.last.wake_at == NOW + timedelta(days=22)
 
 
 # -- the return
@@ -450,6 +457,13 @@ def test_disqualified_is_closed_until_they_ask_themselves() -> None:
     ask = activity("d", NOW + minutes(40), asset="demo-request")
     life.dossier = replace(life.dossier, activities=(*life.dossier.activities, ask))
     assert life.go(NOW + minutes(40)).cause == "handraiser"
+
+
+def test_the_request_that_opened_it_does_not_open_it_again() -> None:
+    life = Life(facts=dossier(activities=(activity("d", NOW, asset="demo-request"),)))
+    life.says(5, status="Recycled")
+    assert not life.go(NOW + minutes(6)).decision.handoffs[1:]
+    assert life.handoff.state is HandoffState.RETURNING
 
 
 def test_on_hold_keeps_rep_and_task_and_comes_up_on_its_date() -> None:
