@@ -41,7 +41,7 @@ def read_table(shape: type[T], raw: object, path: str, problems: list[Problem]) 
 
 def _read(kind: Any, raw: object, path: str, problems: list[Problem]) -> Any:  # noqa: ANN401  (any type a field can have)
     """One value; structs inside are read by the same rules, so that their problems are all told too."""
-    for one in (kind, *get_args(kind)):
+    for one in (kind,) if get_origin(kind) in (dict, tuple) else (kind, *get_args(kind)):
         if isinstance(one, type) and issubclass(one, Struct) and isinstance(raw, Mapping):
             return read_table(one, raw, path, problems)
     if get_origin(kind) is tuple and isinstance(raw, list) and _is_struct(get_args(kind)[0]):

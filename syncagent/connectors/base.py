@@ -71,6 +71,10 @@ class Target(Protocol):
     name: str
     batch_size: int  # so many commands of one kind fill its calls best
 
+    def me(self) -> str:
+        """The id of the user whom this system sees when we write; empty where it has none."""
+        ...
+
     def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:
         """Carry out the commands in the fewest calls, yielding outcomes as answers come; every key exactly once.
 

@@ -23,7 +23,7 @@ class Identity(Struct, frozen=True, order=True):
     id: str
 
 
-class Lead(Struct, frozen=True, tag=True):
+class Lead(Struct, frozen=True, tag=True, tag_field="fact"):
     """What a marketing system says of a person at `seen_at` (the source's own stamp).
 
     `attributes` go by our names (title, company, country ...). `also` are ids of the same human in other systems.
@@ -36,7 +36,7 @@ class Lead(Struct, frozen=True, tag=True):
     also: tuple[Identity, ...] = ()
 
 
-class Activity(Struct, frozen=True, tag=True):
+class Activity(Struct, frozen=True, tag=True, tag_field="fact"):
     """One thing somebody did. (`source`, `key`) is unique; the same one told twice is one."""
 
     identity: Identity
@@ -47,7 +47,7 @@ class Activity(Struct, frozen=True, tag=True):
     attributes: dict[str, Value] = {}
 
 
-class CrmRecord(Struct, frozen=True, tag=True):
+class CrmRecord(Struct, frozen=True, tag=True, tag_field="fact"):
     """A Lead or Contact as the CRM last said. `modified_at` is the CRM's stamp, compared only with CRM stamps.
 
     `fields` hold the mapped fields by our names, `status` and `owner` among them; a missing key means "not read".
@@ -65,7 +65,7 @@ class CrmRecord(Struct, frozen=True, tag=True):
     account: str = ""  # the company's id in the CRM
 
 
-class FieldChange(Struct, frozen=True, tag=True):
+class FieldChange(Struct, frozen=True, tag=True, tag_field="fact"):
     """Somebody changed one field of a CRM record (LeadHistory, propertiesWithHistory). `field` goes by our name."""
 
     record: Identity
@@ -77,7 +77,7 @@ class FieldChange(Struct, frozen=True, tag=True):
     at: datetime
 
 
-class CrmTask(Struct, frozen=True, tag=True):
+class CrmTask(Struct, frozen=True, tag=True, tag_field="fact"):
     """A task, call or mail logged on a CRM record. `key` is ours, empty when somebody else made the task."""
 
     identity: Identity
@@ -96,7 +96,7 @@ class CrmTask(Struct, frozen=True, tag=True):
     deleted: bool = False
 
 
-class Opportunity(Struct, frozen=True, tag=True):
+class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):
     """A deal; `people` are the contacts (or the converted leads) it belongs to."""
 
     identity: Identity
@@ -113,7 +113,7 @@ class Opportunity(Struct, frozen=True, tag=True):
     deleted: bool = False
 
 
-class CrmUser(Struct, frozen=True, tag=True):
+class CrmUser(Struct, frozen=True, tag=True, tag_field="fact"):
     """A rep, a manager or a queue of the CRM."""
 
     identity: Identity
@@ -122,7 +122,7 @@ class CrmUser(Struct, frozen=True, tag=True):
     queue: bool = False
 
 
-class Merged(Struct, frozen=True, tag=True):
+class Merged(Struct, frozen=True, tag=True, tag_field="fact"):
     """A system has made one record out of several; the losers' histories belong to the winner."""
 
     winner: Identity
@@ -130,14 +130,14 @@ class Merged(Struct, frozen=True, tag=True):
     at: datetime
 
 
-class Deleted(Struct, frozen=True, tag=True):
+class Deleted(Struct, frozen=True, tag=True, tag_field="fact"):
     """A system has deleted this record."""
 
     identity: Identity
     at: datetime
 
 
-class Hint(Struct, frozen=True, tag=True):
+class Hint(Struct, frozen=True, tag=True, tag_field="fact"):
     """Something about this record is new: look it up (in a batch with others)."""
 
     identity: Identity

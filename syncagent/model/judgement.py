@@ -132,11 +132,16 @@ class Handoff(Struct, frozen=True):
 
 
 class Desired(Struct, frozen=True):
-    """The row that we last told the CRM to hold, for one record, and its revision."""
+    """The row that we last told the CRM to hold (or that people set since), for one record, and its revision.
+
+    `expects` are the watched values that the CRM showed when the row was decided: while the write is under way,
+    only a value that is neither told nor expected is an answer.
+    """
 
     record: Identity | None
     values: dict[str, Value]
     revision: int = 1
+    expects: dict[str, Value] = {}
 
 
 class Decision(Struct, frozen=True):
@@ -148,7 +153,9 @@ class Decision(Struct, frozen=True):
     desired: Desired | None = None
     score_written_at: datetime | None = None  # a score-only write goes out at most once a day
     contested: tuple[str, ...] = ()  # fields that automation has overwritten twice: no longer written, shown
+    overwritten: tuple[str, ...] = ()  # fields that automation has overwritten once: written again
     adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
+    waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
 
     @property
     def handoff(self) -> Handoff | None:

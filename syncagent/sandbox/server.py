@@ -26,6 +26,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from syncagent.sandbox.agreement import HEAD, NURTURE_LIST, agreement
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.control import PREFIX, control
 from syncagent.sandbox.faults import Fault, Faults
@@ -43,6 +44,14 @@ class _Protocol(HttpToolsProtocol):
         self.scope[_TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]  # our own key in uvicorn's scope
 
 
+class _Server(uvicorn.Server):
+    """Stops at once: uvicorn's own loop looks only ten times a second, and all it does besides is the `Date` header."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(0.005)
+
+
 class _Host:
     """One vendor behind ASGI, with its faults and its ledger."""
 
@@ -53,6 +62,7 @@ class _Host:
         self._clock = clock
         self._control = control(vendor, clock, self.faults, self.ledger)
         self._late: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,9 +70,15 @@ class _Host:
         if scope["path"].startswith(PREFIX):
             await self._control(scope, receive, send)
             return
-        call = await _read(scope, receive)
-        if call is None:
-            return
+        self._in_flight += 1
+        try:
+            call = await _read(scope, receive, self._in_flight)
+            if call is not None:
+                await self._serve(call, scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self.ledger.open(self._clock.now(), call.method, call.path, scope["query_string"].decode("latin-1"))
         fault = self.faults.take(call)
         if fault is None:
@@ -130,7 +146,7 @@ class _Host:
         self._execute(call, entry)
 
 
-async def _read(scope: Scope, receive: Receive) -> Call | None:
+async def _read(scope: Scope, receive: Receive, in_flight: int) -> Call | None:
     body = b""
     while True:
         message = await receive()
@@ -146,6 +162,7 @@ async def _read(scope: Scope, receive: Receive) -> Call | None:
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body=body,
         raw_path=scope["raw_path"].decode("latin-1"),
+        in_flight=in_flight,
     )
 
 
@@ -226,14 +243,20 @@ class Sandbox:
         return self._hosts[name].vendor.credentials(self._urls[name])
 
     def config(self, folder: Path | None = None) -> str:
-        """The TOML tables of a syncagent config that runs against all vendors here; secrets go into files in `folder`.
+        """A syncagent config that runs against all vendors here; secrets go into files in `folder` (default: our own).
 
-        (default: our own).
+        With a CRM among them it is whole: a sample agreement follows. Marketo gets the list that it nurtures with.
         """
         if folder is None:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="syncagent-sandbox-")
             folder = Path(self._folder.name)
-        return "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        tables = "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        if "salesforce" not in self._hosts:
+            return tables
+        marketo = self._hosts.get("marketo")
+        if marketo is not None and NURTURE_LIST not in {each["id"] for each in marketo.vendor.dump()["lists"]}:
+            marketo.vendor.seed({"lists": [{"id": NURTURE_LIST, "name": "Nurture"}]})
+        return HEAD + "\n" + tables + agreement(self.credentials("salesforce"), marketo=marketo is not None)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Where each vendor is and how to sign in: {name: {"base_url", "credentials", "control_url"}}."""
@@ -244,7 +267,7 @@ class Sandbox:
 
     async def _run(self, sockets: dict[str, socket.socket]) -> None:
         servers = [
-            uvicorn.Server(
+            _Server(
                 uvicorn.Config(
                     self._hosts[name],
                     http=_Protocol,
@@ -269,7 +292,7 @@ class Sandbox:
             await asyncio.sleep(0.005)
         self._up.set()
         while not self._stop.is_set() and not all(task.done() for task in running):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*running)

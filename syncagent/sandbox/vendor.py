@@ -30,6 +30,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     raw_path: str = ""
+    in_flight: int = 1  # unanswered calls at this vendor when this one arrived, itself counted
 
     def param(self, name: str, default: str = "") -> str:
         """The first query parameter of that name, or `default`."""

@@ -92,7 +92,7 @@ class Salesforce:
                 "preferred_username": row.get("Username"),
             }
             return json_answer({**info, "organization_id": self.known["organization_id"]}, cost=0)
-        if self.clock.now() - self._day_began >= _DAY:
+        if not timedelta() <= self.clock.now() - self._day_began < _DAY:  # the clock may have been set back
             self._day_began, self.used = self.clock.now(), 0
         if self.used >= self.world.settings.daily_limit:
             return _refused(403, *_DAILY)
@@ -167,15 +167,16 @@ class Salesforce:
 
     def config(self, base_url: str, folder: Path) -> str:
         """The [crm] table of a syncagent config that runs against this org; the private key goes into a file."""
-        key = write_secret(folder, "salesforce.pem", auth.key_pair()[0])
-        path = msgspec.json.encode(str(key)).decode()
+        key = msgspec.json.encode(str(write_secret(folder, "salesforce.pem", auth.key_pair()[0]))).decode()
+        client = msgspec.json.encode(str(write_secret(folder, "salesforce_client_id", auth.CLIENT_ID))).decode()
         return f"""[crm]
 type = "salesforce"
 login_url = "{base_url}"
-client_id = "{auth.CLIENT_ID}"
+client_id = {{ file = {client} }}
 username = "{auth.USERNAME}"
-private_key = {{ file = {path} }}
-create = "never"
+private_key = {{ file = {key} }}
+create = "when_missing"
+poll = "5s"
 automation_users = ["{self.known["automation_user_id"]}"]
 
 [crm.fields]
@@ -185,7 +186,11 @@ stage_date = "MQL_Date__c"
 recycle_until = "Recycle_Until__c"
 recycle_reason = "Recycle_Reason__c"
 
+[crm.queues]
+Inbound = "{self.known["queue_id"]}"
+
 [crm.status]
+untouched = ["Open - Not Contacted"]
 mql = "Sales Ready"
 accepted = ["Working - Contacted"]
 recycled = ["Recycled"]

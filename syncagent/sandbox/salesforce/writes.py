@@ -150,7 +150,7 @@ def _check(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> 
 
 def _derive(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> None:
     if name in ("Lead", "Contact", "User"):
-        _derive_name(row)
+        _derive_name(row, old)
     if name == "Lead" and old is not None and old.get("OwnerId") != row.get("OwnerId"):
         row["IsUnreadByOwner"] = True
     elif name == "Task":
@@ -162,8 +162,8 @@ def _derive(world: World, actor: Actor, name: str, row: Row, old: Row | None) ->
         row.setdefault("FirstRespondedDate", world.stamp()[:10])
 
 
-def _derive_name(row: Row) -> None:
-    if row.get("LastName") is None and row.get("Name"):
+def _derive_name(row: Row, old: Row | None) -> None:
+    if old is None and row.get("LastName") is None and row.get("Name"):
         row["FirstName"], _, row["LastName"] = row["Name"].rpartition(" ")
     row["Name"] = " ".join(filter(None, (row.get("FirstName"), row.get("LastName"))))
 
