@@ -137,22 +137,17 @@ def _mend_gap(draft: Draft) -> None:
     receipt, view = draft.receipt, draft.view
     if receipt is None or view is None:
         return
-    for ours in view.changes:
-        field = ours.field
-        if ours.by != draft.policy.crm.me or field not in ("owner", "status") or field not in receipt.before:
+    for field in ("owner", "status"):
+        rows = [one for one in view.changes if one.field == field and one.at <= receipt.at]
+        last = next((n for n in reversed(range(1, len(rows))) if rows[n].by == draft.policy.crm.me), 0)
+        if not last or field not in receipt.before:
             continue
-        if ours.new != receipt.values.get(field) or ours.old == receipt.before[field]:
-            continue
-        if draft.told.get(field) != ours.new or draft.current.get(field) != ours.new:
-            continue
-        theirs = [
-            one
-            for one in view.changes
-            if one.field == field and one.new == ours.old and one.at <= ours.at and _is_person(draft, one.by)
-        ]
-        if theirs:
-            draft.event("restored", f"{theirs[-1].by} had set {field} in the moment we wrote: put back.", field=field)
-            _answer(draft, field, ours.old, _Actor(theirs[-1].by, theirs[-1].at, person=True))
+        theirs, ours = rows[last - 1], rows[last]
+        ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
+        stands = draft.told.get(field) == ours.new == draft.current.get(field)
+        if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):
+            draft.event("restored", f"{theirs.by} had set {field} in the moment we wrote: put back.", field=field)
+            _answer(draft, field, ours.old, _Actor(theirs.by, theirs.at, person=True))
             draft.told[field] = ours.new
 
 
@@ -215,6 +210,8 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
         if handoff.state is HandoffState.WITH_SALES:
             back = _come_back(draft)
             draft.give_back("on hold", back, _reason(draft))
+            if "recycle_until" in draft.current:
+                draft.adopt("recycle_until", draft.current["recycle_until"])
             draft.event("recycled", f"{actor.by} put it on hold.", come_back_at=back.isoformat(), by=actor.by)
     elif said in (Stage.DISQUALIFIED, Stage.WON, Stage.LOST, Stage.CUSTOMER):
         if handoff.state is not HandoffState.CLOSED:
@@ -246,8 +243,10 @@ def recycle(draft: Draft, actor: _Actor) -> None:
         draft.event("recycled", f"{said} It has been with sales {handoff.number} times: it stays with marketing.")
     else:
         draft.give_back("recycled", back, reason)
+        if "recycle_until" in draft.current:
+            draft.adopt("recycle_until", draft.current["recycle_until"])
         draft.event("recycled", said, reason=reason, come_back_at=back.isoformat(), by=actor.by)
-        if "recycle_until" in draft.policy.crm.fields and not _parsed(draft, draft.current.get("recycle_until")):
+        if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
             draft.want["recycle_until"] = _written_date(draft, back)
     if rule.owner and not draft.contact:
         draft.want["owner"] = rule.owner
@@ -324,35 +323,47 @@ def _deals(draft: Draft) -> None:
 
 
 def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
-    """When the handoff first reached the CRM, by the CRM's stamp."""
-    stamps = [one.receipt.at for one in draft.dossier.outbox if one.handoff == handoff.id and one.receipt is not None]
-    return min(stamps) if stamps else None
+    """When the handoff first reached the CRM, by the CRM's stamp; a receipt of an earlier row says nothing of it."""
+    stamps = [
+        one.receipt.at
+        for one in draft.dossier.outbox
+        if one.handoff == handoff.id
+        and one.receipt is not None
+        and (one.verb != "WriteLead" or one.receipt.revision >= one.revision)
+    ]
+    return min(stamps, default=None)
 
 
 def _moved_date(draft: Draft) -> None:
     """A rep has set another come-back date since."""
     handoff = draft.handoffs[-1]
-    if handoff.state is not HandoffState.RETURNING:
+    if handoff.state is not HandoffState.RETURNING or draft.write_pending or "recycle_until" not in draft.current:
         return
-    value = draft.current.get("recycle_until")
-    if value == draft.want.get("recycle_until"):
+    value = draft.current["recycle_until"]
+    if value == draft.told.get("recycle_until"):
         return
-    moment = _parsed(draft, value)
+    draft.adopt("recycle_until", value)
+    moment = _named_date(draft)
     if moment is not None and moment != handoff.come_back_at:
         draft.put(replace(handoff, come_back_at=moment))
-        draft.adopt("recycle_until", value)
         draft.event("recycled", "Sales has set another date.", come_back_at=moment.isoformat())
 
 
 def _come_back(draft: Draft) -> datetime:
-    moment = _parsed(draft, draft.current.get("recycle_until"))
-    if moment is not None and moment > draft.now:
+    moment = _named_date(draft)
+    if moment is not None:
         return moment
     rule, zone = draft.policy.recycle.default, draft.policy.timezone
     moment = after(draft.now, rule, zone)
     if rule.days and not rule.minutes:
         moment = start_of_day(moment.astimezone(zone_of(zone)).date(), zone)
     return moment
+
+
+def _named_date(draft: Draft) -> datetime | None:
+    """The date that stands in the CRM; one in the past is left over from an earlier time and says nothing."""
+    moment = _parsed(draft, draft.current.get("recycle_until"))
+    return moment if moment is not None and moment > draft.now else None
 
 
 def _parsed(draft: Draft, value: Value) -> datetime | None:

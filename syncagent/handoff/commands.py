@@ -258,9 +258,8 @@ def tidy(draft: Draft) -> None:
     """Withdraw what is unsent and no longer makes sense; close tasks that are no longer anybody's."""
     handoffs = {one.id: one for one in draft.handoffs}
     current = draft.handoffs[-1].id if draft.handoffs else ""
-    for entry in draft.dossier.outbox:
-        if entry.verb not in ("CreateTask", "Alert"):
-            continue
+    given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
+    for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]
         handoff = handoffs.get(hid)
         if handoff is None or not verb:

@@ -12,7 +12,7 @@ def erase(draft: Draft) -> None:
     if draft.is_open:
         draft.close("erased", "The person was forgotten.")
     draft.withdraw_keys(
-        one.key for one in draft.dossier.outbox if one.state in _UNSENT and one.verb not in ("CloseTask",)
+        sorted(one.key for one in draft.dossier.outbox if one.state in _UNSENT and one.verb != "CloseTask")
     )
     tidy(draft)
     draft.stage = Stage.SUSPECT

@@ -4,7 +4,7 @@ Pure and total: no clock, no I/O, no dice. It looks at how things stand, never a
 lost, late, doubled and reordered events, and a kill at any instant, change nothing in the end.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -75,7 +75,10 @@ def _bring_back(draft: Draft) -> None:
     if due > draft.now:
         draft.wake(due)
         return
-    if not draft.crm_has_seen(due) or draft.view is None:
+    if not draft.crm_has_seen(due):
+        return
+    if draft.view is None:
+        draft.wake(draft.now + timedelta(hours=1))  # merged into a record that has not been read yet
         return
     _open(draft, _Opening("came back on its date", last=_last_rep(handoff)), event="came_back")
 
@@ -220,15 +223,16 @@ def _assign(draft: Draft, last: str) -> Assignment:
 
 
 def _start_row(draft: Draft, handoff: Handoff) -> None:
-    """A new handoff starts from what stands in the CRM, and wants its own row."""
+    """A new handoff tells its whole row, and watches what stands beside it."""
     old = draft.desired
     record = draft.view.record.identity if draft.view is not None else None
     revision = old.revision if old is not None else 0
     if old is None or old.record != record:
         draft.desired = Desired(record, {}, revision)
-    stand = {name: value for name, value in draft.current.items() if name in ("status", "owner", "recycle_until")}
-    draft.told = {} if draft.write_pending else stand
-    draft.want = {**draft.told, **opening_row(draft, handoff, draft.now)}
+    draft.told, draft.want = {}, opening_row(draft, handoff, draft.now)
+    for name in ("status", "recycle_until") if draft.contact else ("status", "owner", "recycle_until"):
+        if name in draft.current and name not in draft.want:
+            draft.adopt(name, draft.current[name])
     draft.score_written_at = draft.now if {"score", "grade"} & set(draft.want) else draft.score_written_at
 
 

@@ -19,6 +19,8 @@ def keep(draft: Draft) -> None:
     if not draft.with_sales or not draft.handoffs[-1].assignments:
         return
     if draft.handoffs[-1].clock_started_at is None and not _start_clock(draft):
+        if _given_up(draft):
+            return
         _watch_delivery(draft)
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
@@ -42,10 +44,22 @@ def _start_clock(draft: Draft) -> bool:
         return False
     if not last.queue:
         entry = draft.entry(draft.key(handoff.id, f"a{number}", "task"))
-        if (entry is None or entry.state != "done") and handoff.cause != "adopted from sales":
+        if (entry is None or entry.state not in ("done", "dropped")) and handoff.cause != "adopted from sales":
             return False
     draft.put(replace(handoff, clock_started_at=draft.now))
     draft.event("clock.started", f"{last.owner} has the lead: the promise runs.", owner=last.owner, assignment=number)
+    return True
+
+
+def _given_up(draft: Draft) -> bool:
+    """An admin has dropped the write from the outbox: the handoff ends, for nobody has got it."""
+    entry, desired = draft.write_entry, draft.desired
+    if entry is None or desired is None or entry.state != "dropped":
+        return False
+    if draft.contact or draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
+        return False
+    draft.close("withdrawn", "Its write was dropped from the outbox: nobody has got it.", kind="withdrawn")
+    draft.believe(replace(desired, values=dict(draft.current)))
     return True
 
 
@@ -60,6 +74,8 @@ def _watch_delivery(draft: Draft) -> None:
         draft.wake(late)
         return
     entry = draft.write_entry
+    if entry is None or entry.state == "done":
+        entry = draft.entry(draft.key(handoff.id, f"a{number}", "task"))
     why = entry.why if entry is not None and entry.state in ("parked", "unknown") else ""
     _mark(draft, UNDELIVERED)
     draft.event(

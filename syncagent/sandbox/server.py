@@ -1,8 +1,8 @@
 """Serves simulated vendors over real HTTP on 127.0.0.1, one port for each, all in one background thread.
 
 Faults close real connections, so the protocol class hands its transport to the application through the ASGI scope.
-The `Date` header tells the
-sandbox's time, not the machine's: a connector that trusts the server's clock must see the one that stamps the records.
+The `Date` header tells the sandbox's time, not the machine's: a connector that trusts the server's clock must see the
+one that stamps the records.
 """
 
 import asyncio
@@ -172,12 +172,24 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
         pass
 
 
+def _listen(port: int) -> socket.socket:
+    # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 class Sandbox:
     """Serves simulated vendors as long as the `with` block lasts.
 
     `ports` names a port for a system; all others get a free one. `box.vendor(name)` is the object itself: use it only
-    while no call is in
-    flight, else speak to it through `Control(box.url(name))`. ValueError for a system that is not simulated.
+    while no call is in flight, else speak to it through `Control(box.url(name))`. ValueError for a system that is not
+    simulated.
     """
 
     def __init__(self, systems: Iterable[str], ports: Mapping[str, int] | None = None) -> None:
@@ -197,14 +209,15 @@ class Sandbox:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
-        sockets = {}
-        for name in self._hosts:
-            # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._ports.get(name, 0)))
-            sockets[name] = listener
-            self._urls[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sockets: dict[str, socket.socket] = {}
+        try:
+            for name in self._hosts:
+                sockets[name] = _listen(self._ports.get(name, 0))
+                self._urls[name] = f"http://127.0.0.1:{sockets[name].getsockname()[1]}"
+        except OSError:
+            for listener in sockets.values():
+                listener.close()
+            raise
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(sockets)), name="sandbox", daemon=True)
         self._thread.start()
         waited = 0.0
@@ -310,8 +323,8 @@ def serve(
     """Serve `systems` until SIGTERM or SIGINT; must be called from the main thread.
 
     With `json_line` the first and only line on standard output is `describe()` as JSON; else a sentence for each
-    vendor. `write_config` gets a
-    syncagent config that runs against them, its secrets in files beside it that only their owner can read.
+    vendor. `write_config` gets a syncagent config that runs against them, its secrets in files beside it that only
+    their owner can read.
     """
     asked = threading.Event()
 

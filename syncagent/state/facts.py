@@ -160,9 +160,10 @@ class _Taking:
         return True
 
     def _lead(self, lead: Lead) -> bool:
-        person = self.people.join((lead.identity, *lead.also), lead.emails, known=lead.identity)
-        if self.people.is_erased(person):
+        known = self.people.known(lead.identity)
+        if known is not None and self.people.is_erased(known):
             return False
+        person = self.people.join((lead.identity, *lead.also), lead.emails, known=lead.identity)
         gone = self._gone.get(lead.identity)
         if gone is not None and (gone.winner is not None or lead.seen_at <= gone.at):
             return False
@@ -211,14 +212,16 @@ class _Taking:
             old = next((t for t in self.people.said(holder).tasks if t.identity == task.identity), None)
             if old is not None and (task.modified_at < old.modified_at or task == old):
                 return False
-        person = self.people.join((task.record,))
-        for holder in holders - {person}:
+        # A task that names no record is told of one that it hung on before: there it stays.
+        concerned = {self.people.join((task.record,))} if task.record.id else holders
+        for holder in holders - concerned:
             self._let_go(holder, task.identity)
-        said = self.people.said(person)
-        said.tasks = (*(t for t in said.tasks if t.identity != task.identity), task)
-        self.people.hold(task.identity, person)
-        self.people.changed(person)
-        return True
+        for person in concerned:
+            said = self.people.said(person)
+            said.tasks = (*(t for t in said.tasks if t.identity != task.identity), task)
+            self.people.hold(task.identity, person)
+            self.people.changed(person)
+        return bool(concerned)
 
     def _deal(self, deal: Opportunity) -> bool:
         gone = self._gone.get(deal.identity)
@@ -229,7 +232,8 @@ class _Taking:
             old = next((d for d in self.people.said(holder).opportunities if d.identity == deal.identity), None)
             if old is not None and (deal.modified_at < old.modified_at or deal == old):
                 return False
-        concerned = {self.people.join((identity,)) for identity in deal.people}
+        # A deal told without its people was read without them: they stay who they were.
+        concerned = {self.people.join((identity,)) for identity in deal.people if identity.id} or holders
         for holder in holders - concerned:
             self._let_go(holder, deal.identity)
         for person in concerned:
@@ -258,6 +262,7 @@ class _Taking:
             records = tuple(replace(r, merged_into=merged.winner) if r.identity == loser else r for r in said.records)
             if (leads, records) != (said.leads, said.records):
                 said.leads, said.records, new = leads, records, True
+        self.people.unwanted(merged.losers)
         if new:
             self.people.changed(person)
         return new
@@ -273,6 +278,7 @@ class _Taking:
         known = self.people.known(identity)
         if known is not None:
             holders = holders | {known}
+            self.people.unwanted((identity,))
         for person in holders:
             said = self.people.said(person)
             before = (said.leads, said.records, said.tasks, said.opportunities)
@@ -311,12 +317,17 @@ class _Taking:
     def _activities(self, activities: Sequence[tuple[Identity, int, str, str]]) -> int:
         if not activities:
             return 0
-        owner = {identity: self.people.join((identity,)) for identity in {a[0] for a in activities}}
-        rows = [
-            (owner[identity], at, identity.system, key, body)
-            for identity, at, key, body in activities
-            if not self.people.is_erased(owner[identity])
-        ]
+        people = self.people
+        owner: dict[Identity, int] = {}
+        for activity in activities:
+            identity = activity[0]
+            if identity not in owner:
+                known = people.known(identity)
+                owner[identity] = people.join((identity,)) if known is None else known
+        rows = [(owner[identity], at, identity.system, key, body) for identity, at, key, body in activities]
+        if people.any_erased:
+            rows = [row for row in rows if not people.is_erased(row[0])]
+        rows.sort()
         new = 0
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]

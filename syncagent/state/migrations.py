@@ -56,7 +56,7 @@ create table identity (
   wanted integer not null default 0
 ) strict;
 create unique index identity_name on identity (ext, object, system);
-create index identity_person on identity (person);
+create index identity_person on identity (person, system, object, ext);
 create index identity_wanted on identity (system, id) where wanted > 0;
 create table hinted (
   ext text not null,

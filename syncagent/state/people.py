@@ -34,7 +34,7 @@ class People:
         self._changed: set[int] = set()
         self._fresh: set[int] = set()
         self._holders: dict[Identity, set[int]] = {}
-        self._any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
+        self.any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
 
     def load(self, identities: Iterable[Identity], emails: Iterable[str]) -> None:
         """Look these up in a few queries."""
@@ -73,6 +73,7 @@ class People:
 
         An identity that is new is wanted (to be looked up), unless it is `known`: this very fact tells it.
         """
+        identities = [identity for identity in identities if identity.id]
         addresses = [a for a in map(address, emails) if a]
         found = {self._person[i] for i in identities if i in self._person}
         found.update(self._email[a] for a in addresses if a in self._email)
@@ -91,16 +92,20 @@ class People:
                 )
                 self.changed(person)
             elif identity == known:
-                self._db.execute(
-                    "update identity set wanted = 0 where ext = ? and object = ? and system = ? and wanted = 1",
-                    (identity.id, identity.object, identity.system),
-                )
+                self.unwanted((identity,))
         for each in addresses:
             if each not in self._email:
                 self._email[each] = person
                 self._db.execute("insert into email values (?, ?)", (each, person))
                 self.changed(person)
         return person
+
+    def unwanted(self, identities: Iterable[Identity]) -> None:
+        """These are known, or gone, now; a hint about them still asks for a look."""
+        self._db.executemany(
+            "update identity set wanted = 0 where ext = ? and object = ? and system = ? and wanted = 1",
+            [(identity.id, identity.object, identity.system) for identity in identities],
+        )
 
     def said(self, person: int) -> Said:
         """What the systems say of them, to be changed in place; written by `finish` if `changed` was called."""
@@ -112,7 +117,7 @@ class People:
 
     def is_erased(self, person: int) -> bool:
         """Whether they asked to be forgotten."""
-        if not self._any_erased:
+        if not self.any_erased:
             return False
         row = self._db.execute("select erased from person where id = ?", (person,)).fetchone()
         return bool(row and row[0])
@@ -154,11 +159,10 @@ class People:
 
     # -- who waits for what
 
-    def wake_waiting(self, prefix: str) -> None:
-        """Whoever waits on something that begins like this is dirty."""
-        rows = self._db.execute(
-            "select person from waits where what >= ? and what < ?", (prefix, prefix + "\U0010ffff")
-        )
+    def wake_waiting(self, what: str) -> None:
+        """Whoever waits on this is dirty; "roster:" names every pool."""
+        last = what + "\U0010ffff" if what.endswith(":") else what
+        rows = self._db.execute("select person from waits where what between ? and ?", (what, last))
         self.changed_all(self._root(row[0]) for row in rows.fetchall())
 
     # -- making one of two
@@ -243,12 +247,14 @@ class People:
         changed = sorted({self._root(person) for person in self._changed})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
-        rows = [(self._lane, self._lane, self._now, p) for p in changed if p not in self._fresh]
-        self._db.executemany(
-            "update person set revision = revision + 1, lane = case when dirty_since is null then ? else min(lane, ?)"
-            " end, dirty_since = coalesce(dirty_since, ?) where id = ?",
-            rows,
-        )
+        known = [person for person in changed if person not in self._fresh]
+        for start in range(0, len(known), _IN):
+            some = known[start : start + _IN]
+            self._db.execute(
+                "update person set revision = revision + 1, lane = case when dirty_since is null then ? else"  # noqa: S608
+                f" min(lane, ?) end, dirty_since = coalesce(dirty_since, ?) where id in ({marks(len(some))})",
+                (self._lane, self._lane, self._now, *some),
+            )
         return tuple(changed)
 
 

@@ -179,8 +179,7 @@ class SqliteStore:
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
-        lane = Lane.COLD if all(s.plan.decision.handoff is None for s in settlements) else Lane.HOT
-        return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now), lane)
+        return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now))
 
     def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:
         return self._write("sweep", lambda db: decisions.sweep(db, after, limit, ms(now)), Lane.COLD)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
 GROUP_SECONDS = 0.02
-CHECKPOINT_PAGES = 2000
+CHECKPOINT_PAGES = 4000
 BALLAST_BYTES = 1 << 20
 
 
@@ -66,6 +66,7 @@ class Writer:
         self._queues: dict[Lane, deque[_Waiting]] = {Lane.HOT: deque(), Lane.COLD: deque()}
         self._ready = threading.Condition()
         self._closing = False
+        self._group_now: list[_Waiting] = []
         self._connect = connect
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="syncagent-writer", daemon=True)
@@ -106,6 +107,10 @@ class Writer:
         try:
             while self._wait():
                 self._group(connection)
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        else:
             # On a full disk the log stays beside the file and is read at the next start.
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("pragma wal_checkpoint(truncate)")
@@ -120,6 +125,17 @@ class Writer:
                 self._ready.wait()
         return True
 
+    def _give_up(self, error: BaseException) -> None:
+        """The thread dies of a mistake of ours: nobody may wait for it for ever."""
+        with self._ready:
+            self._closing = True
+            waiting = [*self._group_now, *self._queues[Lane.HOT], *self._queues[Lane.COLD]]
+            for queue in self._queues.values():
+                queue.clear()
+        for each in waiting:
+            if not each.future.done():
+                each.future.set_exception(error)
+
     def _next(self) -> _Waiting | None:
         for lane in (Lane.HOT, Lane.COLD):
             try:
@@ -129,7 +145,7 @@ class Writer:
         return None
 
     def _group(self, connection: sqlite3.Connection) -> None:
-        group: list[_Waiting] = []
+        group = self._group_now = []
         results: list[Any] = []
         until = monotonic() + GROUP_SECONDS
         try:

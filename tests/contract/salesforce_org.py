@@ -1,11 +1,9 @@
 """A sandbox org over real HTTP, and a connector that speaks to it."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from syncagent.connectors import salesforce
 from syncagent.connectors.salesforce import Options, Salesforce
@@ -107,15 +105,6 @@ class Org:
         return CreateTask(key=key, target="salesforce", person=1, record=lead, **given)
 
 
-@pytest.fixture
-def org(tmp_path: Path) -> Iterator[Org]:
-    with Sandbox(["salesforce"]) as box:
-        org = Org(box, tmp_path)
-        yield org
-        org.close()
-
-
-@pytest.fixture
-def again() -> Callable:
+def again(command):
     """The same command, tried once more."""
-    return lambda command: msgspec.structs.replace(command, attempt=command.attempt + 1)
+    return msgspec.structs.replace(command, attempt=command.attempt + 1)

@@ -41,6 +41,17 @@ def carry_out(target, batch):
     return dict(pairs)
 
 
+def try_once(target, batch):
+    """The outcomes that came before a call failed as a whole (a connector may also repeat a safe call by itself)."""
+    outcomes = {}
+    try:
+        for key, outcome in target.apply(batch):
+            outcomes[key] = outcome
+    except RetryableError:
+        return outcomes
+    return outcomes
+
+
 class TargetContract:
     """Subclass it with a `world` fixture: see the top of this file."""
 
@@ -52,6 +63,7 @@ class TargetContract:
     def test_is_a_target(self, world):
         assert isinstance(world.target, Target)
         assert world.target.batch_size > 0
+        assert isinstance(world.target.me(), str)
 
     def test_every_key_has_one_outcome_and_one_effect(self, world):
         batch = [world.command(f"e1/{n}") for n in range(25)]
@@ -71,8 +83,7 @@ class TargetContract:
         self.needs(world, "lost")
         command = world.command("e1/1")
         world.plant("lost")
-        with pytest.raises(RetryableError):
-            list(world.target.apply([command]))
+        try_once(world.target, [command])
         assert world.effects("e1/1") == 1
         again = carry_out(world.target, [type(command)(**{**as_dict(command), "attempt": 1})])
         assert isinstance(again["e1/1"], Done)
@@ -82,9 +93,8 @@ class TargetContract:
         self.needs(world, "unsent")
         command = world.command("e1/1")
         world.plant("unsent")
-        with pytest.raises(RetryableError):
-            list(world.target.apply([command]))
-        assert world.effects("e1/1") == 0
+        arrived = try_once(world.target, [command])
+        assert world.effects("e1/1") == len(arrived)
         carry_out(world.target, [type(command)(**{**as_dict(command), "attempt": 1})])
         assert world.effects("e1/1") == 1
 
@@ -154,8 +164,7 @@ class CrmContract(TargetContract):
             values={"status": "MQL"}, expects={"status": "Open"},
         )  # fmt: skip
         world.plant("lost")
-        with pytest.raises(RetryableError):
-            list(world.target.apply([command]))
+        try_once(world.target, [command])
         again = WriteLead(**{**as_dict(command), "attempt": 1})
         assert isinstance(carry_out(world.target, [again])["e1/w"], Done)
 
@@ -178,8 +187,7 @@ class CrmContract(TargetContract):
             values={"status": "MQL"}, create={"last_name": "New", "company": "Example"},
         )  # fmt: skip
         world.plant("lost")
-        with pytest.raises(RetryableError):
-            list(world.target.apply([write]))
+        try_once(world.target, [write])
         [made] = world.find("new@example.com")
         world.edit(made, status="Working")
         outcome = carry_out(world.fresh(), [WriteLead(**{**as_dict(write), "attempt": 1})])["e1/w"]
@@ -204,8 +212,7 @@ class CrmContract(TargetContract):
         record = world.record(status="Open")
         command = self.task(world, "e1/t", record)
         world.plant("lost")
-        with pytest.raises(RetryableError):
-            list(world.target.apply([command]))
+        try_once(world.target, [command])
         if act == "complete":
             world.complete("e1/t")
         elif act == "give":

@@ -14,8 +14,9 @@ first lead of this seed.
      "lead_history": [{field: value}],
      "records": {"Any Object": [{field: value}]}}
 
-Any field may be given, also Id, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, CreatedById. Lists of statuses
-replace those that were there. No validation but types and unique keys, and no history rows: the data is older than we.
+Any field may be given, also Id, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, CreatedById. Lists of
+statuses replace those that were there. No validation but types and unique keys, and no history rows: the data is
+older than we.
 """
 
 from dataclasses import fields
@@ -91,11 +92,10 @@ def seed(world: World, data: dict[str, Any]) -> dict[str, Any]:
     for queue in data.get("queues", []):
         made.setdefault("queues", []).append(seed_queue(world, nobody, _aliases(queue, made)))
     owner = next(iter(world.tables["User"].rows))
-    rest = {**{kind: data.get(key, []) for key, kind in _LISTS.items()}, **data.get("records", {})}
-    names = {kind: key for key, kind in _LISTS.items()}
-    for kind, rows in rest.items():
+    lists = [(key, kind, data.get(key, [])) for key, kind in _LISTS.items()]
+    for key, kind, rows in [*lists, *((kind, kind, rows) for kind, rows in data.get("records", {}).items())]:
         world.table(kind)
-        ids = made.setdefault(names.get(kind, kind), [])
+        ids = made.setdefault(key, [])
         ids.extend(writes.create(world, Actor(owner, seeding=True), kind, _aliases(row, made)) for row in rows)
     return {key: ids for key, ids in made.items() if ids}
 

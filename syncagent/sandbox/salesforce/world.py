@@ -1,8 +1,8 @@
 """The org's rows: tables with indexes, undo for "all or none", and transactions that are seen only at their commit.
 
 A row is a dict of wire values (dates and stamps as Salesforce writes them, so that comparing text compares time); a
-field that is null is
-absent. Rows are replaced, never changed in place. Deleted rows stay, with IsDeleted true: the recycle bin.
+field that is null is absent. Rows are replaced, never changed in place. Deleted rows stay, with IsDeleted true: the
+recycle bin.
 """
 
 from bisect import bisect_left, insort
@@ -97,7 +97,10 @@ class Table:
         return old
 
     def holders(self, known: Field, value: object) -> list[str]:
-        """The live rows with that value in an indexed field."""
+        """The live rows with that value in an indexed field, or with that Id."""
+        if known.name == "Id":
+            row = self.rows.get(ids.full(value) or "")
+            return [] if row is None or row["IsDeleted"] else [row["Id"]]
         return list(self.indexes[known.name].get(unique_key(known, value), ()))
 
     def since(self, stamp: str) -> Iterator[Row]:
@@ -120,9 +123,9 @@ class Transaction:
 
 @dataclass(slots=True)
 class Actor:
-    """Who writes and how: `api` is the integration over REST (field security, rules and locks apply), else somebody on.
+    """Who writes and how.
 
-    The screen.
+    `api` is the integration over REST (field security, rules and locks apply), else somebody on the screen.
     """
 
     user: str
@@ -144,6 +147,9 @@ class Settings:
     locator_seconds: int = 2 * DAY
     track_history: bool = True
     jitter: int = 8
+    composite_conditions: bool = (
+        True  # whether If-Unmodified-Since works on parts of a composite call: nobody could verify it
+    )
 
 
 class World:

@@ -44,9 +44,9 @@ def create(world: World, actor: Actor, name: str, values: dict[str, Any]) -> str
 
 
 def update(world: World, actor: Actor, name: str, ident: str, values: dict[str, Any]) -> None:
-    """Change a row; raises RowError with ENTITY_IS_DELETED or INVALID_CROSS_REFERENCE_KEY when there is none to.
+    """Change a row.
 
-    Change.
+    Raises RowError, with ENTITY_IS_DELETED or INVALID_CROSS_REFERENCE_KEY when there is none to change.
     """
     old = live(world, actor, name, ident)
     clean = _clean(world, actor, name, values, new=False)
@@ -144,6 +144,8 @@ def _check(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> 
     if actor.api:
         checks.check_owner(world, actor, name, row)
     checks.check_unique(world, name, row)
+    if name == "FieldPermissions":
+        checks.check_permission(world, row)
     if actor.api:
         checks.check_rules(world, actor, name, row, old)
 

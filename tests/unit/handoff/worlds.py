@@ -308,3 +308,14 @@ def dossiers(draw: Any) -> Dossier:
         opportunities=deals,
         crm_seen_until=draw(st.sampled_from((None, NOW, NOW + timedelta(days=400)))),
     )
+
+
+READY = st.builds(
+    lambda kind, status, owner: dossier(
+        activities=(activity("a1", NOW - minutes(5), "form.submitted", kind),), records=(record(status, owner),)
+    ),
+    st.sampled_from(("guide", "demo-request")),
+    st.sampled_from(("Open", None, "Open", "Recycled", "Working")),
+    OWNERS,
+)
+"""People whom one glance hands off, most of them."""
