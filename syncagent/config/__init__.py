@@ -4,6 +4,7 @@ Each connector's table is checked by that connector, through compose: here it st
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -61,6 +62,7 @@ class Config(Struct, frozen=True):
         return policy
 
 
+SPARE = {"status": {"mql": "-"}}
 TABLES = ("agent", "sources", "crm", "score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
 
 
@@ -114,8 +116,7 @@ def parse(text: str, folder: Path = Path()) -> Config:
         for key in ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
         if key in raw
     }
-    tables = read_table(AgreementTables, shape | {"crm": agreed}, "", problems)
-    problems = [Problem(p.path.lstrip("."), p.message, p.help, p.fatal) for p in problems]
+    tables = _read_agreement(shape | {"crm": agreed}, problems)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     if tables is not None and crm is not None:
         fields = tuple(crm.options.get("fields", {}))
@@ -128,6 +129,26 @@ def parse(text: str, folder: Path = Path()) -> Config:
     if problems or tables is None or crm is None:
         raise ConfigError(problems)
     return Config(agent, sources, crm, tables, digest)
+
+
+def _read_agreement(raw: dict[str, Any], problems: list[Problem]) -> AgreementTables | None:
+    """All tables of the agreement; those that cannot be read are left out, so that the rest is still looked at."""
+    found: list[Problem] = []
+    tables = read_table(AgreementTables, raw, "", found)
+    found = [Problem(p.path.lstrip("."), p.message, p.help, p.fatal) for p in found]
+    problems += found
+    broken = {re.split(r"[.\[]", problem.path)[0] for problem in found}
+    if "reps" in broken:
+        broken.add("routes")  # they name reps: each would be one more complaint of the same
+    if tables is None and broken:
+        spare = {
+            "routes": [{"name": "all", "to": {"queue": "0"}}],
+            "handoff": {"mql": {"any": {"score": 1}}},
+            "crm": SPARE,
+        }
+        rest = {key: value for key, value in raw.items() if key not in broken}
+        tables = read_table(AgreementTables, {**{key: spare[key] for key in broken & spare.keys()}, **rest}, "", [])
+    return tables
 
 
 def _table(raw: object, path: str, problems: list[Problem]) -> Mapping[str, Any]:

@@ -52,6 +52,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     poll: str = "60s"
     page_size: int = 300
     me: str = "agent"
+    fields: dict[str, str] = {}  # ours = theirs; here they are the same, and only their names count
     tracked: tuple[str, ...] = ("status", "owner", "recycle_reason", "recycle_until")
 
 
@@ -167,7 +168,7 @@ class Memory:
     # -- Target
 
     def me(self) -> str:
-        """The user whom our writes show."""
+        """The user that our own writes show."""
         return self.options.me
 
     def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:

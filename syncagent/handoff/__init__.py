@@ -1,1 +1,6 @@
-"""The pure core: one function turns facts, policy and time into a decision and commands. No I/O, no clock."""
+"""The pure core: what follows from facts, policy and time. It reads no clock and touches nothing outside."""
+
+from syncagent.handoff.planner import plan
+from syncagent.handoff.scoring import score
+
+__all__ = ["plan", "score"]

@@ -76,9 +76,15 @@ class Fault:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults planted at one vendor; `kinds` are the vendor's own actions."""
+    """The faults planted at one vendor.
+
+    `kinds` are the vendor's own actions; unless a fault says which path it is about, they strike only where
+    `kinds_path`
+    (a regular expression) is found.
+    """
 
     kinds: frozenset[str] = frozenset()
+    kinds_path: str | None = None
     _planted: list[Fault] = field(default_factory=list)
     _last: int = 0
 
@@ -98,6 +104,7 @@ class Faults:
         if action == "drop" and data["drop"] not in ("before", "after"):
             msg = 'A drop is "before" or "after" the effect.'
             raise ValueError(msg)
+        path = match.get("path", self.kinds_path if action in self.kinds else None)
         self._last += 1
         self._planted.append(
             Fault(
@@ -110,7 +117,7 @@ class Faults:
                 times=data.get("times", 1),
                 execute=bool(data.get("execute", False)),
                 method=match.get("method"),
-                path=re.compile(match["path"]) if "path" in match else None,
+                path=re.compile(path) if path is not None else None,
                 body=re.compile(match["body"]) if "body" in match else None,
             )
         )

@@ -26,6 +26,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from syncagent.sandbox.agreement import HEAD, NURTURE_LIST, agreement
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.control import PREFIX, control
 from syncagent.sandbox.faults import Fault, Faults
@@ -43,12 +44,20 @@ class _Protocol(HttpToolsProtocol):
         self.scope[_TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]  # our own key in uvicorn's scope
 
 
+class _Server(uvicorn.Server):
+    """Stops at once: uvicorn's own loop looks only ten times a second, and all it does besides is the `Date` header."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(0.005)
+
+
 class _Host:
     """One vendor behind ASGI, with its faults and its ledger."""
 
     def __init__(self, vendor: Vendor, clock: SandboxClock) -> None:
         self.vendor = vendor
-        self.faults = Faults(vendor.fault_kinds)
+        self.faults = Faults(vendor.fault_kinds, getattr(vendor, "fault_path", None))
         self.ledger = Ledger()
         self._clock = clock
         self._control = control(vendor, clock, self.faults, self.ledger)
@@ -163,6 +172,18 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
         pass
 
 
+def _listen(port: int) -> socket.socket:
+    # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 class Sandbox:
     """Serves simulated vendors as long as the `with` block lasts.
 
@@ -188,14 +209,15 @@ class Sandbox:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
-        sockets = {}
-        for name in self._hosts:
-            # the protocol must be named: asyncio turns Nagle's delay (40 ms a call) off only for sockets that say TCP
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._ports.get(name, 0)))
-            sockets[name] = listener
-            self._urls[name] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sockets: dict[str, socket.socket] = {}
+        try:
+            for name in self._hosts:
+                sockets[name] = _listen(self._ports.get(name, 0))
+                self._urls[name] = f"http://127.0.0.1:{sockets[name].getsockname()[1]}"
+        except OSError:
+            for listener in sockets.values():
+                listener.close()
+            raise
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(sockets)), name="sandbox", daemon=True)
         self._thread.start()
         waited = 0.0
@@ -234,14 +256,20 @@ class Sandbox:
         return self._hosts[name].vendor.credentials(self._urls[name])
 
     def config(self, folder: Path | None = None) -> str:
-        """The TOML tables of a syncagent config that runs against all vendors here; secrets go into files in `folder`.
+        """A syncagent config that runs against all vendors here; secrets go into files in `folder` (default: our own).
 
-        (default: our own).
+        With a CRM among them it is whole: a sample agreement follows. Marketo gets the list that it nurtures with.
         """
         if folder is None:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="syncagent-sandbox-")
             folder = Path(self._folder.name)
-        return "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        tables = "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
+        if "salesforce" not in self._hosts:
+            return tables
+        marketo = self._hosts.get("marketo")
+        if marketo is not None and NURTURE_LIST not in {each["id"] for each in marketo.vendor.dump()["lists"]}:
+            marketo.vendor.seed({"lists": [{"id": NURTURE_LIST, "name": "Nurture"}]})
+        return HEAD + "\n" + tables + agreement(self.credentials("salesforce"), marketo=marketo is not None)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Where each vendor is and how to sign in: {name: {"base_url", "credentials", "control_url"}}."""
@@ -252,7 +280,7 @@ class Sandbox:
 
     async def _run(self, sockets: dict[str, socket.socket]) -> None:
         servers = [
-            uvicorn.Server(
+            _Server(
                 uvicorn.Config(
                     self._hosts[name],
                     http=_Protocol,
@@ -277,7 +305,7 @@ class Sandbox:
             await asyncio.sleep(0.005)
         self._up.set()
         while not self._stop.is_set() and not all(task.done() for task in running):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*running)

@@ -63,6 +63,8 @@ def json_answer(value: object, status: int = 200, *, headers: Mapping[str, str] 
 class Vendor(Protocol):
     """One simulated system.
 
+    It may have a `fault_path`: a regular expression for the paths that its own fault kinds strike unless told
+    otherwise.
     `seed`, `dump` and `act` are the control API's; they raise ValueError or LookupError with a sentence.
     """
 

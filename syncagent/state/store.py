@@ -5,6 +5,7 @@ of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, 
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -92,6 +93,10 @@ class Store(Protocol):
         A CRM record whose watched fields (status, owner, recycle_*) differ from the one stored, with no `FieldChange`
         told for it, leaves a `FieldChange` by `modified_by`. A fact equal to what is stored leaves nobody dirty.
         """
+        ...
+
+    def accept_soon(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> "Future[Accepted]":
+        """`accept` for a caller that goes on meanwhile: the future is done after COMMIT."""
         ...
 
     def cursor(self, stream: str) -> Cursor | None:
@@ -193,7 +198,7 @@ class Store(Protocol):
         """The roster as it stands."""
         ...
 
-    def sweep(self, after: int, limit: int) -> int | None:
+    def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:
         """Mark the next `limit` people behind `after` dirty in the cold lane; the last one, or None at the end."""
         ...
 

@@ -346,6 +346,7 @@ def job(api: Api, kind: str = "activities", **more: Any) -> dict[str, Any]:
 
 
 def test_a_bulk_job_goes_its_way_a_minute_at_a_time(api: Api, box: Sandbox, control: Control) -> None:
+    control.act("configure", bulk_seconds=30)
     attributes = {"Form Fields": 'with "quotes", and commas'}
     control.seed(
         activities=[
@@ -405,4 +406,10 @@ def test_bulk_filters_are_checked(api: Api, box: Sandbox, control: Control) -> N
     api.post(f"/bulk/v1/leads/export/{number}/enqueue.json")
     box.clock.advance(60)
     text = api.raw("GET", f"/bulk/v1/leads/export/{number}/file.json").text
+    control.act("configure", bulk_dirt=True)
+    dirty = job(api, kind="leads", fields=["email"])["result"][0]["exportId"]
+    api.post(f"/bulk/v1/leads/export/{dirty}/enqueue.json")
+    box.clock.set(NOON + timedelta(seconds=120))
+    content = api.raw("GET", f"/bulk/v1/leads/export/{dirty}/file.json").content
+    assert content == b"email\r\n\0ada@example.com\n"
     assert text == "Mail,unsubscribed,city\nada@example.com,true,null\n"

@@ -200,3 +200,9 @@ def test_config_keeps_secrets_in_private_files(box: Sandbox, tmp_path: Path) -> 
 def test_unknown_system_is_named() -> None:
     with pytest.raises(ValueError, match="no simulated 'sugar'"):
         Sandbox(["sugar"])
+
+
+def test_a_taken_port_is_an_error_and_leaves_nothing_open(box: Sandbox) -> None:
+    port = int(box.url("counter").rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(["counter"], {"counter": port}).__enter__()

@@ -62,8 +62,7 @@ def lead_changes(site: Instance, request: Request, _: list[str]) -> Reply:
     feed = site.feed
 
     def about(at: int) -> bool:
-        asset = feed.asset(at)
-        return asset is None or asset in numbers
+        return feed.kind(at) == kinds.NEW_LEAD or feed.asset(at) in numbers
 
     wanted = Wanted(frozenset({kinds.NEW_LEAD, kinds.CHANGE_VALUE}), _leads(site, request), detail=about)
     found, after = _page(site, request, _token(site, request), wanted)
@@ -78,9 +77,9 @@ def _change(site: Instance, row: dict[str, Any]) -> dict[str, Any]:
     }
     if not site.settings.ids:
         shown.pop("id", None)
-    named = site.catalog.field_by_id(row.get("primaryAttributeValueId", 0))
     shown["fields"] = []
-    if named is not None:
+    named = site.catalog.field_by_id(row.get("primaryAttributeValueId", 0))
+    if named is not None and row["activityTypeId"] == kinds.CHANGE_VALUE:
         shown["fields"] = [
             {
                 "id": named.id,

@@ -209,6 +209,9 @@ def _content(site: Instance, job: Job) -> bytes:
             writer.writerow(["null" if row.get(name) is None else row[name] for name in job.fields])
         job.rows = len(rows)
         job.file = text.getvalue().encode()
+        if site.settings.bulk_dirt:
+            first, _, rest = job.file.partition(b"\n")
+            job.file = first + b"\r\n\0" + rest
     return job.file
 
 

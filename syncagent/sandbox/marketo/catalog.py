@@ -103,6 +103,7 @@ SEARCHABLE = frozenset(
 
 _WEB = "Client IP Address,Query Parameters,Referrer URL,User Agent"
 _MAIL = "Campaign Run ID:integer,Choice Number:integer,Has Predictive:boolean,Step ID:integer,Test Variant:integer"
+_CLICK = "Campaign Run ID:integer,Choice Number:integer,Step ID:integer,Test Variant:integer"
 _SEEN = "Bot Activity Pattern,Is Bot Activity:boolean,Device,Is Mobile Device:boolean,Platform,User Agent"
 _API = "API Method Name,Modifying User,Request Id"
 
@@ -121,7 +122,7 @@ _TYPES = (
         f"{_WEB},Form Fields:text,Webform ID:integer,Webpage ID:integer",
     ),
     (OPEN, "Open Email", "Mailing ID:integer", f"{_MAIL},{_SEEN}"),
-    (CLICK, "Click Email", "Mailing ID:integer", f"{_MAIL},{_SEEN},Is Predictive:boolean,Link,Link ID:integer"),
+    (CLICK, "Click Email", "Mailing ID:integer", f"{_CLICK},{_SEEN},Is Predictive:boolean,Link,Link ID"),
     (NEW_LEAD, "New Lead", "", f"Created Date:date,Form Name,Lead Source,List Name,SFDC Type,Source Type,{_API}"),
     (CHANGE_VALUE, "Change Data Value", "Attribute Name:string", f"New Value,Old Value,Reason,Source,{_API}"),
     (CONVERT, "Convert Lead", "Account ID:string", "Assigned To,Contact ID,Converted Status,Opportunity ID"),

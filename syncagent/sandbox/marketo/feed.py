@@ -231,6 +231,10 @@ class Feed:
         found: dict[str, Any] = msgspec.json.decode(self.row(at))
         return found
 
+    def kind(self, at: int) -> int:
+        """The type of a row."""
+        return self._type[at]
+
     def asset(self, at: int) -> int | None:
         """The primaryAttributeValueId of a row."""
         found: int | None = msgspec.json.decode(b"{" + self._tail[at]).get("primaryAttributeValueId")

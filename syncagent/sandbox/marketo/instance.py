@@ -39,6 +39,8 @@ class Settings:
     bulk_granularity: int = 60  # seconds between two updates of a job's visible status
     bulk_seconds: int = 60  # how long a job is processed
     bulk_daily_bytes: int = 500_000_000
+    bulk_dirt: bool = False  # files hold NUL bytes and stray carriage returns, as some in the wild do
+    announce_leads: bool = False  # seeded leads leave their New Lead activity, dated when they were created
     cancel_answer: str = "Cancelled"  # the documents and recordings disagree on the spelling
     cancel_status: str = "Canceled"
 

@@ -184,6 +184,7 @@ class People:
             hand,
             lead.id,
             kinds.NEW_LEAD,
+            (lead.id, lead.title()),
             Created_Date=stamp(hand.now)[:10],
             Source_Type=hand.source,
             Lead_Source=values.get("leadSource"),

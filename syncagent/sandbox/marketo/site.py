@@ -55,6 +55,9 @@ class Marketo:
             reply = self._dispatch(request, call)
         except RefusedError as error:
             return self._refused(error)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # a body whose parts have other types than documented: "611, all unhandled exceptions"
+            return self._refused(RefusedError("611", f"System error: {type(error).__name__} {error}"))
         site.gate.count(now)
         return reply if isinstance(reply, Answer) else _compressed(self._envelope(reply), call)
 

@@ -5,8 +5,8 @@ Seed: `{"settings": {.., "limits": {..}}, "fields": [{"name", "dataType"}], "act
 email]}], "campaigns": [{"id"?, "name", "active"?, "type"?}], "programs": [{"id"?, "name"}], "activities": [{"leadId"
 or "email", "type": name or id, "at"?: iso, "asset"?, "assetId"?, "attributes"?: {..}, "guid"?, "campaignId"?,
 "committed"?: iso, "late"?: true or "lost"}]}`. What is dated in the future of the sandbox's clock becomes visible
-when the clock gets there, so a whole story can be seeded at once. Seeded leads leave no activities; those that acts
-and the API make do.
+when the clock gets there, so a whole story can be seeded at once. Seeded leads leave no activities (the setting
+announce_leads gives them their activity 12); those that acts and the API make do.
 
 `late` means: it happened at `at`, but is committed only at `committed` (default now). `"lost"` besides hides it from
 every token minted before that commit. The acts are the functions in `ACTS`; arguments are in their docstrings.
@@ -80,6 +80,10 @@ def _seed_lead(site: Instance, values: Args) -> int:
             site.catalog.add_field(name, _KINDS.get(type(value), "string"))
     lead = site.people.store(values, created, int(number) if number is not None else None)
     lead.updated, lead.appears = updated, appears
+    if site.settings.announce_leads:
+        told = {"Created Date": stamp(created)[:10], "Source Type": "New lead", "Lead Source": values.get("leadSource")}
+        tail = tail_of(kinds.NEW_LEAD, lead.id, lead.title(), told)
+        site.feed.add(lead.id, kinds.NEW_LEAD, created, tail, now=site.now)
     return lead.id
 
 

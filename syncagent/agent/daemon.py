@@ -1,0 +1,130 @@
+"""The threads around the verbs: a source has one, deciding has one, each target has a hot and a cold one.
+
+They meet only in the store. A stop is heard at every wait; a full disk makes all of them wait and go on by themselves.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from syncagent.agent.control import Control, socket_path
+from syncagent.agent.rounds import Agent
+from syncagent.clock import monotonic
+from syncagent.errors import StoreFullError
+from syncagent.model import Lane
+
+log = logging.getLogger("syncagent")
+
+FULL_AGAIN = 5.0
+LONGEST_SLEEP = 30.0
+DRAIN = 8.0
+
+
+class Daemon:
+    """Runs an agent until it is told to stop."""
+
+    def __init__(self, agent: Agent, state: Path) -> None:
+        self._agent = agent
+        self._state = state
+        self._full = False
+        self._failed: BaseException | None = None
+
+    def run(self) -> None:
+        """Work until `agent.stopping` is set, then drain: what is under way is finished, nothing new is begun."""
+        agent = self._agent
+        control = Control(agent, socket_path(self._state))
+        threads = [
+            *(self._thread(f"gather-{name}", self._gathering(name)) for name in agent.sources),
+            self._thread("decide", self._deciding),
+            *(
+                self._thread(f"deliver-{name}-{lane.name.lower()}", self._delivering(name, lane))
+                for name in agent.targets
+                for lane in Lane
+            ),
+        ]
+        log.info("The agent runs: %d systems, state in %s.", len(agent.sources), self._state)
+        try:
+            for thread in threads:
+                thread.start()
+            while not agent.stopping.wait(1.0):
+                pass
+        finally:
+            agent.stopping.set()
+            for bell in (agent.bell, agent.look_now, *agent.outgoing.values()):
+                bell.set()
+            deadline = monotonic() + DRAIN
+            for thread in threads:
+                thread.join(max(0.1, deadline - monotonic()))
+            control.close()
+        if self._failed is not None:
+            raise self._failed
+        log.info("The agent has stopped.")
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """A thread whose failure ends the whole agent: half an agent would lose promises in silence."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                log.exception("%s failed; the agent stops", name)
+                self._failed = error
+                self._agent.stopping.set()
+
+        return threading.Thread(target=guarded, name=name, daemon=True)
+
+    def _patiently(self, work: Callable[[], int]) -> int:
+        """Do it; while the disk is full, say so once, acknowledge nothing, and try again."""
+        try:
+            done = work()
+        except StoreFullError as error:
+            if not self._full:
+                self._full = True
+                log.error("%s Nothing is acknowledged until there is room; make some, and the agent goes on.", error)
+            self._agent.clock.wait(self._agent.stopping, FULL_AGAIN)
+            return 0
+        if self._full and done:
+            self._full = False
+            log.info("There is room on the disk again; the agent goes on.")
+        return done
+
+    def _gathering(self, name: str) -> Callable[[], None]:
+        agent = self._agent
+        pause = agent.settings.polls.get(name, 60.0)
+        is_crm = name == agent.settings.crm
+
+        def work() -> None:
+            while not agent.stopping.is_set():
+                self._patiently(lambda: agent.gather(name))
+                if is_crm:
+                    # A promise that is due waits for a fresh view (law 12): look sooner, but not in a frenzy.
+                    agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
+                    agent.clock.wait(agent.look_now, max(0.0, pause - agent.settings.poll_fast))
+                    agent.look_now.clear()
+                else:
+                    agent.clock.wait(agent.stopping, pause)
+
+        return work
+
+    def _deciding(self) -> None:
+        agent = self._agent
+        while not agent.stopping.is_set():
+            agent.bell.clear()
+            if self._patiently(agent.decide):
+                continue
+            wake = agent.store.next_wake()
+            until = (wake - agent.clock.now()).total_seconds() if wake else LONGEST_SLEEP
+            agent.clock.wait(agent.bell, min(max(until, 0.02), LONGEST_SLEEP))
+
+    def _delivering(self, name: str, lane: Lane) -> Callable[[], None]:
+        agent = self._agent
+
+        def work() -> None:
+            bell = agent.outgoing[name, lane]
+            while not agent.stopping.is_set():
+                if not self._patiently(lambda: agent.deliver(name, lane)):
+                    agent.clock.wait(bell, 1.0)
+                    bell.clear()
+
+        return work

@@ -1,0 +1,84 @@
+"""What an admin can tell an agent: one vocabulary, through the socket or from a command that is the writer itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from syncagent.agent.rounds import Agent
+from syncagent.errors import UserError
+from syncagent.model import Fact, Lane, Page
+
+SWEEP = 2000
+
+
+def carry_out(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Do it and tell what came of it. Raises `UserError` for an order that is not known or does not fit."""
+    verb = str(order.get("do"))
+    doing = ORDERS.get(verb)
+    if doing is None:
+        raise UserError(f"The running agent does not know the order {verb!r}: it may be older than this command.")
+    answer = doing(agent, order)
+    agent.bell.set()
+    for bell in agent.outgoing.values():
+        bell.set()
+    return answer
+
+
+def _release(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    if order.get("deletions"):
+        agent.store.set_meta(f"believe/{order['deletions']}", "1")
+        return {"released": 0}
+    if order.get("scores"):
+        agent.store.set_meta("scores_released", agent.clock.now().isoformat())
+        agent.store.set_meta("scores_held", "")
+        return {"released": sweep(agent)}
+    return {"released": agent.store.release(order.get("people"), limit=order.get("limit"))}
+
+
+def sweep(agent: Agent) -> int:
+    """Have everybody planned again, page by page, in the cold lane; how many."""
+    count, after = 0, 0
+    while (last := agent.store.sweep(after, SWEEP, now=agent.clock.now())) is not None:
+        count += last - after
+        after = last
+    return count
+
+
+def _retry(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {"queued": agent.store.retry(order["keys"])}
+
+
+def _drop(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {"dropped": agent.store.drop(order["keys"], now=agent.clock.now())}
+
+
+def _backfill(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    name = order["source"]
+    if name not in agent.sources:
+        raise UserError(f"{name!r} is none of the sources: {', '.join(agent.sources)}.")
+    until = order.get("until")
+    since = datetime.fromisoformat(order["since"])
+    return {"stream": agent.start_backfill(name, since, datetime.fromisoformat(until) if until else None)}
+
+
+def _accept(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    facts = msgspec.convert(order["facts"], tuple[Fact, ...])
+    accepted = agent.store.accept(Page(facts=facts, cursor=""), "", now=agent.clock.now(), lane=Lane.COLD)
+    return {"new": accepted.new}
+
+
+def _backup(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    agent.store.backup(order["path"])
+    return {"path": order["path"]}
+
+
+ORDERS = {
+    "release": _release,
+    "outbox retry": _retry,
+    "outbox drop": _drop,
+    "backfill": _backfill,
+    "accept": _accept,
+    "backup": _backup,
+}

@@ -1,0 +1,362 @@
+"""The four verbs: gather facts, decide, deliver commands, and look up what is wanted. Each call does one round.
+
+    gather   Source.pull -> store.accept        facts and cursor, one transaction a page
+    decide   store.unsettled -> plan -> brake -> store.settle
+    deliver  store.due -> Target.apply -> store.confirm
+
+Nothing here remembers anything that matters: kill it at any instant, start it again on the same file, and it goes on.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from threading import Event, Lock
+
+from msgspec import Struct, structs
+
+from syncagent.agent.brake import WINDOW, Brake
+from syncagent.clock import Clock
+from syncagent.connectors.base import Source, Target
+from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
+from syncagent.handoff import plan
+from syncagent.model import Deleted, Lane, Outcome, Page, Plan
+from syncagent.policy import Policy
+from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
+
+log = logging.getLogger("syncagent")
+
+LOOK_BATCH = 300
+BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
+"""A CRM is read from its beginning: whom it knows already is never handed off as new."""
+
+
+class Settings(Struct, frozen=True):
+    """How the agent goes about it. Seconds."""
+
+    polls: Mapping[str, float]
+    crm: str
+    batch: int = 500
+    down_again: float = 300.0
+    poll_fast: float = 5.0
+    mistrust: int = 50  # so many deletions in one page, and a fifth of all people, are not believed
+
+
+def no_failpoint(_name: str) -> None:
+    """In production nothing fails on purpose."""
+
+
+class Agent:
+    """Store, systems, policy and clock, put together by `compose`. Every method may be called from its own thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Mapping[str, Source],
+        targets: Mapping[str, Target],
+        policy: Policy,
+        clock: Clock,
+        settings: Settings,
+        failpoint: Callable[[str], None] = no_failpoint,
+    ) -> None:
+        self.store = store
+        self.sources = sources
+        self.targets = targets
+        self.policy = policy
+        self.clock = clock
+        self.settings = settings
+        self.stopping = Event()
+        self.bell = Event()  # something is there to be decided
+        self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
+        self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
+        self._failpoint = failpoint
+        self._down: dict[str, datetime] = {}
+        self._down_lock = Lock()
+
+    # -- gather
+
+    def gather(self, name: str) -> int:
+        """Read one round of news from a source, then look up what is wanted of it; how many facts were new."""
+        if self._is_down(name):
+            return 0
+        with self._watch(name):
+            self._learn_me(name)
+            new = self._pull(name, self._stream(name), self._begin(name))
+            for stream in self.backfills(name):
+                new += self._pull(name, stream, None, backfill=True)
+            return new + self._look_up(name)
+        return 0
+
+    def _learn_me(self, name: str) -> None:
+        """Whom the CRM sees when we write: without it an echo could pass for an answer."""
+        if name == self.settings.crm and not self.policy.crm.me:
+            me = self.targets[name].me()
+            self.policy = structs.replace(self.policy, crm=structs.replace(self.policy.crm, me=me))
+
+    def backfills(self, name: str) -> tuple[str, ...]:
+        """The streams of backfills of this source that are not finished."""
+        return tuple(
+            stream for stream in json.loads(self.store.meta("backfills") or "[]") if stream.startswith(f"{name}/")
+        )
+
+    def start_backfill(self, name: str, since: datetime, until: datetime | None) -> str:
+        """Remember a backfill; the source's next rounds carry it on, also after a restart. Returns the stream."""
+        stream = f"{name}/backfill/{since:%Y-%m-%dT%H:%M:%SZ}"
+        running = json.loads(self.store.meta("backfills") or "[]")
+        if stream not in running:
+            self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
+            self.store.set_meta("backfills", json.dumps([*running, stream]))
+        return stream
+
+    def _stream(self, name: str) -> str:
+        return "crm/poll" if name == self.settings.crm else f"{name}/poll"
+
+    def _begin(self, name: str) -> str:
+        source = self.sources[name]
+        return source.begin(BIRTH if name == self.settings.crm else self.policy.live_from)
+
+    def _pull(self, name: str, stream: str, begin: str | None, *, backfill: bool = False) -> int:
+        """Read on from the stored cursor; the next page is fetched while the last one is being stored."""
+        stored = self.store.cursor(stream)
+        lane = Lane.COLD if backfill or (stored is None and name == self.settings.crm) else Lane.HOT
+        cursor = stored or begin
+        if cursor is None:
+            return 0
+        new = 0
+        behind: Future[Accepted] | None = None
+        for page in self.sources[name].pull(cursor):
+            if behind is not None:
+                new += self._stored(behind)
+            self._mistrust(page, name)
+            self._failpoint("accept.before")
+            behind = self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane)
+            if self.stopping.is_set():
+                return new + self._stored(behind)
+        if behind is not None:
+            new += self._stored(behind)
+        if backfill:
+            self._finish_backfill(stream)
+        return new
+
+    def _stored(self, behind: "Future[Accepted]") -> int:
+        accepted = behind.result()
+        self._failpoint("accept.after")
+        if accepted.new:
+            self.bell.set()
+        return accepted.new
+
+    def _finish_backfill(self, stream: str) -> None:
+        running = json.loads(self.store.meta("backfills") or "[]")
+        self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
+
+    def _mistrust(self, page: Page, name: str) -> None:
+        """A system that is suddenly empty is not believed (law 11)."""
+        gone = sum(isinstance(fact, Deleted) for fact in page.facts)
+        if gone <= self.settings.mistrust or self.store.meta(f"believe/{name}"):
+            return
+        people = self.store.health(self.clock.now()).people
+        if gone > people / 5:
+            raise ConnectorDownError(
+                f"{name} says that {gone} records were deleted at once; nobody is treated as gone. "
+                f"If that is right, run `syncagent release --deletions {name}`."
+            )
+
+    def _look_up(self, name: str) -> int:
+        new = 0
+        while (wanted := self.store.wanted(name, LOOK_BATCH)) and not self.stopping.is_set():
+            page = self.sources[name].look(wanted)
+            self._mistrust(page, name)
+            new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=Lane.COLD))
+            self.store.looked(wanted)
+        return new
+
+    # -- decide
+
+    def decide(self) -> int:
+        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan)."""
+        now = self.clock.now()
+        batch = self.store.unsettled(now, self.settings.batch)
+        if not batch.dossiers:
+            return 0
+        causes, owners = self.store.brake_counts(now - WINDOW)
+        brake = Brake(self.policy.brake, causes, owners, sum(batch.roster.open.values()))
+        settlements: list[Settlement] = []
+        held: list[Held] = []
+        roster = batch.roster
+        policy = self._score_policy(brake)
+        for dossier in batch.dossiers:
+            try:
+                planned = plan(dossier, policy, roster, now)
+            except Exception as error:  # one dossier that cannot be planned must not stop the others; it is shown
+                log.exception("person %d cannot be planned and is held", dossier.person)
+                held.append(Held(dossier.person, "error", f"{type(error).__name__}: {error}", now))
+                continue
+            if why := brake.stops(planned, dossier):
+                held.append(Held(dossier.person, planned.cause, why, now))
+                continue
+            brake.let(planned)
+            if brake.scores_flood() and policy.write_scores and planned.cause == "score":
+                policy = self._score_policy(brake)
+            roster = planned.roster or roster
+            settlements.append(Settlement(dossier.person, dossier.revision, planned))
+        self._failpoint("settle.before")
+        taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
+        self._failpoint("settle.after")
+        if held:
+            self.store.hold(held)
+            self._warn_held(held)
+        for settlement in settlements[:taken]:
+            self._tell(settlement.person, settlement.plan)
+        return len(batch.dossiers)
+
+    def _score_policy(self, brake: Brake) -> Policy:
+        """Without score-only writes while their first flood has not been released (law 11)."""
+        if self.policy.write_scores and brake.scores_flood() and not self.store.meta("scores_released"):
+            if not self.store.meta("scores_held"):
+                self.store.set_meta("scores_held", self.clock.now().isoformat())
+                log.warning(
+                    "Writing scores has paused after this hour's first; `syncagent release --scores` lets them go."
+                )
+            return structs.replace(self.policy, write_scores=False)
+        return self.policy
+
+    def _warn_held(self, held: list[Held]) -> None:
+        causes = sorted({one.cause for one in held})
+        log.warning(
+            "%d people are held (%s); see `syncagent status`, let go with `syncagent release`",
+            len(held),
+            ", ".join(causes),
+        )
+
+    def _tell(self, person: int, planned: Plan) -> None:
+        """One log line a decision, and a knock at the targets' doors."""
+        for event in planned.events:
+            log.info(
+                "%s: %s", event.kind, event.why, extra={"person": person, "handoff": event.handoff, "data": event.data}
+            )
+        for command in planned.commands:
+            if command.target in self.targets:
+                self.outgoing[command.target, command.lane].set()
+        if "crm" in planned.waits_on:
+            self.look_now.set()
+
+    # -- deliver
+
+    def deliver(self, name: str, lane: Lane | None = None) -> int:
+        """Send one batch of commands to a target; how many were sent (0: there is nothing to send now)."""
+        if self._is_down(name):
+            return 0
+        target = self.targets[name]
+        items = self.store.due(name, self.clock.now(), target.batch_size * 2, lane=lane)
+        if not items:
+            return 0
+        unanswered = {item.command.key: item for item in items}
+        try:
+            self._failpoint("apply.before")
+            for outcomes in _chunks(target.apply([item.command for item in items]), unanswered):
+                self._failpoint("confirm.before")
+                self.store.confirm(outcomes, now=self.clock.now())
+                self._failpoint("confirm.after")
+                self.bell.set()
+                _log_refusals(outcomes)
+        except RetryableError as error:
+            self._postpone(unanswered, error.after, str(error))
+        except ConnectorDownError as error:
+            self._mark_down(name, error)
+            self._postpone(unanswered, (self._down[name] - self.clock.now()).total_seconds(), str(error))
+        return len(items)
+
+    def _postpone(self, unanswered: Mapping[str, OutboxItem], after: float, why: str) -> None:
+        log.warning("%d commands wait %.0f s: %s", len(unanswered), after, why)
+        until = self.clock.now() + timedelta(seconds=max(after, 0.1))
+        self.store.postpone(list(unanswered), until, why)
+
+    # -- all of it
+
+    def once(self) -> None:
+        """One whole round: gather from everybody, then decide and deliver until nothing is left to do now."""
+        for name in self.sources:
+            self.gather(name)
+        self.settle_down()
+
+    def settle_down(self) -> None:
+        """Decide and deliver until nothing is left to do now."""
+        while not self.stopping.is_set():
+            decided = self.decide()
+            delivered = sum(self.deliver(name) for name in self.targets)
+            if not decided and not delivered:
+                return
+
+    # -- who is down
+
+    def _is_down(self, name: str) -> bool:
+        with self._down_lock:
+            until = self._down.get(name)
+            if until is not None and self.clock.now() >= until:
+                del self._down[name]
+                self.store.set_meta(f"down/{name}", "")
+                return False
+            return until is not None
+
+    def _mark_down(self, name: str, error: ConnectorDownError) -> None:
+        until = error.until or self.clock.now() + timedelta(seconds=self.settings.down_again)
+        with self._down_lock:
+            self._down[name] = until
+        log.error("%s is not used until %s: %s", name, f"{until:%Y-%m-%d %H:%M:%S} UTC", error)
+        with suppress(StoreFullError):  # the log line has said it; the disk's own alarm says the rest
+            self.store.set_meta(f"down/{name}", json.dumps({"until": until.isoformat(), "why": str(error)}))
+
+    def _watch(self, name: str) -> "_Watch":
+        return _Watch(self, name)
+
+    def note_down(self, name: str, error: RetryableError | ConnectorDownError) -> None:
+        """What to do after a failed round of a source: a short wait, or none of it until later."""
+        if isinstance(error, RetryableError):
+            error = ConnectorDownError(str(error), self.clock.now() + timedelta(seconds=error.after))
+        self._mark_down(name, error)
+
+
+class _Watch:
+    """Turns a source's errors into waiting; anything else is a bug and flies on."""
+
+    def __init__(self, agent: Agent, name: str) -> None:
+        self._agent = agent
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, RetryableError | ConnectorDownError):
+            self._agent.note_down(self._name, error)
+            return True
+        return False
+
+
+def _chunks(
+    answers: Iterator[tuple[str, Outcome]], unanswered: dict[str, OutboxItem], size: int = 400
+) -> Iterator[list[tuple[str, int, Outcome]]]:
+    """Answers in groups worth a transaction. What was answered before a failure is handed on before it is raised."""
+    ready: list[tuple[str, int, Outcome]] = []
+    try:
+        for key, outcome in answers:
+            item = unanswered.pop(key)
+            ready.append((key, item.revision, outcome))
+            if len(ready) >= size:
+                yield ready
+                ready = []
+    except (RetryableError, ConnectorDownError):
+        if ready:
+            yield ready
+        raise
+    if ready:
+        yield ready
+
+
+def _log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:
+    for key, _, outcome in outcomes:
+        why = getattr(outcome, "why", "")
+        if why:
+            log.warning("%s: %s: %s", type(outcome).__name__.lower(), key, why, extra={"key": key})

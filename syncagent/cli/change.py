@@ -1,0 +1,187 @@
+"""Commands that change something: they go to the running agent, or are the writer themselves when none runs."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from syncagent.agent.control import ask
+from syncagent.agent.orders import carry_out
+from syncagent.cli import REFUSALS, config_option, json_option
+from syncagent.compose import compose
+from syncagent.config import Config, load
+from syncagent.connectors.files import Refusal, read_file, write_refusals
+from syncagent.errors import UserError
+from syncagent.state import open_store
+from syncagent.state import restore as restore_backup
+
+PAGE = 500
+
+
+def order(config: Config, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the order to the running agent, or carry it out here."""
+    answer = ask(Path(config.agent.state), told)
+    if answer is not None:
+        return answer
+    agent = compose(config)
+    try:
+        return carry_out(agent, told)
+    finally:
+        agent.store.close()
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--limit", type=int, help="Let only so many go.")
+@click.option("--scores", is_flag=True, help="Let the first mass write of scores go.")
+@click.option("--deletions", metavar="SYSTEM", help="Believe SYSTEM that so many records were deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def release(
+    config_path: Path, *, limit: int | None, scores: bool, deletions: str | None, yes: bool, as_json: bool
+) -> None:
+    """Let go what the brake holds, after showing it."""
+    config = load(config_path)
+    if not (scores or deletions):
+        store = open_store(Path(config.agent.state), read_only=True)
+        try:
+            held = store.held(limit=100_000)
+        finally:
+            store.close()
+        if not held:
+            click.echo(json.dumps({"released": 0}) if as_json else "Nothing is held.")
+            return
+        causes: dict[str, int] = {}
+        for one in held:
+            causes[one.cause] = causes.get(one.cause, 0) + 1
+        going = min(limit or len(held), len(held))
+        if not as_json:
+            for cause, count in sorted(causes.items()):
+                click.echo(f"{count} held: {cause}. {next(one.why for one in held if one.cause == cause)}")
+        if not yes and not as_json and not click.confirm(f"Let {going} go?"):
+            raise UserError("Nothing was released.")
+    answer = order(config, {"do": "release", "limit": limit, "scores": scores, "deletions": deletions})
+    click.echo(json.dumps(answer) if as_json else f"{answer['released']} people are planned anew.")
+
+
+def _moment(text: str, zone: str) -> datetime:
+    try:
+        if len(text) == len("2026-01-01"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a moment; write 2026-01-31 or 2026-01-31T09:00:00+01:00.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+@click.command()
+@config_option
+@json_option
+@click.argument("source")
+@click.option("--since", required=True, help="A date or moment, in the config's time zone.")
+@click.option("--until", help="A date or moment; default: now.")
+def backfill(config_path: Path, source: str, since: str, until: str | None, *, as_json: bool) -> None:
+    """Read a source's history in the cold lane: it is scored, never handed off by itself.
+
+    Stops and resumes anywhere: a running agent carries it on in the background; without one it is done here.
+    """
+    config = load(config_path)
+    told = {
+        "do": "backfill",
+        "source": source,
+        "since": _moment(since, config.agent.timezone).isoformat(),
+        "until": _moment(until, config.agent.timezone).isoformat() if until else None,
+    }
+    answer = ask(Path(config.agent.state), told)
+    if answer is not None:
+        click.echo(json.dumps(answer) if as_json else "The running agent carries it out; see `syncagent status`.")
+        return
+    agent = compose(config)
+    try:
+        carry_out(agent, told)
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), disable=not sys.stderr.isatty()
+        ) as progress:
+            task = progress.add_task(f"Reading {source}")
+            new = 0
+            while agent.backfills(source):
+                found = agent.gather(source)
+                new += found
+                progress.update(task, description=f"Reading {source}: {new} new facts")
+                if not found and agent.backfills(source):
+                    raise UserError(f"{source} could not be read to the end; run the same command again to go on.")
+            while planned := agent.decide():
+                progress.update(task, description=f"Scoring: {planned} people")
+        health = agent.store.health(agent.clock.now())
+    finally:
+        agent.store.close()
+    click.echo(json.dumps({"new": new}) if as_json else f"{new} new facts; {health.people} people are scored.")
+
+
+@click.command("import")
+@config_option
+@json_option
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--source", required=True, help="The name that these people and activities are kept under.")
+def import_(config_path: Path, file: Path, source: str, *, as_json: bool) -> None:
+    """Import people and activities from a CSV or JSONL file. Importing a file twice changes nothing.
+
+    Columns: email, id, kind, at, asset, key; every other column is an attribute. Rows that cannot be read are written
+    to a file beside the input, each with its reason (exit 3).
+    """
+    config = load(config_path)
+    refused: list[Refusal] = []
+    new = rows = 0
+    facts: list[Any] = []
+    for row in read_file(file, source, ZoneInfo(config.agent.timezone)):
+        rows += 1
+        if isinstance(row, Refusal):
+            refused.append(row)
+            continue
+        facts.extend(row)
+        if len(facts) >= PAGE:
+            new += order(config, {"do": "accept", "facts": msgspec.to_builtins(facts)})["new"]
+            facts = []
+    if facts:
+        new += order(config, {"do": "accept", "facts": msgspec.to_builtins(facts)})["new"]
+    beside = write_refusals(file, refused)
+    if as_json:
+        click.echo(json.dumps({"rows": rows, "new": new, "refused": len(refused)}))
+    else:
+        click.echo(f"{rows} rows read, {new} new facts.")
+        if refused:
+            click.echo(f"{len(refused)} rows were refused; mend them in {beside} and import that.", err=True)
+    if refused:
+        sys.exit(REFUSALS)
+
+
+@click.command()
+@config_option
+@click.argument("path", type=click.Path(path_type=Path))
+def backup(config_path: Path, path: Path) -> None:
+    """Write a whole, consistent copy of the state to PATH, while the agent runs."""
+    if path.exists():
+        raise UserError(f"{path} is there already; name a new file.")
+    order(load(config_path), {"do": "backup", "path": str(path.resolve())})
+    click.echo(f"The state was copied to {path}.")
+
+
+@click.command()
+@config_option
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+def restore(config_path: Path, path: Path) -> None:
+    """Put the backup at PATH in the place of the state. Stop the agent first."""
+    state = Path(load(config_path).agent.state)
+    epoch = restore_backup(path, state)
+    click.echo(f"{path} is the state now, under the new epoch {epoch}. Start the agent with `syncagent run`.")
+
+
+COMMANDS = {"release": release, "backfill": backfill, "import": import_, "backup": backup, "restore": restore}

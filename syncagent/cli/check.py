@@ -1,0 +1,56 @@
+"""`syncagent check`: verify the config against the real systems, changing nothing."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from syncagent.cli import FAILED, config_option, json_option
+from syncagent.compose import connectors
+from syncagent.config import load
+from syncagent.errors import ConfigError, Problem, SyncagentError
+from syncagent.state import sqlite_version
+
+
+@click.command()
+@config_option
+@json_option
+def check(config_path: Path, *, as_json: bool) -> None:
+    """Verify the config against the real systems, changing nothing.
+
+    Asks every system: are the credentials right, can we see and edit the fields, do the statuses exist, are the keys
+    there that make every task unique. Exit 0: ready; 1: something must be mended; 2: the config itself is wrong.
+    """
+    config = load(config_path)
+    found: dict[str, list[Problem]] = {}
+    for name, system in connectors(config).items():
+        try:
+            found[name] = list(system.check())
+        except ConfigError:
+            raise
+        except SyncagentError as error:
+            found[name] = [Problem(name, str(error))]
+    fatal = any(problem.fatal for problems in found.values() for problem in problems)
+    if as_json:
+        shown = {name: [vars_of(problem) for problem in problems] for name, problems in found.items()}
+        click.echo(json.dumps({"ready": not fatal, "sqlite": sqlite_version(), "systems": shown}, indent=2))
+        sys.exit(FAILED if fatal else 0)
+    click.echo(f"✓ config: {config_path} reads well (SQLite {sqlite_version()}).")
+    for name, problems in found.items():
+        if not problems:
+            click.echo(f"✓ {name}: everything that is needed is there.")
+        for problem in problems:
+            click.echo(f"{'✗' if problem.fatal else '!'} {problem}")
+    if fatal:
+        click.echo("Mend what is marked ✗, then run `syncagent check` again.", err=True)
+        sys.exit(FAILED)
+    click.echo("Ready. See what it would do with `syncagent run --dry-run`, then start it with `syncagent run`.")
+
+
+def vars_of(problem: Problem) -> dict[str, object]:
+    """A problem for a program."""
+    return {"path": problem.path, "message": problem.message, "help": problem.help, "fatal": problem.fatal}
+
+
+COMMANDS = {"check": check}

@@ -1,0 +1,262 @@
+"""`syncagent demo`: a story from the first visit to the return, on local servers, in fast time, checked at its end."""
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from syncagent.agent import Agent
+from syncagent.cli import FAILED
+from syncagent.clock import ManualClock
+from syncagent.compose import compose
+from syncagent.config import parse
+from syncagent.sandbox import Control, Sandbox
+
+MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+PEOPLE = {
+    f"{first.lower()}@{company.lower()}.example": {
+        "firstName": first,
+        "lastName": last,
+        "title": title,
+        "country": country,
+        "company": company,
+    }
+    for first, last, title, country, company in (
+        ("Lena", "Fischer", "Director of Sales", "Germany", "Nordwind"),
+        ("Tom", "Baker", "Sales Manager", "Brazil", "Baker"),
+        ("Priya", "Nair", "Head of Growth", "India", "Indus"),
+        ("Max", "Muster", "Student", "Germany", "Campus"),
+        ("Carla", "Gomez", "Chief Revenue Officer", "Brazil", "Mesa"),
+        ("Otto", "Alt", "Director", "Germany", "Altbau"),
+    )
+}
+QUIET = {"score", "score.held"}
+
+
+class Story:
+    """The stage: two vendors, an agent, one clock, and what the audience has seen so far."""
+
+    def __init__(self, box: Sandbox, agent: Agent, clock: ManualClock, console: Console) -> None:
+        self.agent = agent
+        self.console = console
+        self.ids = box.credentials("salesforce")
+        self.marketo = Control(box.url("marketo"))
+        self.salesforce = Control(box.url("salesforce"))
+        self._clock = clock
+        self._told = 0
+        self._names: dict[int, str] = {}
+
+    def close(self) -> None:
+        """Hang up."""
+        self.marketo.close()
+        self.salesforce.close()
+
+    def at(self, moment: datetime, title: str, act: Callable[[], None] | None = None) -> None:
+        """Move to a moment, let people act, let the agent do its rounds, and show what it decided."""
+        self._clock.move_to(moment)
+        self.salesforce.clock_set(moment)
+        self.console.print(f"\n[bold]{moment:%a %d %b %H:%M}[/bold]  {title}")
+        if act is not None:
+            act()
+        for _ in range(8):
+            self.agent.once()
+            if not self.agent.store.outbox(("queued", "sending")):
+                break
+            # An answer was lost: the agent waits before it looks and repeats, so time has to pass.
+            self._clock.advance(timedelta(seconds=15))
+            self.salesforce.clock_set(self._clock.now())
+        self._show()
+
+    def _show(self) -> None:
+        news = [entry for entry in self.agent.store.journal(limit=400) if entry.id > self._told]
+        for entry in sorted(news, key=lambda one: one.id):
+            self._told = max(self._told, entry.id)
+            if entry.kind not in QUIET:
+                why = entry.why
+                for role, name in (("rep", "Ana Silva"), ("second_rep", "Ben Ode"), ("manager", "Mia Chan")):
+                    why = why.replace(self.ids[f"{role}_user_id"], name)
+                self.console.print(f"    {self.name(entry.person):<14} {entry.kind:<15} {why}", highlight=False)
+
+    def name(self, person: int) -> str:
+        """What people call them."""
+        if person not in self._names:
+            dossier = self.agent.store.dossier(person)
+            given = dossier.leads[0].attributes if dossier and dossier.leads else {}
+            self._names[person] = f"{given.get('first_name', '')} {given.get('last_name', '')}".strip() or f"#{person}"
+        return self._names[person]
+
+    def lead(self, email: str) -> dict[str, Any]:
+        """That person's lead in the CRM, empty when there is none."""
+        found = self.salesforce.act("find", object="Lead", where={"Email": email})["records"]
+        return dict(found[0]) if found else {}
+
+    def tasks(self, email: str) -> list[dict[str, Any]]:
+        """Our tasks on that lead, oldest first."""
+        lead = self.lead(email)
+        found = self.salesforce.act("find", object="Task", where={"WhoId": lead["Id"]})["records"] if lead else []
+        return sorted((dict(task) for task in found if task.get("SyncAgent_Key__c")), key=lambda one: one["Id"])
+
+    def visits(self, email: str, *pages: str) -> None:
+        """Somebody looks at pages."""
+        for page in pages:
+            self.marketo.act("visit_page", email=email, url=page)
+
+    def fills(self, email: str, form: str) -> None:
+        """Somebody fills out a form."""
+        self.marketo.act("fill_form", email=email, form=form)
+
+    def calls(self, email: str) -> None:
+        """The rep works the task: calls, ticks it off, says so in the status."""
+        task = next(task for task in self.tasks(email) if not task.get("IsClosed"))
+        self.salesforce.act("complete_task", task=task["Id"], **{"as": task["OwnerId"]})
+        lead = self.lead(email)
+        fields = {"Status": "Working - Contacted"}
+        self.salesforce.act("edit_lead", lead=lead["Id"], fields=fields, **{"as": lead["OwnerId"]})
+
+
+def perform(story: Story) -> list[tuple[str, bool]]:
+    """Play it; what should have come out, and whether it did."""
+    sf, minute = story.salesforce, timedelta(minutes=1)
+    lena, tom, priya, student, carla, otto = PEOPLE
+    came: list[tuple[str, bool]] = []
+
+    def visit() -> None:
+        story.visits(lena, "/pricing", "/pricing/enterprise")
+        story.fills(lena, "demo-request")
+        story.visits(tom, "/pricing", "/pricing/team")
+        story.fills(tom, "demo-request")
+        story.fills(student, "demo-request")
+        story.fills(otto, "demo-request")
+
+    def raise_hand() -> None:
+        sf.plant(match={"method": "POST", "path": "composite/sobjects"}, drop="after")
+        story.fills(priya, "contact-sales")
+        story.fills(carla, "demo-request")
+
+    def give_back() -> None:
+        lead = story.lead(priya)
+        until = (MONDAY + timedelta(days=21)).date().isoformat()
+        fields = {"Status": "Recycled", "Recycle_Reason__c": "No budget this quarter", "Recycle_Until__c": until}
+        sf.act("edit_lead", lead=lead["Id"], fields=fields, **{"as": lead["OwnerId"]})
+
+    def take_over() -> None:
+        manager = story.ids["manager_user_id"]
+        sf.act("edit_lead", lead=story.lead(carla)["Id"], fields={"OwnerId": manager}, **{"as": manager})
+
+    def convert() -> None:
+        lead = story.lead(lena)
+        made = sf.act("convert_lead", lead=lead["Id"], opportunity="Nordwind, 40 seats", **{"as": lead["OwnerId"]})
+        sf.act("win_opportunity", opportunity=made["opportunity"], amount=48_000)
+
+    story.at(MONDAY, "The agent starts. Otto has been in work with sales for weeks.")
+    story.at(MONDAY + minute, "Lena and Tom look at prices and ask for a demo; so do a student and Otto.", visit)
+    first_owner = story.lead(tom).get("OwnerId")
+    came += [
+        ("Lena was handed off with a task", len(story.tasks(lena)) == 1),
+        ("The student was not handed off", not story.lead(student)),
+        ("Otto, in work already, was adopted and left alone", not story.tasks(otto)),
+    ]
+    story.at(
+        MONDAY + 3 * minute,
+        "Priya wants to talk, Carla a demo. An answer of the CRM is lost.",
+        raise_hand,
+    )
+    came.append(
+        ("One task each, although an answer was lost", [len(story.tasks(who)) for who in (priya, carla)] == [1, 1])
+    )
+    priya_owner = story.lead(priya).get("OwnerId")
+    story.at(MONDAY + 10 * minute, "Lena is called.", lambda: story.calls(lena))
+    story.at(MONDAY + 12 * minute, "Mia Chan, the manager, takes Carla herself.", take_over)
+    story.at(MONDAY + 15 * minute, "Priya has no budget: her rep gives her back until the 23rd.", give_back)
+    nurtured = story.marketo.dump()["lists"][0]["members"]
+    came += [
+        ("Priya went back to nurture", len(nurtured) == 1),
+        ("Priya's task was closed", all(task.get("IsClosed") for task in story.tasks(priya))),
+    ]
+    story.at(MONDAY + 33 * minute, "Half an hour, and nobody has called Tom.")
+    story.at(MONDAY + 64 * minute, "An hour, and still nobody.")
+    owner = story.lead(tom).get("OwnerId")
+    came += [
+        ("Tom's rep was reminded", any("s1.1" in task["SyncAgent_Key__c"] for task in story.tasks(tom))),
+        ("Tom went to the other rep", owner not in (None, first_owner)),
+    ]
+    story.at(MONDAY + 70 * minute, "The other rep calls Tom.", lambda: story.calls(tom))
+    story.at(MONDAY + timedelta(hours=5), "A quiet afternoon.")
+    came += [
+        ("Carla stays with Mia, who took her", story.lead(carla).get("OwnerId") == story.ids["manager_user_id"]),
+        ("Whoever was called heard no more reminders", len(story.tasks(lena)) == 1),
+    ]
+    story.at(MONDAY + timedelta(days=2), "Lena becomes a customer.", convert)
+    story.at(MONDAY + timedelta(days=21, minutes=5), "The 23rd: Priya's day has come.")
+    came += [
+        ("Priya came back on her date", story.lead(priya).get("Status") == "Sales Ready"),
+        ("Priya came back to the same rep", story.lead(priya).get("OwnerId") == priya_owner),
+        ("Priya has one open task", sum(not task.get("IsClosed") for task in story.tasks(priya)) == 1),
+        ("Lena's deal is won", _stage_of(story, lena) == "won"),
+        ("Nothing is parked", not story.agent.store.outbox(("parked", "unknown"))),
+    ]
+    return came
+
+
+def _stage_of(story: Story, email: str) -> str:
+    person = story.agent.store.find(email)
+    dossier = story.agent.store.dossier(person[0]) if person else None
+    return dossier.decision.stage.value if dossier and dossier.decision else ""
+
+
+@contextmanager
+def stage(console: Console) -> Iterator[Story]:
+    """Local Marketo and Salesforce, seeded, with an agent between them."""
+    with tempfile.TemporaryDirectory(prefix="syncagent-demo-") as folder, Sandbox(["marketo", "salesforce"]) as box:
+        clock = ManualClock(MONDAY)
+        with Control(box.url("salesforce")) as salesforce:
+            salesforce.clock_set(MONDAY)
+            rep = box.credentials("salesforce")["rep_user_id"]
+            otto = {"FirstName": "Otto", "LastName": "Alt", "Company": "Altbau", "Email": "otto@altbau.example"}
+            salesforce.seed(leads=[{**otto, "Status": "Working - Contacted", "OwnerId": rep}])
+        with Control(box.url("marketo")) as marketo:
+            marketo.act("set_limits", clock="off")
+            marketo.seed(leads=[{"email": email, **known} for email, known in PEOPLE.items()])
+        agent = compose(parse(box.config(Path(folder)), Path(folder)), clock=clock)
+        story = Story(box, agent, clock, console)
+        try:
+            yield story
+        finally:
+            story.close()
+            agent.store.close()
+
+
+@click.command()
+def demo() -> None:
+    """Watch leads being scored, handed off, answered, breached, reassigned, recycled and brought back.
+
+    Starts local servers that behave like Marketo and Salesforce, plays three weeks in seconds, and checks the outcome.
+    Needs no config, no account, no network. Exit 1 if the story did not come out.
+    """
+    console = Console(soft_wrap=True)
+    logging.getLogger("syncagent").setLevel(logging.ERROR)
+    console.print("Three weeks of lead handoff in seconds, on local servers that behave like Marketo and Salesforce.")
+    with stage(console) as story:
+        came = perform(story)
+        calls = {"Marketo": story.marketo.quota(), "Salesforce": story.salesforce.quota()}
+    table = Table("", "what should have come out", title="Summary", title_justify="left")
+    for sentence, true in came:
+        table.add_row("✓" if true else "✗", sentence)
+    console.print("\n", table)
+    console.print("API calls: " + ", ".join(f"{name} {count}" for name, count in calls.items()))
+    if not all(true for _, true in came):
+        console.print("The story did not come out as it should; please report this with the lines above.")
+        sys.exit(FAILED)
+    console.print("Next: `syncagent sandbox marketo salesforce --write-config sandbox.toml` to try things yourself.")
+
+
+COMMANDS = {"demo": demo}

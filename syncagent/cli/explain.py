@@ -1,0 +1,146 @@
+"""`syncagent explain WHO`: why this score, stage, owner and promise, and what would have changed it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec import structs
+from rich.console import Console
+from rich.table import Table
+
+from syncagent.cli import config_option, json_option
+from syncagent.cli.logs import masked
+from syncagent.cli.look import open_to_look
+from syncagent.clock import SystemClock
+from syncagent.config import load
+from syncagent.errors import UserError
+from syncagent.handoff.scoring import score
+from syncagent.model import Dossier, Handoff, Score
+from syncagent.policy import Policy
+from syncagent.state.store import JournalEntry
+
+MOMENT = "%Y-%m-%d %H:%M"
+
+
+@click.command()
+@config_option
+@json_option
+@click.argument("who")
+@click.option("--at", "at_text", help="As of this past moment (ISO 8601): only what had happened by then counts.")
+def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) -> None:
+    """Explain WHO (an email, a person's number, or any system's id): score, stage, owner, promise, commands."""
+    config = load(config_path)
+    store = open_to_look(Path(config.agent.state))
+    try:
+        people = store.find(who)
+        if not people:
+            raise UserError("Nobody here has this email or id; read more history with `syncagent backfill`.")
+        if len(people) > 1:
+            raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
+        dossier = store.dossier(people[0])
+        journal = store.journal(people[0], limit=200)
+        live_from = store.meta("live_from")
+    finally:
+        store.close()
+    if dossier is None:
+        raise UserError(f"Person {people[0]} was merged into another; ask for them by email.")
+    now = SystemClock().now()
+    policy = config.policy(datetime.fromisoformat(live_from) if live_from else now)
+    if at_text:
+        now = _moment(at_text)
+        before = tuple(activity for activity in dossier.activities if activity.at <= now)
+        dossier = structs.replace(dossier, activities=before)
+        journal = tuple(entry for entry in journal if entry.at <= now)
+    scored = score(dossier, policy, now)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "person": dossier.person,
+                    "score": msgspec.to_builtins(scored) | {"total": scored.total},
+                    "decision": msgspec.to_builtins(dossier.decision),
+                    "outbox": msgspec.to_builtins(dossier.outbox),
+                    "journal": msgspec.to_builtins(journal),
+                }
+            )
+        )
+        return
+    _print(dossier, scored, policy, journal)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a moment; write 2026-01-31T09:00:00Z.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _print(dossier: Dossier, scored: Score, policy: Policy, journal: tuple[JournalEntry, ...]) -> None:
+    console = Console()
+    decision = dossier.decision
+    ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
+    console.print(f"Person {dossier.person}: {masked(', '.join(dossier.emails)) or 'no email'} ({masked(ids)})")
+    console.print(f"Stage: {decision.stage.value if decision else 'not planned yet'}")
+    table = Table("rule", "points", "why", title=f"Score {scored.total:g} ({scored.grade})", title_justify="left")
+    for part in scored.contributions:
+        lost = f" ({part.lost:g} lost)" if part.lost else ""
+        table.add_row(part.rule, f"{part.points:g}{lost}", part.why)
+    console.print(table)
+    console.print(_short_of(scored, policy))
+    for handoff in decision.handoffs if decision else ():
+        _print_handoff(console, handoff)
+    if decision and decision.contested:
+        console.print(f"Contested, no longer written: {', '.join(decision.contested)} (automation overwrote it twice).")
+    for entry in dossier.outbox:
+        why = f": {masked(entry.why)}" if entry.why else ""
+        console.print(f"  {entry.verb} {entry.key}: {entry.state}{why}")
+    history = Table("when (UTC)", "what", "why", title="What was decided", title_justify="left")
+    for line in reversed(journal):
+        history.add_row(f"{line.at:{MOMENT}}", line.kind, masked(line.why))
+    console.print(history)
+
+
+def _short_of(scored: Score, policy: Policy) -> str:
+    line = policy.mql.score
+    if line is None:
+        return f"Ready at one of the grades {', '.join(policy.mql.grades)}."
+    short = line - scored.total
+    if short <= 0:
+        return f"Over the line of {line:g} points by {-short:g}."
+    earned = {part.rule for part in scored.contributions if part.points > 0}
+    best = [
+        (rule.name, max((choice.priority for choice in rule.choices), default=0.0) * rule.weight / 10)
+        for rule in policy.scoring.fit
+    ] + [
+        (rule.name, max((choice.priority for choice in rule.choices), default=0.0) * rule.weight / 10)
+        for rule in policy.scoring.interest
+    ]
+    would_do = [f"{name} (+{points:g})" for name, points in best if name not in earned and points >= short]
+    return f"{short:g} points short of {line:g}." + (
+        f" One of these would do: {', '.join(would_do)}." if would_do else ""
+    )
+
+
+def _print_handoff(console: Console, handoff: Handoff) -> None:
+    console.print(
+        f"Handoff {handoff.id}: {handoff.state.value}, opened {handoff.opened_at:{MOMENT}} for {handoff.cause}"
+    )
+    for number, assignment in enumerate(handoff.assignments, 1):
+        console.print(f"  {number}. {assignment.owner} by route {assignment.route or '-'}: {assignment.why}")
+        for line in assignment.pool:
+            console.print(f"       {line}")
+    if handoff.sla:
+        started = f"runs since {handoff.clock_started_at:{MOMENT}}" if handoff.clock_started_at else "not started"
+        console.print(f"  Promise {handoff.sla.name} ({handoff.sla.clock} clock): {started}")
+    if handoff.touched_at:
+        console.print(f"  Touched {handoff.touched_at:{MOMENT}} by {handoff.touched_by}: {handoff.touched_how}")
+    if handoff.come_back_at:
+        console.print(f"  Comes back {handoff.come_back_at:{MOMENT}} ({handoff.recycle_reason or 'no reason given'})")
+    if handoff.outcome:
+        console.print(f"  Outcome: {handoff.outcome}")
+
+
+COMMANDS = {"explain": explain}

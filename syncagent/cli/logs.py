@@ -1,0 +1,50 @@
+"""One line a decision, for a person or (`--log-format json`) for a program. No full email leaves here."""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+EMAIL = re.compile(r"([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@([A-Za-z0-9.-]+\.[A-Za-z]{2,})")
+MORE = ("person", "handoff", "key", "data")
+
+
+def masked(text: str) -> str:
+    """Emails cut down to their first letter and domain: enough to recognise, not enough to write to."""
+    return EMAIL.sub(r"\1***@\2", text)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        person = getattr(record, "person", None)
+        who = f" [person {person}]" if person is not None else ""
+        text = f"{at} {record.levelname.lower():7}{who} {record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return masked(text)
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in MORE if hasattr(record, name)}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return masked(json.dumps(line, default=str, ensure_ascii=False))
+
+
+def set_up(form: Literal["text", "json"], level: str) -> None:
+    """Log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if form == "json" else _Text())
+    logger = logging.getLogger("syncagent")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False

@@ -1,0 +1,87 @@
+"""`syncagent status`: how the agent is. It only reads, and may run beside the agent."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from syncagent.agent.control import socket_path
+from syncagent.cli import config_option, json_option
+from syncagent.clock import SystemClock
+from syncagent.config import load
+from syncagent.errors import UserError
+from syncagent.model import HealthSnapshot
+from syncagent.state import open_store
+from syncagent.state.store import Store
+
+
+def open_to_look(state: Path) -> Store:
+    """The state, read-only. Raises `UserError` when there is none yet."""
+    if not state.exists():
+        raise UserError(f"There is no state at {state} yet; start the agent with `syncagent run`.")
+    return open_store(state, read_only=True)
+
+
+@click.command()
+@config_option
+@json_option
+def status(config_path: Path, *, as_json: bool) -> None:
+    """Show how the agent is: systems, people, what waits, what is parked, what is held, and what helps."""
+    config = load(config_path)
+    state = Path(config.agent.state)
+    store = open_to_look(state)
+    try:
+        now = SystemClock().now()
+        health = store.health(now)
+        scores_held = bool(store.meta("scores_held"))
+    finally:
+        store.close()
+    running = socket_path(state).exists()
+    if as_json:
+        click.echo(json.dumps({"running": running, "scores_held": scores_held} | msgspec.to_builtins(health)))
+        return
+    console = Console()
+    console.print(f"Agent: {'running' if running else 'not running; start it with `syncagent run`'}.")
+    console.print(f"People: {health.people}, {health.with_sales} with sales, {health.dirty} to be planned.")
+    console.print(_systems(health, now))
+    _advise(console, health, scores_held=scores_held)
+
+
+def _systems(health: HealthSnapshot, now: datetime) -> Table:
+    table = Table("stream", "read until", "how it is", title="Systems", title_justify="left")
+    for stream, seen in sorted(health.seen_until.items()):
+        name = stream.split("/")[0]
+        down = json.loads(health.down[name]) if health.down.get(name) else None
+        how = f"not used until {down['until']}: {down['why']}" if down else "in use"
+        table.add_row(stream, _ago(seen, now), how)
+    return table
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "not yet"
+    seconds = max(0, round((now - moment).total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({seconds // size} {unit} ago)"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({seconds} s ago)"
+
+
+def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> None:
+    outbox = ", ".join(f"{count} {state}" for state, count in sorted(health.outbox.items()) if count) or "empty"
+    console.print(f"Outbox: {outbox}.")
+    if health.outbox.get("parked") or health.outbox.get("unknown"):
+        console.print("  See what was refused and why with `syncagent outbox list`.")
+    for cause, count in sorted(health.held.items()):
+        console.print(f"Held: {count} ({cause}). Let them go with `syncagent release`.")
+    if scores_held:
+        console.print("Held: the first mass write of scores. Let it go with `syncagent release --scores`.")
+    if health.disk_full:
+        console.print("The disk is full: nothing is acknowledged. Make room, and the agent goes on by itself.")
+
+
+COMMANDS = {"status": status}

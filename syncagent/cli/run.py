@@ -1,0 +1,190 @@
+"""`syncagent run`: the daemon, one round of it, or a rehearsal that writes nothing."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Literal, cast
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from syncagent.agent import Agent
+from syncagent.agent.daemon import Daemon
+from syncagent.agent.orders import sweep
+from syncagent.cli import config_option, json_option, logs
+from syncagent.compose import compose, connectors
+from syncagent.config import Config, load
+from syncagent.connectors.base import Target
+from syncagent.errors import ConfigError
+from syncagent.model import AnyCommand, Done, Identity, Key, Outcome, Receipt, WriteLead
+from syncagent.state import open_store
+
+log = logging.getLogger("syncagent")
+SHOWN = 40
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--once", is_flag=True, help="Do one whole round and end.")
+@click.option("--dry-run", is_flag=True, help="Do all but the writing, and show it. Leaves no trace.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
+def run(
+    config_path: Path,
+    *,
+    once: bool,
+    dry_run: bool,
+    as_json: bool,
+    log_format: Literal["text", "json"],
+    log_level: str,
+) -> None:
+    """Run the agent until SIGTERM (drains within 10 s) or Ctrl-C; SIGHUP reads the config again."""
+    config = load(config_path)
+    logs.set_up(log_format, "warning" if dry_run and log_level == "info" else log_level)
+    if dry_run:
+        _rehearse(config, as_json=as_json)
+        return
+    agent = compose(config)
+    try:
+        if once:
+            agent.once()
+            click.echo(_sum_up(agent, as_json=as_json))
+            return
+        _obey_signals(agent, config_path)
+        _notify_systemd("READY=1")
+        Daemon(agent, Path(config.agent.state)).run()
+        _notify_systemd("STOPPING=1")
+    finally:
+        agent.store.close()
+
+
+def _sum_up(agent: Agent, *, as_json: bool) -> str:
+    health = agent.store.health(agent.clock.now())
+    if as_json:
+        return msgspec.json.encode(health).decode()
+    waiting = sum(count for state, count in health.outbox.items() if state in ("queued", "sending"))
+    parked = sum(count for state, count in health.outbox.items() if state in ("parked", "unknown"))
+    return (
+        f"{health.people} people, {health.with_sales} with sales; {waiting} commands wait, {parked} are parked, "
+        f"{sum(health.held.values())} people are held."
+    )
+
+
+def _obey_signals(agent: Agent, config_path: Path) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        agent.stopping.set()
+        agent.bell.set()
+
+    def reload() -> None:
+        try:
+            policy = load(config_path).policy(agent.policy.live_from)
+        except ConfigError as error:
+            log.error("The config was not taken over, the old one goes on: %s", error)
+            return
+        agent.policy = msgspec.structs.replace(policy, crm=msgspec.structs.replace(policy.crm, me=agent.policy.crm.me))
+        log.info("The config was read again; %d people are planned by it.", sweep(agent))
+        agent.bell.set()
+
+    def again(_number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=reload, name="reload", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, again)
+
+
+def _notify_systemd(state: str) -> None:
+    """sd_notify(3): tell the service manager how we are, when there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.connect("\0" + address[1:] if address.startswith("@") else address)
+        line.sendall(state.encode())
+
+
+class Rehearsed:
+    """Takes the place of a target: writes nothing, remembers everything, and answers as if it were done."""
+
+    batch_size = 1000
+
+    def __init__(self, target: Target, told: list[AnyCommand], now: Callable[[], datetime]) -> None:
+        self.name = target.name
+        self._now = now
+        self._target = target
+        self._told = told
+
+    def me(self) -> str:
+        return self._target.me()
+
+    def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:
+        for command in batch:
+            self._told.append(command)
+            record = getattr(command, "record", None) or Identity(self.name, "new", command.key)
+            values = command.values if isinstance(command, WriteLead) else {}
+            revision = command.revision if isinstance(command, WriteLead) else 0
+            yield command.key, Done(Receipt(command.key, record, self._now(), values=values, revision=revision))
+
+
+def _rehearse(config: Config, *, as_json: bool) -> None:
+    """Work on a copy of the state, with targets that write nothing."""
+    told: list[AnyCommand] = []
+    with tempfile.TemporaryDirectory(prefix="syncagent-dry-run-") as folder:
+        copy = Path(folder) / "state.db"
+        state = Path(config.agent.state)
+        if state.exists():
+            original = open_store(state, read_only=True)
+            try:
+                original.backup(str(copy))
+            finally:
+                original.close()
+        systems = connectors(config)
+        agent = compose(config, open_store(copy), systems=systems)
+        try:
+            agent.targets = {name: Rehearsed(target, told, agent.clock.now) for name, target in agent.targets.items()}
+            agent.once()
+            summary = _sum_up(agent, as_json=False)
+            held = agent.store.held()
+        finally:
+            agent.store.close()
+    if as_json:
+        click.echo(json.dumps({"would_write": msgspec.to_builtins(told), "held": msgspec.to_builtins(held)}))
+        return
+    _show(told)
+    click.echo(f"Dry run: nothing was written, and the state is as it was. It would be: {summary}")
+
+
+def _show(told: list[AnyCommand]) -> None:
+    counts = Counter(type(command).__name__ for command in told)
+    table = Table(title="What would be written", title_justify="left")
+    for column in ("command", "person", "record", "what"):
+        table.add_column(column)
+    for command in told[:SHOWN]:
+        record = cast("Identity | None", getattr(command, "record", None))
+        what = (
+            ", ".join(f"{field}={value}" for field, value in command.values.items())
+            if isinstance(command, WriteLead)
+            else str(getattr(command, "subject", getattr(command, "reason", "")))
+        )
+        table.add_row(type(command).__name__, str(command.person), record.id if record else "(new)", logs.masked(what))
+    console = Console()
+    if told:
+        console.print(table)
+    if len(told) > SHOWN:
+        console.print(f"... and {len(told) - SHOWN} more; --json shows all.")
+    console.print(", ".join(f"{count} {verb}" for verb, count in sorted(counts.items())) or "Nothing would be written.")
+
+
+COMMANDS = {"run": run}

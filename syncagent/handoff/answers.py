@@ -1,0 +1,405 @@
+"""Law 5, a human wins: what sales, automation and our own echoes have done to a person's record since we last looked.
+
+An answer is a watched value that is neither what we told nor, while our write is under way, what we expected to find.
+Who gave it: the last `FieldChange` to that value, else the record's last writer. Our own user changing a value away
+from what we told is a flow that runs as us: automation.
+"""
+
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from syncagent.handoff import stages
+from syncagent.handoff.calendar import after, start_of_day, zone_of
+from syncagent.handoff.draft import Draft
+from syncagent.handoff.sla import minutes_between
+from syncagent.handoff.view import is_contact
+from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState, Stage, Value
+
+_TOUCHING = ("Call", "Email", "Meeting")
+_NOTHING = object()
+
+
+class _Actor(NamedTuple):
+    by: str
+    at: datetime
+    person: bool
+
+
+def hear(draft: Draft) -> None:
+    """Read every answer that the CRM shows into the draft."""
+    if draft.view is None:
+        _hear_nothing(draft)
+        return
+    _follow_record(draft)
+    if not draft.handoffs:
+        _first_sight(draft)
+        return
+    _mend_gap(draft)
+    for field in ("owner", "status"):
+        value = draft.current.get(field, _NOTHING)
+        if value is _NOTHING or field not in draft.told or value == draft.told[field]:
+            continue
+        if draft.write_pending and draft.desired is not None and value == draft.desired.expects.get(field, _NOTHING):
+            continue
+        _answer(draft, field, draft.current[field], _actor(draft, field))
+    if draft.with_sales:
+        _touches(draft)
+    _deals(draft)
+    _moved_date(draft)
+
+
+def _hear_nothing(draft: Draft) -> None:
+    """The record that we wrote was deleted: people did that, so it is not made again for this handoff."""
+    desired = draft.desired
+    gone = {one.identity for one in draft.dossier.records if one.deleted}
+    if desired is None or desired.record not in gone:
+        return
+    if draft.is_open:
+        draft.close("deleted", "The record was deleted in the CRM.")
+    entry = draft.write_entry
+    if entry is not None and entry.state in ("queued", "parked", "conflict"):
+        draft.withdraw_keys((entry.key,))
+    draft.believe(Desired(None, {}, desired.revision))
+
+
+def _follow_record(draft: Draft) -> None:
+    """The row that we told belongs to a record that was created, converted or merged meanwhile."""
+    desired, view = draft.desired, draft.view
+    if desired is None or view is None or desired.record == view.record.identity:
+        return
+    if desired.record is None:
+        if desired.values and not draft.write_pending:
+            draft.desired = replace(desired, record=view.record.identity)
+        return
+    old = next((one for one in draft.dossier.records if one.identity == desired.record and one.converted_to), None)
+    draft.believe(Desired(view.record.identity, {}, desired.revision))
+    handoff = draft.handoff
+    if old is not None:
+        if draft.with_sales and handoff is not None and handoff.outcome != "converted":
+            _touch(draft, _Actor(old.modified_by, old.modified_at, person=True), "converted the lead", "converted")
+    elif draft.with_sales and handoff is not None and not is_contact(view.record):
+        for field in ("owner", "status"):
+            if field in draft.current:
+                draft.told[field] = draft.want[field] = draft.current[field]
+        draft.want["owner"] = handoff.assignments[-1].owner
+        written = draft.policy.crm.write_status.get(Stage.MQL)
+        if written and stages.is_untouched(draft.current.get("status"), draft.policy.crm):
+            draft.want["status"] = written
+
+
+def _first_sight(draft: Draft) -> None:
+    """Nobody has been handed off yet: is sales at work on this record by itself?"""
+    crm, status = draft.policy.crm, draft.current.get("status")
+    said = stages.meaning(status, crm)
+    if draft.contact or stages.is_untouched(status, crm) or said is Stage.MQL:
+        if draft.adopted:
+            draft.adopted = False
+            draft.told.pop("status", None)
+            draft.want.pop("status", None)
+            draft.event(
+                "adopted", f"The status is {status or 'empty'} again: marketing may hand it off.", status=status
+            )
+        return
+    if said is Stage.RECYCLED:
+        if draft.adopted and draft.told.get("status") != status:
+            draft.adopted = False
+            owner = str(draft.current.get("owner") or "")
+            first = Assignment(owner, draft.now, "crm", "Sales worked it before the first handoff.", pinned=True)
+            draft.handoffs.append(
+                Handoff(
+                    id=f"{draft.dossier.person}.1",
+                    number=1,
+                    opened_at=draft.now,
+                    cause="adopted from sales",
+                    score=draft.score.total,
+                    grade=draft.score.grade,
+                    assignments=(first,),
+                    state=HandoffState.CLOSED,
+                )
+            )
+            draft.adopt("status", status)
+            recycle(draft, _actor(draft, "status"))
+        return
+    if not draft.adopted:
+        draft.event("adopted", f"Sales was at work on it (status {status}): not handed off.", status=status)
+    draft.adopted = True
+    if draft.desired is None and draft.view is not None:
+        draft.believe(Desired(draft.view.record.identity, {}, 0))
+    draft.adopt("status", status)
+    if draft.desired is not None:
+        draft.desired = replace(draft.desired, values=dict(draft.told))
+
+
+def _mend_gap(draft: Draft) -> None:
+    """A person's value that our write ran over between its read and its effect is put back."""
+    receipt, view = draft.receipt, draft.view
+    if receipt is None or view is None:
+        return
+    for field in ("owner", "status"):
+        rows = [one for one in view.changes if one.field == field and one.at <= receipt.at]
+        last = next((n for n in reversed(range(1, len(rows))) if rows[n].by == draft.policy.crm.me), 0)
+        if not last or field not in receipt.before:
+            continue
+        theirs, ours = rows[last - 1], rows[last]
+        ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
+        stands = draft.told.get(field) == ours.new == draft.current.get(field)
+        if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):
+            draft.event("restored", f"{theirs.by} had set {field} in the moment we wrote: put back.", field=field)
+            _answer(draft, field, ours.old, _Actor(theirs.by, theirs.at, person=True))
+            draft.told[field] = ours.new
+
+
+def _answer(draft: Draft, field: str, value: Value, actor: _Actor) -> None:
+    handoff = draft.handoff
+    if (
+        not actor.person
+        and handoff is not None
+        and handoff.state is HandoffState.WITH_SALES
+        and not (field == "status" and handoff.touched_at is not None)
+    ):
+        _overwritten(draft, field, value, actor)
+        return
+    draft.adopt(field, value)
+    if handoff is None:
+        return
+    if field == "owner":
+        if handoff.state is HandoffState.WITH_SALES and value and handoff.assignments[-1].owner != value:
+            _new_owner(draft, str(value), actor, handoff)
+    else:
+        _new_status(draft, value, actor, handoff)
+
+
+def _overwritten(draft: Draft, field: str, value: Value, actor: _Actor) -> None:
+    """Automation has changed what we told: told again once, then left alone and shown."""
+    if field in draft.contested:
+        draft.adopt(field, value)
+    elif field in draft.overwritten:
+        draft.contested = tuple(sorted({*draft.contested, field}))
+        draft.adopt(field, value)
+        draft.event("contested", f"Automation ({actor.by}) keeps setting {field}: no longer written.", field=field)
+    else:
+        draft.overwritten = tuple(sorted({*draft.overwritten, field}))
+        draft.told[field] = value
+        draft.event("overwritten", f"Automation ({actor.by}) set {field} to {value}: written again.", field=field)
+
+
+def _new_owner(draft: Draft, owner: str, actor: _Actor, handoff: Handoff) -> None:
+    last = handoff.assignments[-1]
+    queue = owner in draft.policy.queues.values()
+    why = "Taken from the queue." if last.queue and not queue else f"{actor.by} set this owner in the CRM."
+    taken = Assignment(owner, draft.now, "crm", why, queue=queue, pinned=not last.queue)
+    draft.loads.give_back(last.owner)
+    draft.loads.take(owner, counted=False)
+    draft.put(replace(handoff, assignments=(*handoff.assignments, taken), clock_started_at=None))
+    draft.event("assigned", why, owner=owner, by=actor.by, pinned=taken.pinned, before=last.owner)
+
+
+def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> None:
+    said = stages.meaning(value, draft.policy.crm)
+    if said in stages.ACCEPTED:
+        if handoff.state is not HandoffState.WITH_SALES:
+            _taken_up(draft, handoff)
+        if actor.person:
+            _touch(draft, actor, f"set the status to {value}", "accepted")
+    elif said is Stage.RECYCLED:
+        if handoff.state is not HandoffState.RETURNING:
+            recycle(draft, actor)
+    elif said is Stage.ON_HOLD:
+        if handoff.state is HandoffState.WITH_SALES:
+            back = _come_back(draft)
+            draft.give_back("on hold", back, _reason(draft))
+            if "recycle_until" in draft.current:
+                draft.adopt("recycle_until", draft.current["recycle_until"])
+            draft.event("recycled", f"{actor.by} put it on hold.", come_back_at=back.isoformat(), by=actor.by)
+    elif said in (Stage.DISQUALIFIED, Stage.WON, Stage.LOST, Stage.CUSTOMER):
+        if handoff.state is not HandoffState.CLOSED:
+            draft.close(str(said), f"{actor.by} set the status to {value}.")
+    elif handoff.state is HandoffState.WITH_SALES and actor.person and _is_working(draft, value, said):
+        _touch(draft, actor, f"set the status to {value}", handoff.outcome)
+
+
+def _is_working(draft: Draft, value: Value, said: Stage | None) -> bool:
+    """A status that nobody has mapped, and that is not marketing's own: sales is at work."""
+    return said is None and not stages.is_untouched(value, draft.policy.crm)
+
+
+def _taken_up(draft: Draft, handoff: Handoff) -> None:
+    draft.put(replace(handoff, state=HandoffState.WITH_SALES, outcome="", closed_at=None, come_back_at=None))
+    if handoff.assignments:
+        draft.loads.take(handoff.assignments[-1].owner, counted=False)
+    draft.event("assigned", "Sales has taken it up again.", owner=draft.current.get("owner"))
+
+
+def recycle(draft: Draft, actor: _Actor) -> None:
+    """A rep has given the lead back: it returns on their date, else after the policy's time."""
+    handoff = draft.handoffs[-1]
+    rule, back, reason = draft.policy.recycle, _come_back(draft), _reason(draft)
+    said = f"{actor.by} gave it back" + (f": {reason}." if reason else ".")
+    if handoff.number >= rule.most_returns:
+        draft.give_back("recycled for good", back, reason)
+        draft.put(replace(draft.handoffs[-1], state=HandoffState.CLOSED, come_back_at=None))
+        draft.event("recycled", f"{said} It has been with sales {handoff.number} times: it stays with marketing.")
+    else:
+        draft.give_back("recycled", back, reason)
+        if "recycle_until" in draft.current:
+            draft.adopt("recycle_until", draft.current["recycle_until"])
+        draft.event("recycled", said, reason=reason, come_back_at=back.isoformat(), by=actor.by)
+        if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
+            draft.want["recycle_until"] = _written_date(draft, back)
+    if rule.owner and not draft.contact:
+        draft.want["owner"] = rule.owner
+
+
+def _touches(draft: Draft) -> None:
+    handoff = draft.handoffs[-1]
+    if handoff.touched_at is not None or draft.view is None or not handoff.assignments:
+        return
+    owner, number = handoff.assignments[-1].owner, len(handoff.assignments)
+    key = draft.key(handoff.id, f"a{number}", "task")
+    entry = draft.entry(key)
+    receipt = entry.receipt if entry is not None and entry.receipt is not None else draft.receipt
+    for task in sorted(draft.view.tasks, key=lambda one: (one.modified_at, one.identity)):
+        if task.deleted or not task.closed:
+            continue
+        at = task.closed_at or task.modified_at
+        if task.key:
+            mine = task.key.partition(":")[2] == key.partition(":")[2]
+            if mine and task.modified_by == owner and _counts(draft, handoff, owner):
+                _touch(draft, _Actor(owner, at, person=True), "completed the task", handoff.outcome)
+                return
+        elif receipt is not None and _logged(task, handoff, owner, receipt.at) and _counts(draft, handoff, owner):
+            _touch(draft, _Actor(owner, at, person=True), f"logged: {task.type}", handoff.outcome)
+            return
+
+
+def _counts(draft: Draft, handoff: Handoff, by: str) -> bool:
+    return _is_person(draft, by) and (handoff.sla is None or by not in handoff.sla.not_by)
+
+
+def _logged(task: CrmTask, handoff: Handoff, owner: str, since: datetime) -> bool:
+    kinds = handoff.sla.touch_tasks if handoff.sla is not None and handoff.sla.touch_tasks else _TOUCHING
+    if task.type not in kinds or task.created_at < since:
+        return False
+    return task.created_by == owner or (task.owner == owner and task.modified_by == owner)
+
+
+def _touch(draft: Draft, actor: _Actor, how: str, outcome: str) -> None:
+    handoff = draft.handoffs[-1]
+    if handoff.touched_at is not None:
+        draft.put(replace(handoff, outcome=outcome))
+        return
+    minutes: float | None = None
+    if handoff.sla is not None and handoff.clock_started_at is not None and handoff.assignments:
+        owner = handoff.assignments[-1].owner
+        minutes = round(minutes_between(handoff.sla, owner, handoff.clock_started_at, actor.at, draft.policy), 1)
+    draft.put(replace(handoff, touched_at=actor.at, touched_by=actor.by, touched_how=how, outcome=outcome))
+    draft.event("touched", f"{actor.by} {how}.", by=actor.by, how=how, minutes=minutes)
+
+
+def _deals(draft: Draft) -> None:
+    """Deals that were made or closed since the handoff reached the CRM (both by the CRM's stamps)."""
+    handoff, view = draft.handoffs[-1], draft.view
+    if view is None or not view.opportunities or handoff.state is HandoffState.CLOSED:
+        return
+    since = handed_over_at(draft, handoff)
+    if since is None:
+        return
+    day = since.date().isoformat()
+    ours = tuple(
+        deal
+        for deal in view.opportunities
+        if deal.created_at >= since or (deal.closed and deal.modified_at >= since and deal.closed_on >= day)
+    )
+    told = stages.stage_of_deals(ours)
+    if told in (Stage.WON, Stage.LOST):
+        amount = sum(deal.amount or 0 for deal in ours if deal.won)
+        draft.close(str(told), "The deal was won." if told is Stage.WON else "The deal was lost.")
+        draft.events[-1].data["amount"] = amount
+    elif told is Stage.OPPORTUNITY and draft.with_sales and handoff.touched_at is None:
+        first = min(ours, key=lambda deal: (deal.created_at, deal.identity))
+        _touch(draft, _Actor(first.owner, first.created_at, person=True), "opened a deal", "accepted")
+
+
+def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
+    """When the handoff first reached the CRM, by the CRM's stamp; a receipt of an earlier row says nothing of it."""
+    stamps = [
+        one.receipt.at
+        for one in draft.dossier.outbox
+        if one.handoff == handoff.id
+        and one.receipt is not None
+        and (one.verb != "WriteLead" or one.receipt.revision >= one.revision)
+    ]
+    return min(stamps, default=None)
+
+
+def _moved_date(draft: Draft) -> None:
+    """A rep has set another come-back date since."""
+    handoff = draft.handoffs[-1]
+    if handoff.state is not HandoffState.RETURNING or draft.write_pending or "recycle_until" not in draft.current:
+        return
+    value = draft.current["recycle_until"]
+    if value == draft.told.get("recycle_until"):
+        return
+    draft.adopt("recycle_until", value)
+    moment = _named_date(draft)
+    if moment is not None and moment != handoff.come_back_at:
+        draft.put(replace(handoff, come_back_at=moment))
+        draft.event("recycled", "Sales has set another date.", come_back_at=moment.isoformat())
+
+
+def _come_back(draft: Draft) -> datetime:
+    moment = _named_date(draft)
+    if moment is not None:
+        return moment
+    rule, zone = draft.policy.recycle.default, draft.policy.timezone
+    moment = after(draft.now, rule, zone)
+    if rule.days and not rule.minutes:
+        moment = start_of_day(moment.astimezone(zone_of(zone)).date(), zone)
+    return moment
+
+
+def _named_date(draft: Draft) -> datetime | None:
+    """The date that stands in the CRM; one in the past is left over from an earlier time and says nothing."""
+    moment = _parsed(draft, draft.current.get("recycle_until"))
+    return moment if moment is not None and moment > draft.now else None
+
+
+def _parsed(draft: Draft, value: Value) -> datetime | None:
+    """A date (its first moment in the policy's zone) or a moment; None when it is neither."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        if len(value) <= len("2026-01-31"):
+            return start_of_day(date.fromisoformat(value), draft.policy.timezone)
+        moment = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        return None
+    return (
+        moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=zone_of(draft.policy.timezone))
+    )
+
+
+def _written_date(draft: Draft, moment: datetime) -> str:
+    local = moment.astimezone(zone_of(draft.policy.timezone))
+    return local.date().isoformat() if local.hour == local.minute == 0 else moment.isoformat()
+
+
+def _reason(draft: Draft) -> str:
+    return str(draft.current.get("recycle_reason") or "")
+
+
+def _actor(draft: Draft, field: str) -> _Actor:
+    view = draft.view
+    assert view is not None  # noqa: S101 - answers are read from a view
+    record = view.record
+    for change in reversed(view.changes):
+        if change.field == field and change.new == draft.current.get(field):
+            return _Actor(change.by, change.at, _is_person(draft, change.by))
+    return _Actor(record.modified_by, record.modified_at, _is_person(draft, record.modified_by))
+
+
+def _is_person(draft: Draft, by: str) -> bool:
+    crm = draft.policy.crm
+    return not by or (by != crm.me and by not in crm.automation_users)

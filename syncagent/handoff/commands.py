@@ -1,0 +1,341 @@
+"""What the CRM and marketing are told: made from how things stand, so that asking twice tells nothing twice.
+
+*Once* commands are left out when their key is in the outbox, whatever became of it: a task that a rep deleted stays
+deleted. The row of a record is sent only when what is wanted differs from what was told.
+"""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from syncagent.handoff.conditions import is_known, is_yes
+from syncagent.handoff.draft import PENDING, Draft
+from syncagent.handoff.insight import brief, name_of
+from syncagent.handoff.sla import promised_at
+from syncagent.handoff.view import WATCHED
+from syncagent.model import (
+    Alert,
+    CloseTask,
+    CreateTask,
+    Desired,
+    Handoff,
+    HandoffState,
+    Identity,
+    Key,
+    Lane,
+    Nurture,
+    OutboxEntry,
+    Value,
+    WriteLead,
+)
+
+_SCORE_STEP = 5
+_SCORE_EVERY = timedelta(days=1)
+_NEW_RECORD = ("first_name", "last_name", "company", "title", "phone", "country", "website", "industry")
+_UNSENT = frozenset(("queued", "parked", "conflict"))
+
+
+def write_row(draft: Draft) -> None:
+    """Send the difference between the wanted row and the told one; adopt what people have set."""
+    desired, view = draft.desired, draft.view
+    skipped = {field for field in draft.contested if field in draft.want}
+    diff = {
+        name: value
+        for name, value in draft.want.items()
+        if name not in skipped and (name not in draft.told or draft.told[name] != value)
+    }
+    entry = draft.write_entry
+    pending = entry is not None and entry.state in PENDING
+    adopted = desired is not None and any(
+        draft.told.get(name) != desired.values.get(name) for name in ("owner", "status")
+    )
+    conflict = entry is not None and entry.state == "conflict"
+    if not diff and not (pending and adopted) and not (conflict and _moved(draft)):
+        if conflict:
+            draft.wake(draft.now + timedelta(minutes=1))
+        if desired is not None and desired.values != draft.told:
+            draft.desired = replace(desired, values=dict(draft.told))
+        return
+    values = {**draft.want} if pending else diff
+    values = {
+        name: value
+        for name, value in values.items()
+        if name not in skipped and not (name in WATCHED and name not in diff and draft.current.get(name) == value)
+    }
+    record = view.record.identity if view is not None else None
+    if desired is not None and desired.record is None and pending:
+        record = None
+    if not values:
+        if entry is not None and entry.state in _UNSENT:
+            draft.withdraw_keys((entry.key,))
+        draft.desired = Desired(record, dict(draft.want), desired.revision if desired is not None else 0)
+        return
+    expects: dict[str, Value] = {}
+    if record is not None and ("status" in values or "owner" in values):
+        expects = {name: draft.current[name] for name in ("status", "owner") if name in draft.current}
+    revision = (desired.revision if desired is not None else 0) + 1
+    draft.desired = Desired(record, dict(draft.want), revision, expects)
+    handoff = draft.handoff
+    cold = handoff is None or not draft.is_open or set(values) <= {"score", "grade"}
+    draft.commands.insert(
+        0,
+        WriteLead(
+            key=draft.write_key,
+            target=draft.policy.crm.system,
+            person=draft.dossier.person,
+            handoff=handoff.id if handoff is not None else "",
+            lane=Lane.COLD if cold else Lane.HOT,
+            record=record,
+            values=values,
+            revision=revision,
+            expects=expects,
+            emails=draft.dossier.emails,
+            create=_new_record(draft) if record is None else None,
+        ),
+    )
+
+
+def _moved(draft: Draft) -> bool:
+    """Whether the CRM shows something else than what the refused write expected."""
+    desired = draft.desired
+    return desired is not None and any(
+        draft.current.get(name) != value for name, value in desired.expects.items() if name in draft.current
+    )
+
+
+def _new_record(draft: Draft) -> dict[str, Value]:
+    known = draft.attributes
+    names = (*_NEW_RECORD, *draft.policy.crm.fields)
+    made = {name: known[name] for name in names if is_known(known.get(name)) and name not in draft.want}
+    email = draft.dossier.emails[0] if draft.dossier.emails else ""
+    made["email"] = email
+    if not is_known(made.get("last_name")):
+        made["last_name"] = known.get("name") if is_known(known.get("name")) else email.partition("@")[0]
+    made.setdefault("company", draft.policy.crm.default_company)
+    return made
+
+
+def score_row(draft: Draft) -> None:
+    """Score and grade, when they have moved enough, at most once a day, and never beside another write."""
+    fields = draft.policy.crm.fields
+    mapped: list[str] = [name for name in ("score", "grade") if name in fields]
+    if (
+        not mapped
+        or not draft.policy.write_scores
+        or draft.view is None
+        or draft.view.record.converted_to is not None
+        or draft.write_pending
+    ):
+        return
+    if any(draft.want.get(name) != draft.told.get(name) for name in draft.want):
+        return  # another write is about to go, and carries its own score
+    values: dict[str, Value] = {"score": round(draft.score.total), "grade": draft.score.grade}
+    shown = {name: draft.told.get(name, draft.view.record.fields.get(name)) for name in mapped}
+    if (
+        "grade" in mapped
+        and shown["grade"] == values["grade"]
+        and not _far(shown.get("score"), values["score"], mapped)
+    ):
+        return
+    if "grade" not in mapped and not _far(shown.get("score"), values["score"], mapped):
+        return
+    if not is_known(shown.get("score")) and not is_known(shown.get("grade")) and not draft.score.contributions:
+        return
+    if draft.score_written_at is not None and draft.now - draft.score_written_at < _SCORE_EVERY:
+        draft.wake(draft.score_written_at + _SCORE_EVERY)
+        return
+    draft.want.update((name, values[name]) for name in mapped)
+    draft.score_written_at = draft.now
+    if not draft.cause:
+        draft.cause = "score"
+
+
+def _far(shown: Value, value: Value, mapped: list[str]) -> bool:
+    if "score" not in mapped:
+        return False
+    if not isinstance(shown, int | float) or not isinstance(value, int | float):
+        return bool(value)
+    return abs(shown - value) >= _SCORE_STEP
+
+
+def give_task(draft: Draft) -> None:
+    """The present owner's task, once: not for a queue, and not for what sales took up by itself."""
+    handoff = draft.handoff
+    if handoff is None or handoff.state is not HandoffState.WITH_SALES or not handoff.assignments:
+        return
+    last, number = handoff.assignments[-1], len(handoff.assignments)
+    key = draft.key(handoff.id, f"a{number}", "task")
+    if last.queue or not last.owner or handoff.cause == "adopted from sales" or draft.entry(key) is not None:
+        return
+    if handoff.touched_at is not None and number == 1:
+        return
+    due = promised_at(handoff, draft.policy, draft.now) or draft.now + timedelta(days=1)
+    draft.commands.append(
+        CreateTask(
+            key=key,
+            target=draft.policy.crm.system,
+            person=draft.dossier.person,
+            handoff=handoff.id,
+            depends_on=write_keys(draft),
+            record=record_of(draft),
+            owner=last.owner,
+            subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
+            body=brief(draft.dossier, draft.policy, draft.score, handoff, draft.attributes, draft.view),
+            due=due,
+            remind_at=draft.now,
+            priority="high",
+        )
+    )
+
+
+def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: bool = False) -> bool:
+    """A keyed reminder; False when it was told already, or nobody could see it. `alone`: waits for no write."""
+    handoff = draft.handoffs[-1]
+    key = draft.key(handoff.id, step, "alert")
+    record = record_of(draft)
+    if not to or not draft.active.get(to, True) or draft.entry(key) is not None or (alone and record is None):
+        return False
+    draft.commands.append(
+        Alert(
+            key=key,
+            target=draft.policy.crm.system,
+            person=draft.dossier.person,
+            handoff=handoff.id,
+            depends_on=() if alone else write_keys(draft),
+            record=record,
+            to=to,
+            subject=subject,
+            body=body,
+            remind_at=draft.now,
+        )
+    )
+    return True
+
+
+def record_of(draft: Draft) -> Identity | None:
+    """The record that tasks hang on; None when a write is about to make it."""
+    return draft.view.record.identity if draft.view is not None else None
+
+
+def write_keys(draft: Draft) -> tuple[Key, ...]:
+    """The write that the next task must wait for, if there is one of ours."""
+    if any(isinstance(one, WriteLead) for one in draft.commands):
+        return tuple(one.key for one in draft.commands if isinstance(one, WriteLead))
+    entry = draft.write_entry
+    return (entry.key,) if entry is not None and entry.state != "dropped" else ()
+
+
+def nurture(draft: Draft) -> None:
+    """Marketing gets back whom sales has given back, unless they opted out of mail or are unknown there."""
+    handoff, target = draft.handoff, draft.policy.recycle.nurture
+    if handoff is None or target is None or handoff.outcome not in ("recycled", "recycled for good"):
+        return
+    key = draft.key(handoff.id, "r", "nurture")
+    if draft.entry(key) is not None or any(is_yes(draft.attributes.get(name)) for name in _OPTED_OUT):
+        return
+    known = sorted({one.identity for one in draft.dossier.leads} | set(draft.dossier.identities))
+    lead = next((one for one in known if one.system == target.source), None)
+    if lead is None:
+        return
+    draft.commands.append(
+        Nurture(
+            key=key,
+            target=target.source,
+            person=draft.dossier.person,
+            handoff=handoff.id,
+            lead=lead,
+            reason=handoff.recycle_reason or "given back by sales",
+            list_id=target.list_id,
+            campaign_id=target.campaign_id,
+        )
+    )
+
+
+_OPTED_OUT = ("unsubscribed", "email_opt_out", "opted_out")
+
+
+def tidy(draft: Draft) -> None:
+    """Withdraw what is unsent and no longer makes sense; close tasks that are no longer anybody's."""
+    handoffs = {one.id: one for one in draft.handoffs}
+    current = draft.handoffs[-1].id if draft.handoffs else ""
+    given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
+    for entry in sorted(given, key=lambda one: one.key):
+        _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]
+        handoff = handoffs.get(hid)
+        if handoff is None or not verb:
+            continue
+        reason = _stale(handoff, step, entry.verb, is_current=hid == current)
+        if not reason:
+            continue
+        if entry.state in _UNSENT:
+            draft.withdraw_keys((entry.key,))
+        elif entry.state in ("done", "sending"):
+            _close(draft, entry, hid, step, reason)
+
+
+def _stale(handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
+    """Why a task has lost its sense; empty when it has not."""
+    if handoff.state is HandoffState.RETURNING and handoff.outcome == "on hold" and is_current:
+        return ""  # the rep keeps lead and task
+    if handoff.state is not HandoffState.WITH_SALES:
+        return f"Closed: {handoff.outcome or handoff.state}." + (
+            f" {handoff.recycle_reason}" if handoff.recycle_reason else ""
+        )
+    number = step.lstrip("asu").partition(".")[0]
+    if not number.isdigit() or int(number) >= len(handoff.assignments):
+        return ""
+    if verb == "Alert" and not _is_reminder(handoff, step):
+        return ""
+    newer = handoff.assignments[int(number)]
+    return f"Passed on to {newer.owner}: {newer.why}"
+
+
+def _is_reminder(handoff: Handoff, step: str) -> bool:
+    index = step.partition(".")[2]
+    steps = handoff.sla.steps if handoff.sla is not None else ()
+    return index.isdigit() and int(index) < len(steps) and steps[int(index)].do == "remind"
+
+
+def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:
+    key = draft.key(hid, step, "close")
+    if draft.entry(key) is not None or (entry.receipt is not None and entry.receipt.gone):
+        return
+    plain = entry.key.partition(":")[2]
+    for task in draft.dossier.tasks:
+        if task.key.partition(":")[2] == plain and (task.closed or task.deleted):
+            return
+    draft.commands.append(
+        CloseTask(
+            key=key,
+            target=draft.policy.crm.system,
+            person=draft.dossier.person,
+            handoff=hid,
+            depends_on=() if entry.state == "done" else (entry.key,),
+            task=entry.key,
+            reason=reason,
+        )
+    )
+
+
+def opening_row(draft: Draft, handoff: Handoff, at: datetime) -> dict[str, Value]:
+    """The row that a new handoff writes: only mapped fields, status and owner; never the owner of a contact."""
+    crm = draft.policy.crm
+    every: dict[str, Value] = {
+        "stage_date": at.isoformat(),
+        "score": round(draft.score.total),
+        "grade": draft.score.grade,
+        "recycle_until": None,
+    }
+    row = {name: value for name, value in every.items() if name in crm.fields}
+    if row.get("recycle_until", "") is None and not is_known(draft.current.get("recycle_until")):
+        del row["recycle_until"]
+    status = crm.write_status.get("mql")
+    if draft.contact:
+        row.pop("recycle_until", None)
+        if status and "contact_status" in crm.fields:
+            row["contact_status"] = status
+        return row
+    if status:
+        row["status"] = status
+    row["owner"] = handoff.assignments[-1].owner
+    return row

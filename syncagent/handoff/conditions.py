@@ -1,0 +1,84 @@
+"""Conditions of the policy as closures: one for each test, made once for each policy."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from syncagent.model import Value
+from syncagent.policy import Condition
+
+Test = Callable[[Value], bool]
+Fits = Callable[[Mapping[str, Value]], bool]
+
+
+def fold(value: Value) -> Value:
+    """A value as it is compared: texts without case and margins, numbers as one kind."""
+    if isinstance(value, str):
+        return value.strip().casefold()
+    if isinstance(value, bool) or value is None:
+        return value
+    return float(value)
+
+
+def number(value: Value) -> float | None:
+    """A value as a number; texts such as "1,000" count, truth values do not."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            return float(value.replace(",", "").strip())
+        except ValueError:
+            return None
+    return float(value)
+
+
+def is_yes(value: Value) -> bool:
+    """Whether a value says yes, in the ways that systems say it."""
+    if isinstance(value, str):
+        return value.strip().casefold() in ("yes", "true", "1", "y")
+    return bool(value)
+
+
+def is_known(value: Value) -> bool:
+    """Whether there is a value at all."""
+    return value is not None and value != ""
+
+
+def test_of(condition: Condition) -> Test:
+    """The condition as a function of one value; what cannot be compared does not hold."""
+    tests: list[Test] = []
+    if condition.present is not None:
+        wanted = condition.present
+        tests.append(lambda value: is_known(value) is wanted)
+    if condition.values:
+        among = frozenset(fold(value) for value in condition.values)
+        tests.append(lambda value: fold(value) in among)
+    if condition.matches:
+        tests.append(_matcher(condition.matches))
+    if condition.minimum is not None or condition.maximum is not None:
+        low = float("-inf") if condition.minimum is None else condition.minimum
+        high = float("inf") if condition.maximum is None else condition.maximum
+
+        def between(value: Value) -> bool:
+            as_number = number(value)
+            return as_number is not None and low <= as_number <= high
+
+        tests.append(between)
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _matcher(pattern: str) -> Test:
+    try:
+        search = re.compile(pattern, re.IGNORECASE).search
+    except re.error:  # the config refuses such a pattern; a policy made by hand must still not break a plan
+        return lambda _value: False
+    return lambda value: value is not None and search(str(value)) is not None
+
+
+def fits_of(when: Mapping[str, Condition]) -> Fits:
+    """All the conditions as one function of a person's attributes."""
+    tests = tuple((name, test_of(condition)) for name, condition in sorted(when.items()))
+    if not tests:
+        return lambda _attributes: True
+    return lambda attributes: all(test(attributes.get(name)) for name, test in tests)

@@ -1,0 +1,245 @@
+"""The plan while it is being made: what is known, what is wanted, and what has been decided so far.
+
+`told` is the CRM row as we believe it: what we last told, or what people have set since. `want` is the row as it
+should be. Their difference is what `commands.write` sends; an answer of a person goes into both, and so costs nothing.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from syncagent.handoff import stages
+from syncagent.handoff.routing import Loads
+from syncagent.handoff.scoring import Judged, attributes_of, judge
+from syncagent.handoff.view import is_contact, last_write, standing, view_of
+from syncagent.model import (
+    AnyCommand,
+    Decision,
+    Desired,
+    Dossier,
+    Event,
+    Handoff,
+    HandoffState,
+    Key,
+    OutboxEntry,
+    Plan,
+    Receipt,
+    Roster,
+    Score,
+    Stage,
+    Value,
+)
+from syncagent.policy import Policy
+
+PENDING = frozenset(("queued", "sending", "conflict", "parked", "unknown"))
+"""Outbox states in which a command has not (surely) taken effect."""
+
+NO_DECISION = Decision()
+
+
+class Draft:
+    """One person's plan in the making. Steps change it in order; `finish` turns it into a `Plan`."""
+
+    def __init__(self, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> None:
+        self.dossier, self.policy, self.now, self._roster = dossier, policy, now, roster
+        decision = dossier.decision or NO_DECISION
+        self.before = decision
+        self.handoffs: list[Handoff] = list(decision.handoffs)
+        self.contested, self.overwritten = decision.contested, decision.overwritten
+        self.adopted, self.waiting = decision.adopted, ""
+        self.stage: Stage = decision.stage
+        self.score_written_at = decision.score_written_at
+        self.desired = decision.desired
+        self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
+        self.want: dict[str, Value] = dict(self.told)
+        self.commands: list[AnyCommand] = []
+        self.events: list[Event] = []
+        self.withdraw: list[Key] = []
+        self.waits: list[str] = []
+        self.cause, self.owner = "", ""
+        self._wake: datetime | None = None
+        self._loads: Loads | None = None
+        self._entries: dict[str, OutboxEntry] | None = None
+        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
+        self.judged: Judged = judge(dossier, policy, now, self.attributes)
+        keep = self.desired.record if self.desired is not None and self.is_open else None
+        self.view = view_of(dossier, policy, keep) if dossier.records or dossier.outbox else None
+        self.contact = self.view is not None and is_contact(self.view.record)
+        written = last_write(dossier, self.view.record.identity) if self.view is not None else None
+        self.receipt: Receipt | None = written.receipt if written is not None else None
+        self.current: dict[str, Value] = standing(self.view, written) if self.view is not None else {}
+
+    # -- what is known
+    @property
+    def score(self) -> Score:
+        return self.judged.score
+
+    @property
+    def handoff(self) -> Handoff | None:
+        """The current handoff, open or not."""
+        return self.handoffs[-1] if self.handoffs else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the current handoff is with sales or returning."""
+        return bool(self.handoffs) and self.handoffs[-1].state is not HandoffState.CLOSED
+
+    @property
+    def with_sales(self) -> bool:
+        return bool(self.handoffs) and self.handoffs[-1].state is HandoffState.WITH_SALES
+
+    def key(self, *parts: str) -> Key:
+        """A key of this installation, e.g. key("17.1", "a1", "task")."""
+        return ":".join((self._roster.epoch, *parts))
+
+    def entry(self, key: Key) -> OutboxEntry | None:
+        """What the outbox says of a command, whichever epoch it was made in: a step happens once in every life."""
+        if self._entries is None:
+            self._entries = {_plain(one.key): one for one in self.dossier.outbox}
+        return self._entries.get(_plain(key))
+
+    @property
+    def write_key(self) -> Key:
+        """The key of the row that `desired` stands for."""
+        record = self.desired.record if self.desired is not None else None
+        if record is None and self.view is not None and self.desired is None:
+            record = self.view.record.identity
+        return self.key(str(self.dossier.person), "new") if record is None else f"lead:{record.system}:{record.id}"
+
+    @property
+    def write_entry(self) -> OutboxEntry | None:
+        """The outbox entry of the desired row, when it is about this revision."""
+        if self.desired is None:
+            return None
+        entry = self.entry(self.write_key)
+        return entry if entry is not None and entry.revision >= self.desired.revision else None
+
+    @property
+    def write_pending(self) -> bool:
+        entry = self.write_entry
+        return entry is not None and entry.state in PENDING
+
+    def crm_has_seen(self, due: datetime) -> bool:
+        """Law 12: the CRM is known to have been read up to `due`; else look again soon."""
+        seen = self.dossier.crm_seen_until
+        if seen is not None and seen >= due:
+            return True
+        self.wake(self.now + timedelta(seconds=30))
+        if "crm" not in self.waits:
+            self.waits.append("crm")
+        return False
+
+    @property
+    def active(self) -> dict[str, bool]:
+        return self._roster.active
+
+    @property
+    def loads(self) -> Loads:
+        """The roster as this plan leaves it; asking for it makes the plan carry one."""
+        if self._loads is None:
+            self._loads = Loads(self._roster, self.policy, self.now)
+        return self._loads
+
+    def stage_now(self) -> Stage:
+        """The stage as everything decided so far gives it."""
+        crm = self.policy.crm
+        status = self.want.get("status", self.current.get("status"))
+        if self.handoffs:
+            deals = stages.stage_of_deals(self.view.opportunities) if self.view is not None else None
+            found = stages.stage_of_handoff(self.handoffs[-1], status, deals, crm)
+        elif self.view is not None:
+            found = stages.stage_in_crm(self.view, self.current.get("status"), crm)
+        else:
+            found = None
+        if found is not None:
+            return found
+        if self.waiting:
+            return Stage.PROSPECT if self.waiting.startswith("gate") else Stage.MQL
+        return Stage.PROSPECT if self.score.interest > 0 else Stage.SUSPECT
+
+    # -- what is decided
+    def put(self, handoff: Handoff) -> None:
+        """Replace the current handoff."""
+        self.handoffs[-1] = handoff
+
+    def event(self, kind: str, why: str, **data: Value) -> None:
+        """Add a line to the journal."""
+        handoff = self.handoffs[-1].id if self.handoffs else ""
+        self.events.append(Event(kind, self.now, why, handoff, data))
+
+    def wake(self, at: datetime | None) -> None:
+        """Look again at `at`, or a moment from now if that is past."""
+        if at is None:
+            return
+        at = max(at, self.now + timedelta(seconds=1))
+        if self._wake is None or at < self._wake:
+            self._wake = at
+
+    def withdraw_keys(self, keys: Iterable[Key]) -> None:
+        self.withdraw.extend(key for key in keys if key not in self.withdraw)
+
+    def finish(self) -> Plan:
+        """The plan."""
+        decision = Decision(
+            stage=self.stage,
+            score=None if self.dossier.erased else self.score,
+            handoffs=tuple(self.handoffs),
+            desired=self.desired,
+            score_written_at=self.score_written_at,
+            contested=self.contested,
+            overwritten=self.overwritten,
+            adopted=self.adopted,
+            waiting=self.waiting,
+        )
+        return Plan(
+            decision=decision,
+            commands=tuple(self.commands),
+            events=tuple(self.events),
+            roster=self._loads.roster() if self._loads is not None else None,
+            wake_at=self._wake,
+            waits_on=tuple(self.waits),
+            withdraw=tuple(self.withdraw),
+            cause=self.cause,
+            owner=self.owner,
+        )
+
+    def adopt(self, field: str, value: Value) -> None:
+        """Take a value that stands in the CRM as it is."""
+        self.told[field] = self.want[field] = value
+
+    def believe(self, desired: Desired | None) -> None:
+        """Start from another row."""
+        self.desired = desired
+        self.told = dict(desired.values) if desired is not None else {}
+        self.want = dict(self.told)
+
+    def close(self, outcome: str, why: str, *, kind: str = "closed") -> None:
+        """End the current handoff with an outcome."""
+        handoff = self.handoffs[-1]
+        self._leave(handoff)
+        self.put(replace(handoff, state=HandoffState.CLOSED, outcome=outcome, closed_at=self.now, come_back_at=None))
+        self.event(kind, why, outcome=outcome)
+
+    def _leave(self, handoff: Handoff) -> None:
+        if handoff.state is HandoffState.WITH_SALES and handoff.assignments:
+            self.loads.give_back(handoff.assignments[-1].owner)
+
+    def give_back(self, outcome: str, come_back_at: datetime, reason: str) -> None:
+        """Sales has let the lead go until a date."""
+        handoff = self.handoffs[-1]
+        self._leave(handoff)
+        self.put(
+            replace(
+                handoff,
+                state=HandoffState.RETURNING,
+                outcome=outcome,
+                closed_at=self.now,
+                come_back_at=come_back_at,
+                recycle_reason=reason,
+            )
+        )
+
+
+def _plain(key: Key) -> str:
+    return key if key.startswith("lead:") else key.partition(":")[2]

@@ -1,0 +1,84 @@
+"""The brief in a rep's task: why now, up to three interesting moments, what is unknown. At most 120 words."""
+
+from collections.abc import Iterable, Sequence
+
+from syncagent.handoff.conditions import is_known
+from syncagent.model import Activity, CrmView, Dossier, Handoff, InterestingMoment, Score, Value
+from syncagent.policy import Policy
+
+WORDS = 120
+_MOMENTS = 3
+_WORTH_KNOWING = ("title", "company", "phone")
+
+
+def name_of(attributes: dict[str, Value], emails: Sequence[str]) -> str:
+    """How a person is called in a subject line."""
+    parts = [str(attributes[part]) for part in ("first_name", "last_name") if is_known(attributes.get(part))]
+    whole = " ".join(parts) or str(attributes.get("name") or "")
+    company = str(attributes.get("company") or "")
+    return (whole or company or (emails[0] if emails else "") or "a lead") + (
+        f" ({company})" if whole and company else ""
+    )
+
+
+def moments(dossier: Dossier, score: Score) -> tuple[InterestingMoment, ...]:
+    """The newest activities that gave points, one for each kind and asset, newest first."""
+    evidence = {key for one in score.contributions if one.points > 0 for key in one.evidence}
+    chosen: list[Activity] = []
+    seen: set[tuple[str, str]] = set()
+    for activity in sorted(dossier.activities, key=lambda one: (one.at, one.key), reverse=True):
+        if activity.key in evidence and (activity.kind, activity.asset) not in seen:
+            seen.add((activity.kind, activity.asset))
+            chosen.append(activity)
+            if len(chosen) == _MOMENTS:
+                break
+    return tuple(InterestingMoment(one.at, _line(one)) for one in chosen)
+
+
+def unknown_answers(attributes: dict[str, Value], policy: Policy) -> tuple[str, ...]:
+    """The required questions that nobody has answered yet."""
+    return tuple(name for name in policy.gate.required if not is_known(attributes.get(f"bantfo_{name}")))
+
+
+def brief(
+    dossier: Dossier, policy: Policy, score: Score, handoff: Handoff, attributes: dict[str, Value], view: CrmView | None
+) -> str:
+    """The text of the task, in lines, cut at 120 words."""
+    lines = [f"Why now: {handoff.cause}. Score {score.total:.0f} ({score.grade})."]
+    reasons = sorted((one for one in score.contributions if one.points > 0), key=lambda one: (-one.points, one.rule))
+    if reasons:
+        lines.append("Because: " + "; ".join(f"{one.why} (+{one.points:g})" for one in reasons[:3]) + ".")
+    found = moments(dossier, score)
+    if found:
+        lines.append("Moments:")
+        lines += [f"- {moment.at:%Y-%m-%d %H:%M} UTC {moment.text}" for moment in found]
+    missing = [f"{name}?" for name in unknown_answers(attributes, policy)]
+    missing += [name for name in _WORTH_KNOWING if not is_known(attributes.get(name))]
+    if missing:
+        lines.append("Unknown, please ask: " + ", ".join(missing) + ".")
+    if len(handoff.assignments) > 1:
+        lines.append(f"Earlier with: {', '.join(one.owner for one in handoff.assignments[:-1])}.")
+    if handoff.number > 1:
+        lines.append(f"This is handoff number {handoff.number}.")
+    if view is not None and view.others:
+        lines.append("Also in the CRM as: " + ", ".join(f"{one.object} {one.id}" for one in view.others[:3]) + ".")
+    return _cut(lines)
+
+
+def _line(activity: Activity) -> str:
+    what = activity.kind.replace(".", " ").replace("_", " ")
+    return f"{what}: {activity.asset}" if activity.asset else what
+
+
+def _cut(lines: Iterable[str]) -> str:
+    left = WORDS
+    kept: list[str] = []
+    for line in lines:
+        words = line.split()
+        if len(words) > left:
+            if left > 1:
+                kept.append(" ".join(words[: left - 1]) + " ...")
+            break
+        kept.append(line)
+        left -= len(words)
+    return "\n".join(kept)

@@ -1,0 +1,269 @@
+"""The one decision: facts, policy and time in; decision, commands and the next moment to look out.
+
+Pure and total: no clock, no I/O, no dice. It looks at how things stand, never at what has just happened, so that
+lost, late, doubled and reordered events, and a kill at any instant, change nothing in the end.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from syncagent.handoff import stages
+from syncagent.handoff.answers import hear
+from syncagent.handoff.calendar import before
+from syncagent.handoff.commands import give_task, nurture, opening_row, score_row, tidy, write_row
+from syncagent.handoff.draft import Draft
+from syncagent.handoff.erasing import erase
+from syncagent.handoff.insight import unknown_answers
+from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.promise import keep
+from syncagent.handoff.routing import Case, assign, team_of
+from syncagent.handoff.scoring import is_ready, points_since
+from syncagent.handoff.sla import terms_for
+from syncagent.model import Assignment, Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
+from syncagent.policy import Policy
+
+
+def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Plan:
+    """Decide what follows from all that is known of a person at `now` (law 1).
+
+    Planning the result again at the same `now` yields no command and no event; `wake_at` is always later than `now`.
+    """
+    draft = Draft(dossier, policy, roster, now)
+    if dossier.erased:
+        erase(draft)
+        return draft.finish()
+    if dossier.absorbed:
+        fold_absorbed(draft)
+    if draft.view is not None or dossier.records:
+        hear(draft)
+    if draft.handoffs and draft.handoffs[-1].state is HandoffState.RETURNING:
+        _bring_back(draft)
+    if not draft.with_sales:
+        _hand_off(draft)
+    if draft.handoffs:
+        keep(draft)
+    draft.stage = draft.stage_now()
+    _tell_journal(draft)
+    if draft.view is not None:
+        score_row(draft)
+    if draft.want != draft.told or draft.desired is not None:
+        write_row(draft)
+    if draft.handoffs:
+        give_task(draft)
+        _after_the_write(draft)
+        nurture(draft)
+        tidy(draft)
+    return draft.finish()
+
+
+class _Opening(NamedTuple):
+    """Why a handoff opens."""
+
+    cause: str
+    kind: str = "handoff"  # what the brake counts it as
+    last: str = ""  # the rep who had it before
+
+
+def _bring_back(draft: Draft) -> None:
+    """On its date a lead comes up again with a new number, whatever its score; earlier on a strong signal."""
+    handoff = draft.handoffs[-1]
+    due = handoff.come_back_at
+    if due is None:
+        return
+    if due > draft.now:
+        draft.wake(due)
+        return
+    if not draft.crm_has_seen(due):
+        return
+    if draft.view is None:
+        draft.wake(draft.now + timedelta(hours=1))  # merged into a record that has not been read yet
+        return
+    _open(draft, _Opening("came back on its date", last=_last_rep(handoff)), event="came_back")
+
+
+def _hand_off(draft: Draft) -> None:
+    """Open a handoff when somebody is ready and everything allows it; else say what it waits for."""
+    opening = _reason(draft)
+    if opening is None:
+        return
+    raised = opening.kind == "handraiser"
+    draft.waiting = _obstacle(draft, raised=raised)
+    if not draft.waiting:
+        _open(draft, opening)
+    elif draft.waiting != draft.before.waiting:
+        draft.event("waiting", f"Ready ({opening.cause}), but not handed off: {draft.waiting}.")
+
+
+def _reason(draft: Draft) -> _Opening | None:
+    """What speaks for a handoff now; None: nothing (new) does. History alone never does (law 11)."""
+    handoff, live = draft.handoff, draft.policy.live_from
+    since = handoff.closed_at if handoff is not None else None
+    last = _last_rep(handoff) if handoff is not None else ""
+    raiser = draft.judged.raiser
+    if raiser is not None and since is not None and raiser.at > draft.now:
+        draft.wake(raiser.at)  # a source whose clock runs ahead must not open one handoff after another
+    elif raiser is not None and raiser.at >= live and (since is None or raiser.at > since):
+        return _Opening(f"{raiser.kind} {raiser.asset}".strip(), "handraiser", last)
+    if handoff is not None or _was_recycled(draft):
+        return _woken(draft, since or live, last)
+    latest = draft.judged.latest
+    if latest is None or latest < live or not is_ready(draft.score, draft.policy.mql):
+        return None
+    return _Opening(f"score {draft.score.total:.0f} ({draft.score.grade})")
+
+
+def _was_recycled(draft: Draft) -> bool:
+    """Given back to marketing before we were there: only what happened since counts."""
+    if draft.view is None or draft.contact:
+        return False
+    return stages.meaning(draft.current.get("status"), draft.policy.crm) is Stage.RECYCLED
+
+
+def _woken(draft: Draft, since: datetime, last: str) -> _Opening | None:
+    """After a recycling (or a lost or won deal) only what came later counts; a disqualified lead must ask itself."""
+    rule, handoff = draft.policy.recycle, draft.handoff
+    if rule.wake_points is None:
+        return None
+    if handoff is not None and handoff.outcome in (
+        "disqualified",
+        "deleted",
+        "recycled for good",
+        "withdrawn",
+        "on hold",
+    ):
+        return None
+    if handoff is not None and handoff.number >= rule.most_returns:
+        return None
+    start = max(since, before(draft.now, rule.wake_within, draft.policy.timezone))
+    if not draft.dossier.activities or max(one.at for one in draft.dossier.activities) <= start:
+        return None
+    points, latest = points_since(draft.dossier, draft.policy, draft.now, start)
+    if points < rule.wake_points or latest is None or latest < draft.policy.live_from:
+        return None
+    return _Opening(f"{points:g} points since it was given back", last=last)
+
+
+def _obstacle(draft: Draft, *, raised: bool) -> str:
+    """Why a ready person cannot be handed off now; empty when they can."""
+    policy = draft.policy
+    if draft.adopted:
+        return f"sales is at work on it (status {draft.current.get('status')})"
+    if policy.gate.unknown == "wait" and not raised:
+        missing = unknown_answers(draft.attributes, policy)
+        if missing:
+            return f"gate: {', '.join(missing)} unknown"
+    if draft.view is not None:
+        return ""
+    if policy.crm.create != "when_missing":
+        return "not in the CRM"
+    if draft.dossier.records and not raised:
+        return "deleted in the CRM"
+    return "" if draft.dossier.emails else "not in the CRM, and no email address to make a record with"
+
+
+def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> None:
+    """Open the next numbered handoff: owner, promise, and the row that says so."""
+    old = draft.handoff
+    if old is not None and old.state is HandoffState.RETURNING:
+        draft.put(replace(old, state=HandoffState.CLOSED, come_back_at=None))
+    number = max((one.number for one in draft.handoffs), default=0) + 1
+    assignment = _assign(draft, opening.last)
+    score = draft.score
+    handoff = Handoff(
+        id=f"{draft.dossier.person}.{number}",
+        number=number,
+        opened_at=draft.now,
+        cause=opening.cause,
+        score=round(score.total, 2),
+        grade=score.grade,
+        assignments=(assignment,),
+        sla=terms_for(score.grade, draft.attributes, draft.policy),
+    )
+    draft.handoffs.append(handoff)
+    draft.contested = draft.overwritten = ()
+    draft.waiting = ""
+    _start_row(draft, handoff)
+    draft.cause, draft.owner = opening.kind, assignment.owner
+    if event == "came_back":
+        draft.event(event, "The date that sales named has come.", number=number)
+    draft.event(
+        "handoff.opened",
+        f"Handed off: {opening.cause}.",
+        score=round(score.total, 2),
+        grade=score.grade,
+        owner=assignment.owner,
+        route=assignment.route,
+        number=number,
+        sla=handoff.sla.name if handoff.sla is not None else "",
+        create=draft.view is None,
+    )
+    draft.event("assigned", assignment.why, owner=assignment.owner, route=assignment.route, queue=assignment.queue)
+
+
+def _assign(draft: Draft, last: str) -> Assignment:
+    account = draft.dossier.account.owner if draft.dossier.account is not None else ""
+    owner = str(draft.current.get("owner") or "")
+    if draft.view is not None and not owner:
+        owner = str(draft.view.record.fields.get("owner") or "")
+    if draft.contact and draft.view is not None:
+        open_deals = sorted((deal.identity, deal.owner) for deal in draft.view.opportunities if not deal.closed)
+        for holder, why in [(deal[1], "owns the open deal") for deal in open_deals] + [
+            (account, "owns the account"),
+            (owner, "owns the contact"),
+        ]:
+            if holder and draft.active.get(holder, True) and holder != draft.policy.crm.me:
+                draft.loads.take(holder)
+                rep = team_of(draft.policy).reps.get(holder)
+                name = rep.name if rep is not None else holder
+                return Assignment(holder, draft.now, "contact", f"{name} {why}.")
+    case = Case(draft.attributes, draft.now, last=last, current=owner, account=account)
+    return assign(case, draft.policy, draft.loads)
+
+
+def _start_row(draft: Draft, handoff: Handoff) -> None:
+    """A new handoff tells its whole row, and watches what stands beside it."""
+    old = draft.desired
+    record = draft.view.record.identity if draft.view is not None else None
+    revision = old.revision if old is not None else 0
+    if old is None or old.record != record:
+        draft.desired = Desired(record, {}, revision)
+    draft.told, draft.want = {}, opening_row(draft, handoff, draft.now)
+    for name in ("status", "recycle_until") if draft.contact else ("status", "owner", "recycle_until"):
+        if name in draft.current and name not in draft.want:
+            draft.adopt(name, draft.current[name])
+    draft.score_written_at = draft.now if {"score", "grade"} & set(draft.want) else draft.score_written_at
+
+
+def _last_rep(handoff: Handoff) -> str:
+    last = handoff.assignments[-1] if handoff.assignments else None
+    return last.owner if last is not None and not last.queue else ""
+
+
+def _after_the_write(draft: Draft) -> None:
+    """What was decided before the row was made must still wait for it."""
+    keys = tuple(one.key for one in draft.commands if type(one).__name__ == "WriteLead")
+    if not keys:
+        return
+    draft.commands = [
+        replace(one, depends_on=keys)
+        if type(one).__name__ in ("Alert", "CreateTask") and one.depends_on != keys and ":u" not in one.key
+        else one
+        for one in draft.commands
+    ]
+
+
+def _tell_journal(draft: Draft) -> None:
+    """Stage and score, when they have changed."""
+    past = draft.before
+    new, old = draft.score, past.score
+    if new.contributions or old is not None:
+        total = round(new.total)
+        if old is None or old.grade != new.grade or round(old.total) != total:
+            why = (
+                "; ".join(f"{one.why} ({one.points:+g})" for one in new.contributions[:5]) or "nothing counts any more"
+            )
+            draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
+    if draft.stage is not past.stage:
+        draft.event("stage", f"From {past.stage} to {draft.stage}.", before=str(past.stage), stage=str(draft.stage))

@@ -1,0 +1,241 @@
+"""The score: recomputed from its evidence every time, and able to account for every point (law 7).
+
+A contribution is weight x priority / 10 points; of a rule's choices the first that holds counts. Globs are matched
+once for each (kind, asset) that a policy has met; planning a person is then a few dictionary look-ups an activity.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from syncagent.handoff.calendar import before
+from syncagent.handoff.compiled import once_per_policy
+from syncagent.handoff.conditions import Test, is_known, is_yes, test_of
+from syncagent.model import Activity, Contribution, Dossier, Score, Value
+from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
+
+_TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
+_BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activity attribute
+
+
+class Judged(NamedTuple):
+    """A score and what the opening of a handoff asks of it.
+
+    `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself.
+    """
+
+    score: Score
+    latest: datetime | None
+    raiser: Activity | None
+
+
+def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
+    """The score of a person at `now`, with every contribution; rules that give 0 points are left out."""
+    return judge(dossier, policy, now, attributes_of(dossier)).score
+
+
+def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
+    """Score a person and find what speaks for handing them off."""
+    return _scorer_of(policy).judge(dossier.activities, attributes, now)
+
+
+def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
+    """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
+    judged = _scorer_of(policy).judge([one for one in dossier.activities if since < one.at <= now], {}, now)
+    return judged.score.interest, judged.latest
+
+
+def is_ready(judged: Score, threshold: Threshold) -> bool:
+    """Whether the score is past the line; a threshold that asks nothing is never passed."""
+    tests: list[bool] = []
+    if threshold.score is not None:
+        tests.append(judged.total >= threshold.score)
+    if threshold.grades:
+        tests.append(judged.grade in threshold.grades)
+    if not tests:
+        return False
+    return all(tests) if threshold.need == "all" else any(tests)
+
+
+def attributes_of(dossier: Dossier) -> dict[str, Value]:
+    """What is known of a person by our names: the source that saw them last wins, the CRM fills what is missing."""
+    leads = dossier.leads
+    if len(leads) == 1:
+        known = {name: value for name, value in leads[0].attributes.items() if is_known(value)}
+    else:
+        known = {}
+        for lead in sorted(leads, key=lambda one: (one.seen_at, one.identity)):
+            known.update((name, value) for name, value in lead.attributes.items() if is_known(value))
+    for record in sorted(dossier.records, key=lambda one: (one.modified_at, one.identity), reverse=True):
+        for name, value in record.fields.items():
+            if is_known(value):
+                known.setdefault(name, value)
+    return known
+
+
+class _Interest(NamedTuple):
+    name: str
+    label: str
+    weight: float
+    choices: tuple[tuple[InterestChoice, float, Duration | None], ...]  # choice, points, window
+    counts_none: bool
+
+
+class _Fit(NamedTuple):
+    name: str
+    attribute: str
+    choices: tuple[tuple[Test, float], ...]
+
+
+class _Scorer:
+    """A policy's score model, ready to run."""
+
+    def __init__(self, policy: Policy) -> None:
+        model = policy.scoring
+        self._zone = policy.timezone
+        self._fit = tuple(_fit(rule) for rule in model.fit)
+        self._interest = tuple(_interest(rule) for rule in model.interest)
+        self._globs = tuple((rule.activity, rule.asset) for rule in model.interest)
+        self._raisers = policy.always
+        self._exclude_bots = model.exclude_bots
+        self._possible = (sum(rule.weight for rule in model.fit), sum(rule.weight for rule in model.interest))
+        self._letters, self._numbers = model.letters, model.numbers
+        self._table: dict[tuple[str, str], tuple[tuple[int, ...], bool] | None] = {}
+        self._always_look = tuple(index for index, rule in enumerate(self._interest) if rule.counts_none)
+        self._windows = {window for rule in self._interest for _, _, window in rule.choices if window is not None}
+        self._cutoffs: tuple[datetime | None, dict[Duration, datetime]] = (None, {})
+
+    def judge(self, activities: Sequence[Activity], attributes: dict[str, Value], now: datetime) -> Judged:
+        contributions: list[Contribution] = []
+        fit = 0.0
+        for rule in self._fit:
+            value = attributes.get(rule.attribute)
+            for test, points in rule.choices:
+                if test(value):
+                    if points:
+                        fit += points
+                        contributions.append(Contribution(rule.name, points, f"{rule.attribute} is {_shown(value)}"))
+                    break
+        hits, raiser = self._sort_out(activities)
+        interest, latest = 0.0, None
+        if hits or self._always_look:
+            cutoffs = self._cutoffs_at(now)
+            for index in sorted({*hits, *self._always_look}):
+                found = _weigh(self._interest[index], hits.get(index, []), cutoffs)
+                if found is not None:
+                    contributions.append(found[0])
+                    interest += found[0].points
+                    if found[0].points > 0 and found[1] is not None and (latest is None or found[1] > latest):
+                        latest = found[1]
+        grade = _step(fit, self._possible[0], self._letters, "ABCD") + _step(
+            interest, self._possible[1], self._numbers, "1234"
+        )
+        return Judged(Score(fit, interest, grade, tuple(contributions)), latest, raiser)
+
+    def _sort_out(self, activities: Iterable[Activity]) -> tuple[dict[int, list[Activity]], Activity | None]:
+        """Which rule each activity counts for; one told twice is one, a robot's is none."""
+        hits: dict[int, list[Activity]] = {}
+        raiser: Activity | None = None
+        seen: set[tuple[str, str]] = set()
+        table = self._table
+        for activity in activities:
+            place = (activity.kind, activity.asset)
+            meaning = table[place] if place in table else self._learn(place)
+            if meaning is None:
+                continue
+            name = (activity.identity.system, activity.key)
+            if name in seen:
+                continue
+            seen.add(name)
+            if self._exclude_bots and activity.attributes and is_yes(activity.attributes.get(_BOT)):
+                continue
+            for index in meaning[0]:
+                if index in hits:
+                    hits[index].append(activity)
+                else:
+                    hits[index] = [activity]
+            if meaning[1] and (raiser is None or (activity.at, activity.key) > (raiser.at, raiser.key)):
+                raiser = activity
+        return hits, raiser
+
+    def _learn(self, place: tuple[str, str]) -> tuple[tuple[int, ...], bool] | None:
+        kind, asset = place
+        rules = tuple(index for index, globs in enumerate(self._globs) if _matches(kind, asset, *globs))
+        raises = any(_raises(one, kind, asset) for one in self._raisers)
+        if len(self._table) >= _TABLE_LIMIT:
+            self._table.clear()
+        self._table[place] = meaning = (rules, raises) if rules or raises else None
+        return meaning
+
+    def _cutoffs_at(self, now: datetime) -> dict[Duration, datetime]:
+        at, cutoffs = self._cutoffs
+        if at != now:
+            cutoffs = {window: before(now, window, self._zone) for window in self._windows}
+            self._cutoffs = (now, cutoffs)
+        return cutoffs
+
+
+_scorer_of = once_per_policy(_Scorer)
+
+
+def _fit(rule: FitRule) -> _Fit:
+    choices = tuple((test_of(one.condition), rule.weight * one.priority / 10) for one in rule.choices)
+    return _Fit(rule.name, rule.attribute, choices)
+
+
+def _interest(rule: InterestRule) -> _Interest:
+    choices = tuple((one, rule.weight * one.priority / 10, one.within) for one in rule.choices)
+    none = any(one.exactly == 0 or (one.exactly is None and one.at_least <= 0) for one in rule.choices)
+    label = rule.activity + (f" ({rule.asset})" if rule.asset else "")
+    return _Interest(rule.name, label, rule.weight, choices, none)
+
+
+def _matches(kind: str, asset: str, kind_glob: str, asset_glob: str) -> bool:
+    return fnmatchcase(kind.casefold(), kind_glob.casefold()) and (
+        not asset_glob or fnmatchcase(asset.casefold(), asset_glob.casefold())
+    )
+
+
+def _raises(raiser: HandRaiser, kind: str, asset: str) -> bool:
+    return _matches(kind, asset, raiser.activity, raiser.asset)
+
+
+def _weigh(
+    rule: _Interest, found: list[Activity], cutoffs: dict[Duration, datetime]
+) -> tuple[Contribution, datetime | None] | None:
+    """The first choice that holds, unless it gives nothing; and the newest activity that it rests on."""
+    for choice, points, window in rule.choices:
+        counted = found if window is None else [one for one in found if one.at >= cutoffs[window]]
+        many = len(counted)
+        if many != choice.exactly if choice.exactly is not None else many < choice.at_least:
+            continue
+        if not points:
+            return None
+        if many > 1:
+            counted = sorted(counted, key=_in_time)
+        span = f" within {_length(window)}" if window is not None else ""
+        why = f"{many} x {rule.label}{span}"
+        evidence = tuple(one.key for one in counted)
+        return Contribution(rule.name, points, why, evidence), counted[-1].at if counted else None
+    return None
+
+
+def _in_time(activity: Activity) -> tuple[datetime, str]:
+    return activity.at, activity.key
+
+
+def _length(window: Duration) -> str:
+    return f"{window.days} days" if window.days else f"{window.minutes} minutes"
+
+
+def _shown(value: Value) -> str:
+    return "unknown" if not is_known(value) else str(value)
+
+
+def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:
+    share = points / possible if possible > 0 else 0.0
+    for name, least in zip(names, shares, strict=False):
+        if share >= least:
+            return name
+    return names[-1]

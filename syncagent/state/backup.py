@@ -1,0 +1,107 @@
+"""Backups: a whole copy while running, the check, and the way back.
+
+A restored file takes a new epoch ("e1" -> "e2"), part of every key: what was decided after the backup was taken may
+stand in the CRM already, and a key that is used again must never name something else.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+from sqlite_utils.utils import sqlite3
+
+from syncagent.errors import StoreBrokenError, UserError
+from syncagent.state.lock import StateLock
+
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+def quick_check(path: Path) -> None:
+    """Raise `StoreBrokenError` when the file is damaged."""
+    try:
+        with contextlib.closing(_open(path, "ro")) as db:
+            told = db.execute("pragma quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        told = str(error)
+    if told != "ok":
+        raise StoreBrokenError(
+            f"The state file {path} is damaged ({told}). Keep it for inspection, and restore the newest backup: "
+            "`syncagent restore BACKUP`."
+        )
+
+
+def write(state: Path, target: Path) -> None:
+    """A consistent copy in one file, beside a running writer. It appears under its name only when it is whole."""
+    if target.exists():
+        raise UserError(f"{target} exists already. Name another file, or move it away.")
+    half = target.with_name(target.name + ".part")
+    half.unlink(missing_ok=True)
+    try:
+        with contextlib.closing(_open(state, "ro")) as db:
+            db.execute("vacuum into ?", (str(half),))
+        half.chmod(0o600)
+        quick_check(half)
+        _sync(half)
+        half.replace(target)
+        _sync(target.parent)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> str:
+    """Put a backup in the state's place, with a new epoch; the epoch. The old file stays as `<state>.replaced`.
+
+    Raises `StoreBrokenError` when the backup is damaged, `AgentRunningError` while an agent works on the state.
+    """
+    source, target = Path(backup).absolute(), Path(state).absolute()
+    if not source.exists():
+        raise UserError(f"There is no backup at {source}.")
+    quick_check(source)
+    lock = StateLock(target)
+    half = target.with_name(target.name + ".part")
+    try:
+        shutil.copyfile(source, half)
+        half.chmod(0o600)
+        epoch = f"e{max(_epoch(half), _epoch(target)) + 1}"
+        with contextlib.closing(_open(half, "rw")) as db:
+            db.execute("pragma journal_mode = delete").close()
+            db.execute("insert or replace into meta values ('epoch', ?)", (epoch,))
+        _sync(half)
+        replaced = target.with_name(target.name + ".replaced")
+        for suffix in ("", *_SIDE_FILES):
+            old = target.with_name(target.name + suffix)
+            if old.exists():
+                old.replace(replaced.with_name(replaced.name + suffix))
+        half.replace(target)
+        _sync(target.parent)
+    finally:
+        half.unlink(missing_ok=True)
+        lock.release()
+    return epoch
+
+
+def _epoch(path: Path) -> int:
+    """The number of a file's epoch; 0 where there is none to be read, for a damaged file is why one restores."""
+    if not path.exists():
+        return 0
+    try:
+        with contextlib.closing(_open(path, "ro")) as db:
+            row = db.execute("select value from meta where name = 'epoch'").fetchone()
+    except sqlite3.DatabaseError:
+        return 0
+    found = re.search(r"\d+", row[0]) if row else None
+    return int(found.group()) if found else 0
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

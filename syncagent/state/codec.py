@@ -1,0 +1,82 @@
+"""Between the model's words and the file's: JSON text for open maps and whole structs, UTC milliseconds for moments."""
+
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct
+
+from syncagent.model import (
+    Activity,
+    AnyCommand,
+    CrmRecord,
+    CrmTask,
+    Decision,
+    FieldChange,
+    Identity,
+    Lead,
+    Opportunity,
+    Receipt,
+    Roster,
+    Value,
+)
+
+
+class Said(Struct):
+    """What the systems say of one person besides activities: one JSON text, for it is always read and written whole."""
+
+    leads: tuple[Lead, ...] = ()
+    records: tuple[CrmRecord, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+    tasks: tuple[CrmTask, ...] = ()
+    opportunities: tuple[Opportunity, ...] = ()
+
+
+class Gone(Struct):
+    """A system has deleted this record, or merged it into `winner`, at `at`; older facts of it change nothing."""
+
+    at: datetime
+    winner: Identity | None = None
+
+
+_encode = msgspec.json.Encoder(order=None).encode
+
+decode_activities = msgspec.json.Decoder(tuple[Activity, ...]).decode
+decode_said = msgspec.json.Decoder(Said).decode
+decode_decision = msgspec.json.Decoder(Decision).decode
+decode_decisions = msgspec.json.Decoder(tuple[Decision, ...]).decode
+decode_command = msgspec.json.Decoder(AnyCommand).decode
+decode_receipt = msgspec.json.Decoder(Receipt).decode
+decode_roster = msgspec.json.Decoder(Roster).decode
+decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
+decode_data = msgspec.json.Decoder(dict[str, Value]).decode
+decode_gone = msgspec.json.Decoder(Gone).decode
+
+
+def text(value: object) -> str:
+    """Any of the model's structs, or a plain map, as JSON text."""
+    return _encode(value).decode()
+
+
+def ms(moment: datetime) -> int:
+    """UTC milliseconds since 1970; what is finer is cut off."""
+    return int(moment.timestamp() * 1000.0 + 0.0005)
+
+
+def maybe_ms(moment: datetime | None) -> int | None:
+    """`ms`, and None for None."""
+    return None if moment is None else ms(moment)
+
+
+def moment(stamp: int) -> datetime:
+    """The aware moment of so many UTC milliseconds."""
+    return datetime.fromtimestamp(stamp / 1000, UTC)
+
+
+def maybe_moment(stamp: int | None) -> datetime | None:
+    """`moment`, and None for None."""
+    return None if stamp is None else datetime.fromtimestamp(stamp / 1000, UTC)
+
+
+def address(email: str) -> str:
+    """An email address as it is compared."""
+    return email.strip().casefold()

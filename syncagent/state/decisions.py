@@ -1,0 +1,192 @@
+"""Decisions: settle, hold, release. Every `apply` runs inside the writer's transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlite_utils.utils import sqlite3
+
+from syncagent.model import Handoff, Roster
+from syncagent.state import outbox, reading
+from syncagent.state.codec import maybe_ms, ms, text
+from syncagent.state.store import Held, Settlement
+
+_BRAKE_KEEPS_MS = 26 * 3600 * 1000
+
+
+class Prepared(Struct):
+    """A settlement as rows, made in the caller's thread."""
+
+    person: int
+    revision: int
+    decision: str
+    wake_at: int | None
+    roster: Roster | None
+    commands: list[outbox.Row]
+    withdraw: tuple[str, ...]
+    journal: list[tuple[object, ...]]
+    handoffs: list[tuple[object, ...]]
+    waits: list[tuple[str, int]]
+    brake: tuple[int, str, str] | None
+
+
+def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:
+    """Encode, so that the writer only writes."""
+    at = ms(now)
+    made = []
+    for settlement in settlements:
+        person, plan = settlement.person, settlement.plan
+        made.append(
+            Prepared(
+                person,
+                settlement.revision,
+                text(plan.decision),
+                maybe_ms(plan.wake_at),
+                plan.roster,
+                [outbox.row_of(command, at) for command in plan.commands],
+                plan.withdraw,
+                [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
+                [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
+                [(what, person) for what in plan.waits_on],
+                (at, plan.cause, plan.owner) if plan.cause else None,
+            )
+        )
+    return made
+
+
+def _handoff_row(person: int, handoff: Handoff) -> tuple[object, ...]:
+    owner = handoff.assignments[-1].owner if handoff.assignments else ""
+    return (
+        handoff.id,
+        person,
+        handoff.number,
+        handoff.state.value,
+        owner,
+        handoff.cause,
+        handoff.outcome,
+        ms(handoff.opened_at),
+        maybe_ms(handoff.clock_started_at),
+        maybe_ms(handoff.touched_at),
+        maybe_ms(handoff.closed_at),
+    )
+
+
+def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster, now: datetime) -> int:
+    """Store all that stand before the first whose dossier has moved on; how many."""
+    taken = _up_to_first_stale(db, prepared)
+    if not taken:
+        return 0
+    db.executemany(
+        "update person set dirty_since = null, wake_at = ?, released = 0, revision = revision + 1 where id = ?",
+        [(each.wake_at, each.person) for each in taken],
+    )
+    db.executemany(
+        "insert into judged (person, decision) values (?, ?) on conflict (person) do update"
+        " set decision = excluded.decision, absorbed = null",
+        [(each.person, each.decision) for each in taken],
+    )
+    db.executemany(
+        "insert into journal (at, person, kind, why, handoff, data, config) values (?, ?, ?, ?, ?, ?, ?)",
+        [row for each in taken for row in each.journal],
+    )
+    _project(db, [row for each in taken for row in each.handoffs])
+    outbox.withdraw(db, [key for each in taken for key in each.withdraw])
+    outbox.put(db, [row for each in taken for row in each.commands])
+    if db.execute("select 1 from waits limit 1").fetchone() is not None:
+        db.executemany("delete from waits where person = ?", [(each.person,) for each in taken])
+    db.executemany("insert or ignore into waits values (?, ?)", [row for each in taken for row in each.waits])
+    braked = [each.brake for each in taken if each.brake is not None]
+    if braked:
+        db.executemany("insert into brake (at, cause, owner) values (?, ?, ?)", braked)
+        db.execute("delete from brake where at < ?", (ms(now) - _BRAKE_KEEPS_MS,))
+    if len(taken) < len(prepared):
+        last = next((each.roster for each in reversed(taken) if each.roster is not None), None)
+    else:
+        last = roster
+    if last is not None:
+        _save_roster(db, last, ms(now))
+    return len(taken)
+
+
+def _up_to_first_stale(db: sqlite3.Connection, prepared: Sequence[Prepared]) -> Sequence[Prepared]:
+    revisions: dict[int, int] = {}
+    ids = [each.person for each in prepared]
+    for start in range(0, len(ids), reading.IN):
+        some = ids[start : start + reading.IN]
+        sql = f"select id, revision from person where id in ({','.join('?' * len(some))})"  # noqa: S608
+        revisions.update(db.execute(sql, some).fetchall())
+    for index, each in enumerate(prepared):
+        if revisions.get(each.person) != each.revision:
+            return prepared[:index]
+        # A second plan of the same dossier would not know the first.
+        revisions[each.person] = each.revision + 1
+    return prepared
+
+
+def _project(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+    db.executemany(
+        "insert into handoff (id, person, number, state, owner, cause, outcome, opened_at, clock_started_at,"
+        " touched_at, closed_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
+        " person = excluded.person, state = excluded.state, owner = excluded.owner, outcome = excluded.outcome,"
+        " clock_started_at = excluded.clock_started_at, touched_at = excluded.touched_at,"
+        " closed_at = excluded.closed_at where (person, state, owner, outcome, clock_started_at, touched_at, closed_at)"
+        " is not (excluded.person, excluded.state, excluded.owner, excluded.outcome, excluded.clock_started_at,"
+        " excluded.touched_at, excluded.closed_at)",
+        rows,
+    )
+
+
+def _save_roster(db: sqlite3.Connection, roster: Roster, now: int) -> None:
+    """Store turns and loads; who waits for a rep of a pool is planned again when one has become freer."""
+    before = reading.roster(db)
+    # Who is active is the CRM's to say and the epoch is the file's: neither comes back from a plan.
+    kept = text(replace(roster, active={}, epoch=""))
+    if kept == text(replace(before, active={}, epoch="")):
+        return
+    db.execute("insert or replace into meta values ('roster', ?)", (kept,))
+    freer = {owner for owner, count in before.open.items() if roster.open.get(owner, 0) < count}
+    pools = {pool for pool, turns in roster.turns.items() if freer & turns.keys()}
+    for pool in pools:
+        db.execute(
+            "update person set revision = revision + 1, lane = case when dirty_since is null then 1 else lane end,"
+            " dirty_since = coalesce(dirty_since, ?) where id in (select person from waits where what = ?)",
+            (now, f"roster:{pool}"),
+        )
+
+
+def sweep(db: sqlite3.Connection, after: int, limit: int, now: int) -> int | None:
+    """Mark the next people dirty in the cold lane, in the order of their ids; the last one's id, None at the end."""
+    sql = "select id from person where id > ? and merged_into is null order by id limit ?"
+    people = [row[0] for row in db.execute(sql, (after, limit))]
+    if not people:
+        return None
+    db.execute(
+        "update person set revision = revision + 1, lane = case when dirty_since is null then 1 else lane end,"
+        " dirty_since = coalesce(dirty_since, ?) where id > ? and id <= ? and merged_into is null",
+        (now, after, people[-1]),
+    )
+    return int(people[-1])
+
+
+def hold(db: sqlite3.Connection, held: Sequence[Held]) -> None:
+    """Nobody of these is planned until `release`."""
+    db.executemany(
+        "update person set held = ?, held_why = ?, held_since = ? where id = ? and held is null",
+        [(each.cause, each.why, ms(each.since), each.person) for each in held],
+    )
+
+
+def release(db: sqlite3.Connection, people: Sequence[int] | None, limit: int | None) -> int:
+    """Those named, or those held longest; how many."""
+    if people is None:
+        sql = "select id from person where held is not null order by held_since, id limit ?"
+        people = [row[0] for row in db.execute(sql, (-1 if limit is None else limit,))]
+    elif limit is not None:
+        people = people[:limit]
+    cursor = db.executemany(
+        "update person set released = 1, revision = revision + 1, dirty_since = coalesce(dirty_since, held_since),"
+        " held = null, held_why = null, held_since = null where id = ? and held is not null",
+        [(person,) for person in people],
+    )
+    return max(cursor.rowcount, 0)

@@ -1,0 +1,211 @@
+"""The schema. This list only grows: what a release has shipped is never edited, a new function is added below it.
+
+person     one human. `dirty_since` NULL: clean. `held` is the brake's cause. A merged one stays as a tombstone with
+           `merged_into`, so that ids are never reused and an old revision can never win.
+identity   (system, object, ext) -> person; `wanted` 0: no; 1: known only from what hangs on it; above: hinted then
+hinted     identities to be looked up that nobody has yet
+email      address as compared -> person
+said       what the systems say besides activities (codec.Said); written by accept and confirm only
+judged     our decision, and those of persons merged into this one; written by settle only (and by merges)
+activity   one JSON text a fact; the key keeps one person's together, oldest first, and each one once
+child      which person holds a task's or an opportunity's copy, for updates that name only its own id
+gone       what was deleted or merged away, so that a late older fact does not bring it back
+outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
+handoff    a projection of the decisions, for counts
+brake      what was settled when, for the sliding hour
+
+`agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
+All moments are integers, UTC milliseconds.
+"""
+
+from sqlite_utils import Database, Migrations
+
+from syncagent.errors import StoreBrokenError
+
+migrations = Migrations("syncagent")
+
+_FIRST = """
+create table meta (name text primary key, value text not null) strict, without rowid;
+create table person (
+  id integer primary key autoincrement,
+  revision integer not null default 1,
+  dirty_since integer,
+  lane integer not null default 0,
+  wake_at integer,
+  held text,
+  held_why text,
+  held_since integer,
+  released integer not null default 0,
+  erased integer not null default 0,
+  merged_into integer,
+  agent_id text,
+  lease_until integer,
+  epoch integer not null default 0
+) strict;
+create index person_dirty on person (lane, dirty_since, id) where dirty_since is not null and held is null;
+create index person_wake on person (wake_at, id) where wake_at is not null and held is null;
+create index person_held on person (held_since, id) where held is not null;
+create index person_merged on person (merged_into) where merged_into is not null;
+create index person_erased on person (id) where erased = 1;
+create table identity (
+  id integer primary key,
+  ext text not null,
+  object text not null,
+  system text not null,
+  person integer not null,
+  wanted integer not null default 0
+) strict;
+create unique index identity_name on identity (ext, object, system);
+create index identity_person on identity (person, system, object, ext);
+create index identity_wanted on identity (system, id) where wanted > 0;
+create table hinted (
+  ext text not null,
+  object text not null,
+  system text not null,
+  wanted integer not null,
+  primary key (ext, object, system)
+) strict, without rowid;
+create table email (address text primary key, person integer not null) strict, without rowid;
+create index email_person on email (person);
+create table said (person integer primary key, body text not null) strict;
+create table judged (person integer primary key, decision text, absorbed text) strict;
+create table activity (
+  person integer not null,
+  at integer not null,
+  source text not null,
+  key text not null,
+  body text not null,
+  primary key (person, at, source, key)
+) strict, without rowid;
+create table child (
+  ext text not null,
+  object text not null,
+  system text not null,
+  person integer not null,
+  primary key (ext, object, system, person)
+) strict, without rowid;
+create index child_person on child (person);
+create table gone (
+  ext text not null,
+  object text not null,
+  system text not null,
+  body text not null,
+  primary key (ext, object, system)
+) strict, without rowid;
+create table crm_user (
+  system text not null,
+  id text not null,
+  name text not null,
+  active integer not null,
+  queue integer not null,
+  primary key (system, id)
+) strict, without rowid;
+create table stream (
+  name text primary key,
+  cursor text,
+  seen_until integer,
+  accepted_at integer
+) strict, without rowid;
+create table outbox (
+  id integer primary key,
+  key text not null unique,
+  person integer not null,
+  target text not null,
+  lane integer not null,
+  verb text not null,
+  handoff text not null,
+  state text not null,
+  revision integer not null default 0,
+  attempt integer not null default 0,
+  not_before integer,
+  blocked_by text,
+  why text not null default '',
+  queued_at integer,
+  done_at integer,
+  once integer not null default 0,
+  body text not null,
+  next_revision integer,
+  next_body text,
+  receipt text,
+  agent_id text,
+  lease_until integer,
+  epoch integer not null default 0
+) strict;
+create index outbox_person on outbox (person);
+create index outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
+create index outbox_blocked on outbox (blocked_by) where blocked_by is not null;
+create index outbox_state on outbox (state, id) where state <> 'done';
+create table handoff (
+  id text primary key,
+  person integer not null,
+  number integer not null,
+  state text not null,
+  owner text not null,
+  cause text not null,
+  outcome text not null,
+  opened_at integer not null,
+  clock_started_at integer,
+  touched_at integer,
+  closed_at integer
+) strict, without rowid;
+create index handoff_state on handoff (state, owner);
+create index handoff_person on handoff (person);
+create table journal (
+  id integer primary key autoincrement,
+  at integer not null,
+  person integer not null,
+  kind text not null,
+  why text not null,
+  handoff text not null,
+  data text not null,
+  config text not null
+) strict;
+create index journal_person on journal (person, id);
+create table brake (
+  id integer primary key,
+  at integer not null,
+  cause text not null,
+  owner text not null
+) strict;
+create index brake_at on brake (at);
+create table waits (
+  what text not null,
+  person integer not null,
+  primary key (what, person)
+) strict, without rowid;
+create index waits_person on waits (person);
+insert into meta values ('epoch', 'e1');
+"""
+
+
+@migrations()
+def first(db: Database) -> None:
+    """All tables of 0.1."""
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+def migrate(db: Database) -> None:
+    """Bring the file to this version's schema. Raises `StoreBrokenError` for a file from a newer version."""
+    refuse_newer(db)
+    migrations.apply(db)
+
+
+def refuse_newer(db: Database) -> None:
+    """Raise `StoreBrokenError` when the file has seen migrations that this version does not know."""
+    unknown = sorted({migration.name for migration in migrations.applied(db)} - _names())
+    if unknown:
+        raise StoreBrokenError(
+            "The state file was written by a newer version of syncagent "
+            f"(it knows the schema steps {', '.join(unknown)}). Install that version, or restore a backup."
+        )
+
+
+def _names() -> frozenset[str]:
+    """The names of all steps that this version knows."""
+    fresh = Database(memory=True)
+    try:
+        return frozenset(migration.name for migration in migrations.pending(fresh))
+    finally:
+        fresh.close()

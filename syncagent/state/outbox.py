@@ -1,0 +1,315 @@
+"""Commands out: queue, send, confirm. Every function runs inside the writer's transaction.
+
+States: queued -> sending -> done | parked | conflict | unknown, or queued again; a person or a plan may drop one.
+*Set* (`WriteLead`): one row a key; a newer revision replaces what is not being sent, and waits beside what is.
+*Once*: a key that is there stays as it is. *At most once* (`once`): found half sent, it becomes unknown.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+from sqlite_utils.utils import sqlite3
+
+from syncagent.model import (
+    Alert,
+    AnyCommand,
+    CreateTask,
+    CrmRecord,
+    Done,
+    Key,
+    Lane,
+    Notify,
+    Nurture,
+    Outcome,
+    Receipt,
+    Refused,
+    Retry,
+    WriteLead,
+)
+from syncagent.state.codec import decode_command, decode_receipt, maybe_moment, moment, ms, text
+from syncagent.state.facts import put_record
+from syncagent.state.people import People
+from syncagent.state.store import OutboxItem
+
+Row = tuple[str, int, str, int, str, str, int, int, int, str]
+"""key, person, target, lane, verb, handoff, revision, once, queued_at, body."""
+
+STUCK = ("parked", "unknown", "conflict", "dropped")
+
+
+def row_of(command: AnyCommand, now: int) -> Row:
+    """A command as a row, made in the caller's thread."""
+    once = isinstance(command, Notify) or (isinstance(command, Nurture) and command.campaign_id is not None)
+    revision = command.revision if isinstance(command, WriteLead) else 0
+    verb = type(command).__name__
+    return (
+        command.key,
+        command.person,
+        command.target,
+        int(command.lane),
+        verb,
+        command.handoff,
+        revision,
+        int(once),
+        now,
+        text(command),
+    )
+
+
+_COLUMNS = "key, person, target, lane, verb, handoff, revision, once, queued_at, body, state"
+
+
+def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Queue what `settle` decided."""
+    for row in rows:
+        if row[4] != "WriteLead":
+            db.execute(f"insert or ignore into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')", row)  # noqa: S608
+            continue
+        key, person, target, lane, _, handoff, revision, _, queued_at, body = row
+        stored = db.execute(
+            "select state, coalesce(next_revision, revision) from outbox where key = ?", (key,)
+        ).fetchone()
+        if stored is None:
+            db.execute(f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')", row)  # noqa: S608
+        elif revision <= stored[1]:
+            continue
+        elif stored[0] == "sending":
+            db.execute("update outbox set next_revision = ?, next_body = ? where key = ?", (revision, body, key))
+        else:
+            # What is done starts afresh; what was tried and not answered must still be looked up before a repeat.
+            db.execute(
+                "update outbox set person = ?, target = ?, lane = case when state = 'queued' then min(lane, ?) else ?"
+                " end, handoff = ?, revision = ?, body = ?, why = '', queued_at = ?, not_before = null,"
+                " blocked_by = null, attempt = case when state = 'done' then 0 else attempt end,"
+                " state = 'queued' where key = ?",
+                (person, target, lane, lane, handoff, revision, body, queued_at, key),
+            )
+            _unblock(db, key)
+
+
+def withdraw(db: sqlite3.Connection, keys: Iterable[Key]) -> None:
+    """Drop what no longer makes sense and has certainly not been carried out; the rest is left to its answer."""
+    db.executemany(
+        "update outbox set state = 'dropped', why = 'withdrawn', next_revision = null, next_body = null where key = ?"
+        " and ((state = 'queued' and attempt = 0) or state in ('parked', 'conflict'))",
+        [(key,) for key in keys],
+    )
+
+
+def _unblock(db: sqlite3.Connection, key: Key) -> None:
+    db.execute("update outbox set blocked_by = null where blocked_by = ?", (key,))
+
+
+def recover(db: sqlite3.Connection, now: int) -> None:
+    """At the start: what an earlier life left half sent is queued again, or unknown when it must not come twice."""
+    rows = db.execute("select person from outbox where state = 'sending' and once = 1").fetchall()
+    db.execute(
+        "update outbox set state = 'unknown', why = 'The agent ended while this was being sent.'"
+        " where state = 'sending' and once = 1"
+    )
+    db.execute(
+        "update outbox set state = 'queued', revision = coalesce(next_revision, revision),"
+        " body = coalesce(next_body, body), next_revision = null, next_body = null where state = 'sending'"
+    )
+    people = People(db, now, Lane.HOT)
+    people.changed_all(row[0] for row in rows)
+    people.finish()
+
+
+def anything_due(db: sqlite3.Connection, target: str, now: datetime, lane: Lane | None) -> bool:
+    """Whether it is worth the writer's time to ask for what is due."""
+    only = "" if lane is None else f" and lane = {int(lane)}"
+    sql = (
+        f"select 1 from outbox where target = ? and state = 'queued' and blocked_by is null{only}"  # noqa: S608
+        " and (not_before is null or not_before <= ?) limit 1"
+    )
+    return db.execute(sql, (target, ms(now))).fetchone() is not None
+
+
+def due(db: sqlite3.Connection, target: str, now: datetime, limit: int, lane: Lane | None) -> tuple[OutboxItem, ...]:
+    """The whole of `Store.due`."""
+    only = "" if lane is None else f" and lane = {int(lane)}"
+    rows = db.execute(
+        "select id, key, revision, attempt, not_before, why, queued_at, body from outbox"  # noqa: S608
+        f" where target = ? and state = 'queued' and blocked_by is null{only}"
+        " and (not_before is null or not_before <= ?) order by lane, id",
+        (target, ms(now)),
+    )
+    items: list[OutboxItem] = []
+    taken: dict[Key, int] = {}
+    blocked: list[tuple[Key, int]] = []
+    for number, key, revision, attempt, not_before, why, queued_at, body in rows:
+        command = decode_command(body)
+        ready = True
+        for needed in command.depends_on:
+            if needed in taken:
+                continue
+            state, receipt = _state(db, needed)
+            if state in STUCK:
+                blocked.append((needed, number))
+            if state != "done":
+                ready = False
+                break
+            if receipt is not None:
+                command = _with_record(command, receipt)
+        if not ready:
+            continue
+        taken[key] = number
+        command = replace(command, attempt=attempt)
+        items.append(OutboxItem(command, "sending", revision, maybe_moment(not_before), why, maybe_moment(queued_at)))
+        if len(items) >= limit:
+            break
+    rows.close()
+    db.executemany("update outbox set blocked_by = ? where id = ?", blocked)
+    db.executemany(
+        "update outbox set state = 'sending', attempt = attempt + 1, not_before = null where id = ?",
+        [(number,) for number in taken.values()],
+    )
+    return tuple(items)
+
+
+def _state(db: sqlite3.Connection, key: Key) -> tuple[str, str | None]:
+    """How a command stands; one that nobody knows (any more) holds nobody up."""
+    row = db.execute("select state, receipt from outbox where key = ?", (key,)).fetchone()
+    return ("done", None) if row is None else (row[0], row[1])
+
+
+def _with_record(command: AnyCommand, receipt: str) -> AnyCommand:
+    if isinstance(command, CreateTask | Alert | Notify) and command.record is None:
+        return replace(command, record=decode_receipt(receipt).record)
+    return command
+
+
+def confirm(db: sqlite3.Connection, outcomes: Sequence[tuple[Key, int, Outcome]], now: datetime) -> None:
+    """The whole of `Store.confirm`."""
+    people = People(db, ms(now), Lane.HOT)
+    people.load((o.receipt.record for _, _, o in outcomes if isinstance(o, Done)), ())
+    for key, revision, outcome in outcomes:
+        row = db.execute(
+            "select state, revision, person, verb, next_revision is not null from outbox where key = ?", (key,)
+        ).fetchone()
+        if row is None or (row[0] == "done" and row[1] == revision):
+            continue
+        state, current, person, verb, newer = row
+        mine = current == revision
+        if isinstance(outcome, Done):
+            _done(db, key, outcome.receipt, now, mine=mine)
+            if verb == "WriteLead":
+                _record_of(people, person, outcome.receipt)
+            people.changed(person)
+            _unblock(db, key)
+        elif mine and isinstance(outcome, Refused) and not newer:
+            kind = {"refused": "parked"}.get(outcome.kind, outcome.kind)
+            why = f"{outcome.code}: {outcome.why}" if outcome.code else outcome.why
+            db.execute("update outbox set state = ?, why = ? where key = ?", (kind, why, key))
+            people.changed(person)
+        elif mine and state == "sending":
+            until = now + timedelta(seconds=outcome.after) if isinstance(outcome, Retry) else None
+            _requeue(db, key, until, outcome.why)
+        if newer:
+            _next(db, key)
+    people.finish()
+
+
+def _done(db: sqlite3.Connection, key: Key, receipt: Receipt, now: datetime, *, mine: bool) -> None:
+    if mine:
+        sql = "update outbox set state = 'done', receipt = ?, done_at = ?, why = '', not_before = null where key = ?"
+        db.execute(sql, (text(receipt), ms(now), key))
+    else:
+        # A newer revision is on its way: what stands is told, and the row stays as it is.
+        db.execute("update outbox set receipt = ? where key = ?", (text(receipt), key))
+
+
+def _next(db: sqlite3.Connection, key: Key) -> None:
+    """The revision that waited beside the one that was being sent takes its place."""
+    db.execute(
+        "update outbox set attempt = case when state = 'done' then 0 else attempt end, state = 'queued',"
+        " revision = next_revision, body = next_body, next_revision = null, next_body = null where key = ?",
+        (key,),
+    )
+
+
+def _requeue(db: sqlite3.Connection, key: Key, until: datetime | None, why: str) -> None:
+    db.execute(
+        "update outbox set state = 'queued', not_before = ?, why = ? where key = ?",
+        (None if until is None else ms(until), why, key),
+    )
+
+
+def _record_of(people: People, person: int, receipt: Receipt) -> None:
+    """A write's receipt is the freshest read of its record."""
+    person = people.join((receipt.record,), known=receipt.record, person=person)
+    said = people.said(person)
+    stored = next((each for each in said.records if each.identity == receipt.record), None)
+    if stored is None:
+        put_record(said, CrmRecord(receipt.record, receipt.at, receipt.at, "", dict(receipt.values)))
+    elif receipt.at >= stored.modified_at:
+        fresh = replace(stored, modified_at=receipt.at, fields={**stored.fields, **receipt.values})
+        said.records = (*(each for each in said.records if each is not stored), fresh)
+
+
+def postpone(db: sqlite3.Connection, keys: Sequence[Key], until: datetime, why: str, now: int) -> None:
+    """A whole call failed without an answer: back to the queue, but what must not come twice is unknown now."""
+    people = People(db, now, Lane.HOT)
+    for key in keys:
+        row = db.execute(
+            "select person, once, next_revision is not null from outbox where key = ? and state = 'sending'", (key,)
+        ).fetchone()
+        if row is None:
+            continue
+        if row[1]:
+            db.execute("update outbox set state = 'unknown', why = ? where key = ?", (why, key))
+            people.changed(row[0])
+            continue
+        _requeue(db, key, until, why)
+        if row[2]:
+            _next(db, key)
+    people.finish()
+
+
+def retry(db: sqlite3.Connection, keys: Sequence[Key]) -> int:
+    """Queue what is parked, unknown or in conflict again; how many."""
+    done = 0
+    for key in keys:
+        cursor = db.execute(
+            "update outbox set state = 'queued', why = '', not_before = null, blocked_by = null where key = ?"
+            " and state in ('parked', 'unknown', 'conflict')",
+            (key,),
+        )
+        done += cursor.rowcount
+        _unblock(db, key)
+    return done
+
+
+def drop(db: sqlite3.Connection, keys: Sequence[Key], now: datetime) -> int:
+    """Give up what is parked, unknown or in conflict; their people are planned again; how many."""
+    people = People(db, ms(now), Lane.HOT)
+    dropped = 0
+    for key in keys:
+        row = db.execute(
+            "update outbox set state = 'dropped' where key = ? and state in ('parked', 'unknown', 'conflict')"
+            " returning person",
+            (key,),
+        ).fetchone()
+        if row is not None:
+            dropped += 1
+            people.changed(row[0])
+    people.finish()
+    return dropped
+
+
+def listed(db: sqlite3.Connection, states: Sequence[str], limit: int) -> tuple[OutboxItem, ...]:
+    """Commands by state, oldest first; all that are not done when no state is named."""
+    where = f"state in ({','.join('?' * len(states))})" if states else "state <> 'done'"
+    rows = db.execute(
+        "select body, attempt, state, revision, not_before, why, queued_at from outbox"  # noqa: S608
+        f" where {where} order by id limit ?",
+        (*states, limit),
+    )
+    return tuple(
+        OutboxItem(
+            replace(decode_command(body), attempt=attempt), state, revision, maybe_moment(until), why, moment(at)
+        )
+        for body, attempt, state, revision, until, why, at in rows
+    )

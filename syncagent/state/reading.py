@@ -1,0 +1,266 @@
+"""Reading: dossiers in a few queries a batch, and what `status`, `explain` and the loop ask.
+
+Every function takes a read-only connection; who calls holds a read transaction around one batch and not longer, for a
+long one keeps the writer's log from being folded into the file.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlite_utils.utils import sqlite3
+
+from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model.commands import Receipt
+from syncagent.state.codec import (
+    Said,
+    address,
+    decode_activities,
+    decode_data,
+    decode_decision,
+    decode_decisions,
+    decode_receipt,
+    decode_roster,
+    decode_said,
+    maybe_moment,
+    moment,
+    ms,
+)
+from syncagent.state.store import Held, JournalEntry
+
+IN = 500
+_NOTHING_SAID = Said()
+
+
+def _marks(count: int) -> str:
+    return ",".join("?" * count)
+
+
+def unsettled_ids(db: sqlite3.Connection, now: datetime, limit: int, lane: Lane | None) -> list[int]:
+    """Whom to plan next, in the order lane, since when, person. A wake-up is hot: somebody was promised something."""
+    only = "" if lane is None else f" and lane = {int(lane)}"
+    rows: list[tuple[int, int, int]] = db.execute(
+        "select lane, dirty_since, id from person where dirty_since is not null and held is null"  # noqa: S608
+        f"{only} order by lane, dirty_since, id limit ?",
+        (limit,),
+    ).fetchall()
+    if lane is not Lane.COLD:
+        woken = db.execute(
+            "select 0, wake_at, id from person where wake_at is not null and wake_at <= ? and held is null"
+            " and dirty_since is null order by wake_at, id limit ?",
+            (ms(now), limit),
+        ).fetchall()
+        if woken:
+            rows = sorted(rows + woken)[:limit]
+    return [row[2] for row in rows]
+
+
+def dossiers(db: sqlite3.Connection, people: Sequence[int]) -> list[Dossier]:
+    """Everything that `plan` reads of these people, in their order; unknown and merged-away ids are left out."""
+    seen_until = crm_seen_until(db)
+    found: list[Dossier] = []
+    for start in range(0, len(people), IN):
+        some = people[start : start + IN]
+        found += _batch(db, some, seen_until)
+    return found
+
+
+def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime | None) -> list[Dossier]:
+    within = f"in ({_marks(len(people))})"
+    persons = {
+        row[0]: row
+        for row in db.execute(
+            f"select id, revision, lane, erased, released from person where id {within} and merged_into is null",  # noqa: S608
+            people,
+        )
+    }
+    said = dict(db.execute(f"select person, body from said where person {within}", people).fetchall())  # noqa: S608
+    judged = {
+        row[0]: row
+        for row in db.execute(f"select person, decision, absorbed from judged where person {within}", people)  # noqa: S608
+    }
+    activities = dict(
+        db.execute(
+            "select person, cast('[' || group_concat(body) || ']' as blob) from activity"  # noqa: S608
+            f" where person {within} group by person",
+            people,
+        ).fetchall()
+    )
+    identities: dict[int, list[Identity]] = {}
+    for person, system, kind, ext in db.execute(
+        f"select person, system, object, ext from identity where person {within}",  # noqa: S608
+        people,
+    ):
+        identities.setdefault(person, []).append(Identity(system, kind, ext))
+    emails: dict[int, list[str]] = {}
+    for person, each in db.execute(f"select person, address from email where person {within}", people):  # noqa: S608
+        emails.setdefault(person, []).append(each)
+    outbox = _outbox(db, people)
+    made = []
+    for person in people:
+        row = persons.get(person)
+        if row is None:
+            continue
+        body = said.get(person)
+        told = _NOTHING_SAID if body is None else decode_said(body)
+        _, decision, absorbed = judged.get(person, _NOT_JUDGED)
+        done = activities.get(person)
+        made.append(
+            Dossier(
+                person,
+                row[1],
+                Lane.COLD if row[2] else Lane.HOT,
+                tuple(sorted(identities.get(person, ()))),
+                tuple(sorted(emails.get(person, ()))),
+                told.leads,
+                () if done is None else decode_activities(done),
+                told.records,
+                told.changes,
+                told.tasks,
+                told.opportunities,
+                _account(told),
+                outbox.get(person, ()),
+                None if decision is None else decode_decision(decision),
+                () if absorbed is None else decode_decisions(absorbed),
+                seen_until,
+                bool(row[3]),
+                bool(row[4]),
+            )
+        )
+    return made
+
+
+_NOT_JUDGED = (0, None, None)
+
+
+def _outbox(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[OutboxEntry, ...]]:
+    found: dict[int, list[OutboxEntry]] = {}
+    for person, key, verb, state, revision, handoff, why, receipt in db.execute(
+        "select person, key, verb, state, coalesce(next_revision, revision), handoff, why, receipt from outbox"  # noqa: S608
+        f" where person in ({_marks(len(people))}) order by person, coalesce(done_at, 9e15), id",
+        people,
+    ):
+        told: Receipt | None = None if receipt is None else decode_receipt(receipt)
+        found.setdefault(person, []).append(OutboxEntry(key, verb, state, revision, handoff, why, told))
+    return {person: _current(entries) for person, entries in found.items()}
+
+
+def _current(entries: list[OutboxEntry]) -> tuple[OutboxEntry, ...]:
+    """Of several writes that are done, only the last says what stands in the CRM."""
+    done = [entry for entry in entries if entry.state == "done" and entry.verb == "WriteLead"]
+    if len(done) < 2:
+        return tuple(entries)
+    return tuple(entry for entry in entries if entry is done[-1] or entry not in done)
+
+
+def _account(told: Said) -> AccountView | None:
+    name = next((record.account for record in told.records if record.account and not record.deleted), "")
+    if not name:
+        return None
+    deals = sum(not (d.closed or d.deleted) for d in told.opportunities if d.account == name)
+    return AccountView(name, open_deals=deals)
+
+
+def crm_seen_until(db: sqlite3.Connection) -> datetime | None:
+    """Up to when the CRM is known to have been read: by its poll, for a backfill promises nothing about today."""
+    row = db.execute(
+        "select max(seen_until) from stream where name like 'crm/%' and name not like 'crm/backfill%'"
+    ).fetchone()
+    return maybe_moment(row[0])
+
+
+def roster(db: sqlite3.Connection) -> Roster:
+    """Turns and loads as last settled; who is active as the CRM last said; the installation's epoch."""
+    row = db.execute("select value from meta where name = 'roster'").fetchone()
+    stored = Roster() if row is None else decode_roster(row[0])
+    active = {user: bool(flag) for user, flag in db.execute("select id, active from crm_user order by id")}
+    epoch = db.execute("select value from meta where name = 'epoch'").fetchone()[0]
+    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch)
+
+
+def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:
+    """Whom the brake holds, the longest first."""
+    rows = db.execute(
+        "select id, held, held_why, held_since from person where held is not null order by held_since, id limit ?",
+        (limit,),
+    )
+    return tuple(Held(person, cause, why or "", moment(since)) for person, cause, why, since in rows)
+
+
+def brake_counts(db: sqlite3.Connection, since: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """Settled plans since: by cause, and by owner."""
+    at = (ms(since),)
+    causes = dict(db.execute("select cause, count(*) from brake where at >= ? group by cause", at).fetchall())
+    owners = db.execute("select owner, count(*) from brake where at >= ? and owner <> '' group by owner", at)
+    return causes, dict(owners.fetchall())
+
+
+def wanted(db: sqlite3.Connection, system: str, limit: int) -> list[tuple[Identity, int]]:
+    """Identities to be looked up, and the stamp of the wish; hints about nobody yet come first."""
+    rows = db.execute(
+        "select object, ext, wanted from hinted where system = ? order by wanted limit ?", (system, limit)
+    ).fetchall()
+    rows += db.execute(
+        "select object, ext, wanted from identity where system = ? and wanted > 0 order by id limit ?",
+        (system, limit - len(rows)),
+    ).fetchall()
+    return [(Identity(system, kind, ext), stamp) for kind, ext, stamp in rows]
+
+
+def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
+    """People by person id, email, or any system's id; a merged-away id finds whom it was merged into."""
+    who = who.strip()
+    found: set[int] = set()
+    if who.isascii() and who.isdigit() and len(who) < 19:
+        found.update(
+            row[0] for row in db.execute("select coalesce(merged_into, id) from person where id = ?", (int(who),))
+        )
+    found.update(row[0] for row in db.execute("select person from email where address = ?", (address(who),)))
+    found.update(row[0] for row in db.execute("select person from identity where ext = ?", (who,)))
+    return tuple(sorted(found))
+
+
+def journal(db: sqlite3.Connection, person: int | None, limit: int) -> tuple[JournalEntry, ...]:
+    """What was decided, newest first; a person's includes what was decided of those merged into them."""
+    where = "" if person is None else "where person = ? or person in (select id from person where merged_into = ?)"
+    rows = db.execute(
+        f"select id, at, person, kind, why, handoff, data, config from journal {where} order by id desc limit ?",  # noqa: S608
+        (limit,) if person is None else (person, person, limit),
+    )
+    return tuple(
+        JournalEntry(number, moment(at), who, kind, why, handoff, decode_data(data), config)
+        for number, at, who, kind, why, handoff, data, config in rows
+    )
+
+
+def next_wake(db: sqlite3.Connection) -> datetime | None:
+    """The earliest wake-up of anybody who is not held."""
+    sql = "select wake_at from person where wake_at is not null and held is null order by wake_at limit 1"
+    row = db.execute(sql).fetchone()
+    return None if row is None else moment(row[0])
+
+
+def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthSnapshot:
+    """Counts for `status`. Settings named "down/SYSTEM" and "calls/SYSTEM" give what only connectors know."""
+
+    def count(sql: str) -> int:
+        return int(db.execute(sql).fetchone()[0])
+
+    def settings(prefix: str) -> dict[str, str]:
+        rows = db.execute("select name, value from meta where name >= ? and name < ?", (prefix + "/", prefix + "0"))
+        return {name[len(prefix) + 1 :]: value for name, value in rows if value}
+
+    streams = db.execute("select name, accepted_at, seen_until from stream order by name").fetchall()
+    return HealthSnapshot(
+        at=now,
+        people=count("select count(*) from person")
+        - count("select count(*) from person where merged_into is not null"),
+        dirty=count("select count(*) from person where dirty_since is not null and held is null"),
+        with_sales=count("select count(*) from handoff where state = 'with_sales'"),
+        outbox=dict(db.execute("select state, count(*) from outbox group by state").fetchall()),
+        held=dict(db.execute("select held, count(*) from person where held is not null group by held").fetchall()),
+        cursors={name: maybe_moment(at) for name, at, _ in streams},
+        seen_until={name: maybe_moment(until) for name, _, until in streams},
+        down=settings("down"),
+        calls_today={name: int(value) for name, value in settings("calls").items()},
+        disk_full=disk_full,
+    )

@@ -1,0 +1,300 @@
+"""`SqliteStore`: the `Store` contract on one SQLite file. Reads run on read-only connections in the caller's thread;
+everything that writes is a job for the one writer thread.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3
+
+from syncagent.clock import Clock, SystemClock
+from syncagent.errors import StoreBrokenError, StoreFullError, UserError
+from syncagent.model import Cursor, Dossier, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
+from syncagent.state import backup, decisions, facts, outbox, reading
+from syncagent.state.codec import ms
+from syncagent.state.lock import StateLock
+from syncagent.state.migrations import migrate, refuse_newer
+from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Settlement, Unsettled
+from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
+
+T = TypeVar("T")
+
+_CACHE_KIB = 32 * 1024
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite library that is linked in."""
+    return str(sqlite3.sqlite_version)
+
+
+class SqliteStore:
+    """One file, one writer. Made by `syncagent.state.open_store`; safe to share between threads.
+
+    Opened to read only, it needs no lock and may stand beside a running agent; what would write raises `UserError`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False, clock: Clock | None = None) -> None:
+        self.path = Path(path).absolute()
+        self._clock = clock or SystemClock()
+        self._idle: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._closed = False
+        self._offered: dict[Identity, int] = {}
+        self._writer: Writer | None = None
+        self._lock: StateLock | None = None
+        if read_only:
+            self._open_to_read()
+        else:
+            self._open_to_write()
+
+    def _open_to_read(self) -> None:
+        if not self.path.exists():
+            raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
+        with _plain_errors(), self._reading() as db:
+            refuse_newer(Database(db, execute_plugins=False))
+
+    def _open_to_write(self) -> None:
+        self._lock = StateLock(self.path)
+        try:
+            with _plain_errors():
+                if self.path.exists() and self.path.stat().st_size:
+                    backup.quick_check(self.path)
+                self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
+            self._write("recover", lambda db: outbox.recover(db, ms(self._clock.now())))
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect_to_write(self) -> sqlite3.Connection:
+        # It holds people's data: only its owner may read it.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=512, timeout=10.0)
+        try:
+            _pragma(connection, "journal_mode", "wal")
+            _pragma(connection, "synchronous", "full")
+            _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
+            _pragma(connection, "temp_store", "memory")
+            _pragma(connection, "journal_size_limit", str(64 << 20))
+            _pragma(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES))
+            migrate(Database(connection, execute_plugins=False, recursive_triggers=False))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # -- the two ways in
+
+    def _write(self, name: str, job: Job[T], lane: Lane = Lane.HOT) -> T:
+        return self._submit(name, job, lane).result()
+
+    def _submit(self, name: str, job: Job[T], lane: Lane = Lane.HOT) -> "Future[T]":
+        if self._writer is None:
+            raise UserError("The state was opened to be read only; ask the running agent, or stop it first.")
+        return self._writer.submit(name, job, lane)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection inside one read transaction."""
+        with self._guard:
+            if self._closed:
+                raise UserError("The state is closed.")
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = sqlite3.connect(
+                f"{self.path.as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=128,
+                timeout=10.0,
+            )
+            _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
+        healthy = False
+        try:
+            connection.execute("begin")
+            yield connection
+            connection.execute("commit")
+            healthy = True
+        finally:
+            with self._guard:
+                keep = healthy and not self._closed
+                if keep:
+                    self._idle.append(connection)
+            if not keep:
+                connection.close()
+
+    # -- facts in
+
+    def accept(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> Accepted:
+        return self.accept_soon(page, stream, now=now, lane=lane).result()
+
+    def accept_soon(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> "Future[Accepted]":
+        """`accept` for a caller that must not block (an event loop): the future is done after COMMIT."""
+        sorted_facts = facts.Sorted(page.facts)
+        return self._submit("accept", lambda db: facts.accept(db, page, sorted_facts, stream, now, lane), lane)
+
+    def cursor(self, stream: str) -> Cursor | None:
+        with self._reading() as db:
+            row = db.execute("select cursor from stream where name = ?", (stream,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_cursor(self, stream: str, cursor: Cursor) -> None:
+        sql = (
+            "insert into stream (name, cursor) values (?, ?) on conflict (name) do update set cursor = excluded.cursor"
+        )
+        self._write("set_cursor", lambda db: _run(db, sql, (stream, cursor)))
+
+    def wanted(self, system: str, limit: int) -> tuple[Identity, ...]:
+        with self._reading() as db:
+            found = reading.wanted(db, system, limit)
+        with self._guard:
+            self._offered.update(found)
+        return tuple(identity for identity, _ in found)
+
+    def looked(self, identities: Sequence[Identity]) -> None:
+        # A hint that came after `wanted` asks for another look: it has a newer stamp and stays.
+        with self._guard:
+            rows = [(i.id, i.object, i.system, self._offered.pop(i, _ANY_STAMP)) for i in identities]
+
+        def job(db: sqlite3.Connection) -> None:
+            named = "where ext = ? and object = ? and system = ? and wanted <= ?"
+            db.executemany(f"update identity set wanted = 0 {named}", rows)  # noqa: S608
+            db.executemany(f"delete from hinted {named}", rows)  # noqa: S608
+
+        self._write("looked", job)
+
+    # -- decisions
+
+    def unsettled(self, now: datetime, limit: int, *, lane: Lane | None = None) -> Unsettled:
+        with self._reading() as db:
+            people = reading.unsettled_ids(db, now, limit, lane)
+            return Unsettled(tuple(reading.dossiers(db, people)), reading.roster(db))
+
+    def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
+        prepared = decisions.prepare(settlements, now, config)
+        return self._write("settle", lambda db: decisions.settle(db, prepared, roster, now))
+
+    def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:
+        return self._write("sweep", lambda db: decisions.sweep(db, after, limit, ms(now)), Lane.COLD)
+
+    def hold(self, held: Sequence[Held]) -> None:
+        self._write("hold", lambda db: decisions.hold(db, held))
+
+    def held(self, limit: int = 1000) -> tuple[Held, ...]:
+        with self._reading() as db:
+            return reading.held(db, limit)
+
+    def release(self, people: Sequence[int] | None = None, *, limit: int | None = None) -> int:
+        return self._write("release", lambda db: decisions.release(db, people, limit))
+
+    def brake_counts(self, since: datetime) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        with self._reading() as db:
+            return reading.brake_counts(db, since)
+
+    # -- commands out
+
+    def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
+        with self._reading() as db:
+            if not outbox.anything_due(db, target, now, lane):
+                return ()
+        return self._write("due", lambda db: outbox.due(db, target, now, limit, lane))
+
+    def confirm(self, outcomes: Sequence[tuple[Key, int, Outcome]], *, now: datetime) -> None:
+        self._write("confirm", lambda db: outbox.confirm(db, outcomes, now))
+
+    def postpone(self, keys: Sequence[Key], until: datetime, why: str) -> None:
+        now = ms(self._clock.now())
+        self._write("postpone", lambda db: outbox.postpone(db, keys, until, why, now))
+
+    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
+        with self._reading() as db:
+            return outbox.listed(db, states, limit)
+
+    def retry(self, keys: Sequence[Key]) -> int:
+        return self._write("retry", lambda db: outbox.retry(db, keys))
+
+    def drop(self, keys: Sequence[Key], *, now: datetime) -> int:
+        return self._write("drop", lambda db: outbox.drop(db, keys, now))
+
+    # -- looking
+
+    def find(self, who: str) -> tuple[int, ...]:
+        with self._reading() as db:
+            return reading.find(db, who)
+
+    def dossier(self, person: int) -> Dossier | None:
+        with self._reading() as db:
+            found = reading.dossiers(db, [person])
+        return found[0] if found else None
+
+    def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
+        with self._reading() as db:
+            return reading.journal(db, person, limit)
+
+    def health(self, now: datetime) -> HealthSnapshot:
+        full = self._writer is not None and self._writer.full
+        with self._reading() as db:
+            return reading.health(db, now, disk_full=full)
+
+    def roster(self) -> Roster:
+        with self._reading() as db:
+            return reading.roster(db)
+
+    def next_wake(self) -> datetime | None:
+        with self._reading() as db:
+            return reading.next_wake(db)
+
+    def meta(self, name: str) -> str | None:
+        with self._reading() as db:
+            row = db.execute("select value from meta where name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_meta(self, name: str, value: str) -> None:
+        self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
+
+    def backup(self, path: str) -> None:
+        with _plain_errors():
+            backup.write(self.path, Path(path))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        with self._guard:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+_ANY_STAMP = 1 << 62
+
+
+def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
+    db.execute(sql, values)
+
+
+def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute(f"pragma {name} = {value}").close()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """SQLite's errors at opening and backup as ours, with what helps."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "") or ""
+        if name == "SQLITE_FULL":
+            raise StoreFullError("The disk is full. Make room, then try again.") from error
+        raise StoreBrokenError(
+            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent db restore BACKUP`."
+        ) from error

@@ -1,0 +1,157 @@
+CREATE INDEX brake_at on brake (at);
+CREATE INDEX child_person on child (person);
+CREATE INDEX email_person on email (person);
+CREATE INDEX handoff_person on handoff (person);
+CREATE INDEX handoff_state on handoff (state, owner);
+CREATE UNIQUE INDEX identity_name on identity (ext, object, system);
+CREATE INDEX identity_person on identity (person, system, object, ext);
+CREATE INDEX identity_wanted on identity (system, id) where wanted > 0;
+CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name");
+CREATE INDEX journal_person on journal (person, id);
+CREATE INDEX outbox_blocked on outbox (blocked_by) where blocked_by is not null;
+CREATE INDEX outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
+CREATE INDEX outbox_person on outbox (person);
+CREATE INDEX outbox_state on outbox (state, id) where state <> 'done';
+CREATE INDEX person_dirty on person (lane, dirty_since, id) where dirty_since is not null and held is null;
+CREATE INDEX person_erased on person (id) where erased = 1;
+CREATE INDEX person_held on person (held_since, id) where held is not null;
+CREATE INDEX person_merged on person (merged_into) where merged_into is not null;
+CREATE INDEX person_wake on person (wake_at, id) where wake_at is not null and held is null;
+CREATE INDEX waits_person on waits (person);
+CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+);
+CREATE TABLE activity (
+  person integer not null,
+  at integer not null,
+  source text not null,
+  key text not null,
+  body text not null,
+  primary key (person, at, source, key)
+) strict, without rowid;
+CREATE TABLE brake (
+  id integer primary key,
+  at integer not null,
+  cause text not null,
+  owner text not null
+) strict;
+CREATE TABLE child (
+  ext text not null,
+  object text not null,
+  system text not null,
+  person integer not null,
+  primary key (ext, object, system, person)
+) strict, without rowid;
+CREATE TABLE crm_user (
+  system text not null,
+  id text not null,
+  name text not null,
+  active integer not null,
+  queue integer not null,
+  primary key (system, id)
+) strict, without rowid;
+CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
+CREATE TABLE gone (
+  ext text not null,
+  object text not null,
+  system text not null,
+  body text not null,
+  primary key (ext, object, system)
+) strict, without rowid;
+CREATE TABLE handoff (
+  id text primary key,
+  person integer not null,
+  number integer not null,
+  state text not null,
+  owner text not null,
+  cause text not null,
+  outcome text not null,
+  opened_at integer not null,
+  clock_started_at integer,
+  touched_at integer,
+  closed_at integer
+) strict, without rowid;
+CREATE TABLE hinted (
+  ext text not null,
+  object text not null,
+  system text not null,
+  wanted integer not null,
+  primary key (ext, object, system)
+) strict, without rowid;
+CREATE TABLE identity (
+  id integer primary key,
+  ext text not null,
+  object text not null,
+  system text not null,
+  person integer not null,
+  wanted integer not null default 0
+) strict;
+CREATE TABLE journal (
+  id integer primary key autoincrement,
+  at integer not null,
+  person integer not null,
+  kind text not null,
+  why text not null,
+  handoff text not null,
+  data text not null,
+  config text not null
+) strict;
+CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
+CREATE TABLE meta (name text primary key, value text not null) strict, without rowid;
+CREATE TABLE outbox (
+  id integer primary key,
+  key text not null unique,
+  person integer not null,
+  target text not null,
+  lane integer not null,
+  verb text not null,
+  handoff text not null,
+  state text not null,
+  revision integer not null default 0,
+  attempt integer not null default 0,
+  not_before integer,
+  blocked_by text,
+  why text not null default '',
+  queued_at integer,
+  done_at integer,
+  once integer not null default 0,
+  body text not null,
+  next_revision integer,
+  next_body text,
+  receipt text,
+  agent_id text,
+  lease_until integer,
+  epoch integer not null default 0
+) strict;
+CREATE TABLE person (
+  id integer primary key autoincrement,
+  revision integer not null default 1,
+  dirty_since integer,
+  lane integer not null default 0,
+  wake_at integer,
+  held text,
+  held_why text,
+  held_since integer,
+  released integer not null default 0,
+  erased integer not null default 0,
+  merged_into integer,
+  agent_id text,
+  lease_until integer,
+  epoch integer not null default 0
+) strict;
+CREATE TABLE said (person integer primary key, body text not null) strict;
+CREATE TABLE stream (
+  name text primary key,
+  cursor text,
+  seen_until integer,
+  accepted_at integer
+) strict, without rowid;
+CREATE TABLE waits (
+  what text not null,
+  person integer not null,
+  primary key (what, person)
+) strict, without rowid;

@@ -1,0 +1,368 @@
+"""The file: lock, readers beside the writer, groups, full disks, backups, damage, migrations."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3
+
+from syncagent.errors import AgentRunningError, StoreBrokenError, StoreFullError, UserError
+from syncagent.model import Lane
+from syncagent.state import open_store, restore, writer
+from syncagent.state.migrations import migrate, migrations
+from tests.state.story_values import act, at, create_task, lead, notify, page, settle
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.db"
+
+
+@contextlib.contextmanager
+def opened(path, **rest):
+    store = open_store(path, **rest)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+class TestLock:
+    def test_a_second_agent_is_refused_by_name(self, path):
+        with opened(path), pytest.raises(AgentRunningError, match=str(os.getpid())):
+            open_store(path)
+        with opened(path):
+            pass
+
+    def test_the_state_is_private(self, path):
+        with opened(path):
+            assert path.stat().st_mode & 0o077 == 0
+
+
+class TestReadersBeside:
+    def test_another_process_reads_while_the_agent_writes(self, path):
+        with opened(path) as store:
+            store.accept(page(lead(1, emails=["a@example.com"])), "s", now=at(1))
+            code = (
+                "import sys; from syncagent.state import open_store; s = open_store(sys.argv[1], read_only=True);"
+                "print(s.find('a@example.com'), s.dossier(1).leads[0].identity.id); s.close()"
+            )
+            told = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
+            assert told.stdout == "(1,) 1\n", told.stderr
+            store.accept(page(act(1, "a")), "s", now=at(2))
+
+    def test_a_reader_sees_the_file_that_nobody_has_open(self, path):
+        with opened(path) as store:
+            store.accept(page(act(1, "a")), "s", now=at(1))
+        with opened(path, read_only=True) as reader:
+            assert reader.health(at(1)).people == 1
+            with pytest.raises(UserError, match="read only"):
+                reader.set_meta("a", "b")
+
+    def test_nothing_to_read(self, path):
+        with pytest.raises(UserError, match="no state file"):
+            open_store(path, read_only=True)
+
+    def test_reading_and_writing_from_many_threads(self, path):
+        with opened(path) as store:
+            wrong = []
+
+            def read():
+                for _ in range(60):
+                    for dossier in store.unsettled(at(1), 50).dossiers:
+                        # a page's two activities come together or not at all
+                        if len(dossier.activities) % 2:
+                            wrong.append(dossier)
+
+            threads = [threading.Thread(target=read) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for n in range(150):
+                store.accept(page(act(n % 9, f"a{n}"), act(n % 9, f"b{n}")), "s", now=at(1), lane=Lane(n % 2))
+            for thread in threads:
+                thread.join()
+            assert wrong == []
+
+
+class TestGroups:
+    def wait_for_the_writer(self, store):
+        """Hold the writer's thread in a job, so that what follows falls into one group."""
+        go, inside = threading.Event(), threading.Event()
+
+        def job(db):
+            inside.set()
+            go.wait(20)
+
+        held = store._writer.submit("test", job)
+        assert inside.wait(20)
+        return go, held
+
+    def test_many_callers_share_a_commit_and_hot_goes_first(self, path, monkeypatch):
+        told = []
+        with opened(path) as store:
+            go, held = self.wait_for_the_writer(store)
+            monkeypatch.setattr(writer, "FAILPOINT", told.append)
+            monkeypatch.setattr(writer, "GROUP_SECONDS", 60)
+            cold = store._writer.submit("cold", lambda db: len(told), Lane.COLD)
+            hot = store._writer.submit("hot", lambda db: len(told), Lane.HOT)
+            go.set()
+            for future in (held, cold, hot):
+                future.result(20)
+        assert told[:3] == ["test.before_commit", "hot.before_commit", "cold.before_commit"] or told[:9] == [
+            *(f"test.{w}" for w in ("before_commit", "after_commit", "before_reply")),
+            *(f"{j}.{w}" for w in ("before_commit", "after_commit") for j in ("hot", "cold")),
+            "hot.before_reply",
+            "cold.before_reply",
+        ]
+
+    def test_a_group_that_fails_is_tried_caller_by_caller(self, path, monkeypatch):
+        monkeypatch.setattr(writer, "GROUP_SECONDS", 60)
+        with opened(path) as store:
+            go, held = self.wait_for_the_writer(store)
+            runs: list[str] = []
+
+            def good(name):
+                def job(db):
+                    runs.append(name)
+                    db.execute("insert into meta values (?, 'x')", (name,))
+                    return name
+
+                return job
+
+            def bad(db):
+                db.execute("insert into meta values ('half', 'x')")
+                raise ValueError("mine alone")
+
+            futures: list[Future] = [
+                store._writer.submit("a", good("a")),
+                store._writer.submit("bad", bad),
+                store._writer.submit("b", good("b")),
+            ]
+            go.set()
+            held.result(20)
+            assert futures[0].result(20) == "a"
+            with pytest.raises(ValueError, match="mine alone"):
+                futures[1].result(20)
+            assert futures[2].result(20) == "b"
+            assert (store.meta("a"), store.meta("b"), store.meta("half")) == ("x", "x", None)
+            assert runs[-2:] == ["a", "b"]
+
+    def test_nobody_waits_for_a_dead_writer(self, path, monkeypatch):
+        def die(name):
+            if name == "set_meta.after_commit":
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(threading, "excepthook", lambda args: None)
+        with opened(path) as store:
+            monkeypatch.setattr(writer, "FAILPOINT", die)
+            with pytest.raises(ZeroDivisionError):
+                store.set_meta("a", "b")
+
+
+KILLED = """
+import os, signal, sys
+from syncagent.state import open_store, writer
+from tests.state.story_values import act, at, page
+store = open_store(sys.argv[1])
+where, after = sys.argv[2], int(sys.argv[3])
+left = [after]
+def fail(name):
+    if name == where:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+writer.FAILPOINT = fail
+for n in range(1, 100):
+    told = store.accept(page(act(1, f"a{n}"), cursor=str(n)), "s", now=at(n))
+    print(n, flush=True)
+"""
+
+
+class TestKilled:
+    @pytest.mark.parametrize("where", ["accept.before_commit", "accept.after_commit", "accept.before_reply"])
+    def test_what_was_answered_stands_and_pages_are_whole(self, path, where):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, path, where, "7"], capture_output=True, text=True, timeout=60, cwd=Path.cwd()
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        answered = len(done.stdout.split())
+        assert answered == 6
+        with opened(path) as store:
+            stored = int(store.cursor("s") or 0)
+            assert stored == (6 if where == "accept.before_commit" else 7)
+            assert [a.key for a in store.dossier(1).activities] == [f"a{n}" for n in range(1, stored + 1)]
+
+    def test_half_sent_commands_of_an_earlier_life(self, path):
+        with opened(path) as store:
+            store.accept(page(act(1, "a")), "s", now=at(1))
+            settle(store, commands=(create_task(1, "t"), notify(1, "n")))
+            assert len(store.due("salesforce", at(2), 10)) == 2
+            settle(store, minute=2)
+        with opened(path) as store:
+            assert {i.command.key: i.state for i in store.outbox()} == {"t": "queued", "n": "unknown"}
+            assert len(store.unsettled(at(3), 10).dossiers) == 1
+            (item,) = store.due("salesforce", at(3), 10)
+            assert (item.command.key, item.command.attempt) == ("t", 1)
+
+
+class TestFull:
+    def test_a_full_file_refuses_and_goes_on_by_itself(self, path):
+        with opened(path) as store:
+            store.accept(page(act(1, "a"), cursor="1"), "s", now=at(1))
+            store._writer.do("test", lambda db: db.execute("pragma max_page_count = 1").fetchall())
+            big = page(*(act(n, f"b{n}", note="x" * 500) for n in range(300)), cursor="2")
+            with pytest.raises(StoreFullError, match="full"):
+                store.accept(big, "s", now=at(2))
+            assert store.health(at(2)).disk_full
+            assert store.cursor("s") == "1"
+            assert len(store.unsettled(at(2), 10).dossiers) == 1
+            store._writer.do("test", lambda db: db.execute("pragma max_page_count = 1000000").fetchall())
+            assert store.accept(big, "s", now=at(3)).new == 300
+            assert store.cursor("s") == "2"
+            assert not store.health(at(3)).disk_full
+
+    @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting a tmpfs needs root")
+    def test_a_full_disk(self, tmp_path):
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        size = 4 << 20
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True)
+        if mounted.returncode:
+            pytest.skip("a tmpfs cannot be mounted here")
+        try:
+            with opened(disk / "state.db") as store:
+                filler = disk / "filler"
+                kept = 0
+                with filler.open("wb", buffering=0) as out, contextlib.suppress(OSError):
+                    while True:
+                        out.write(b"x" * 4096)
+                with pytest.raises(StoreFullError):
+                    for n in range(1, 5000):
+                        store.accept(
+                            page(*(act(n, f"{n}.{k}", note="x" * 200) for k in range(50)), cursor=str(n)),
+                            "s",
+                            now=at(1),
+                        )
+                        kept = n
+                assert store.health(at(2)).disk_full
+                assert store.cursor("s") == (str(kept) if kept else None)
+                assert len(store.unsettled(at(2), 100).dossiers) == min(kept, 100)
+                filler.unlink()
+                store.accept(page(act("again", "a"), cursor="again"), "s", now=at(3))
+                assert store.cursor("s") == "again"
+                assert not store.health(at(3)).disk_full
+                assert (disk / "state.db.ballast").stat().st_size == writer.BALLAST_BYTES
+            with opened(disk / "state.db") as store:
+                assert store.health(at(4)).people == kept + 1
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+
+class TestBackup:
+    def test_backup_and_restore(self, path, tmp_path):
+        copy = tmp_path / "copy.db"
+        with opened(path) as store:
+            store.accept(page(act(1, "a"), cursor="1"), "s", now=at(1))
+            store.backup(str(copy))
+            store.accept(page(act(2, "b"), cursor="2"), "s", now=at(2))
+            with pytest.raises(UserError, match="exists already"):
+                store.backup(str(copy))
+            with pytest.raises(AgentRunningError):
+                restore(copy, path)
+        assert copy.stat().st_mode & 0o077 == 0
+        assert restore(copy, path) == "e2"
+        with opened(path) as store:
+            assert store.cursor("s") == "1"
+            assert store.meta("epoch") == store.roster().epoch == "e2"
+            assert store.health(at(3)).people == 1
+            store.accept(page(act(2, "b"), cursor="2"), "s", now=at(2))
+        assert restore(copy, path) == "e3"
+
+    def test_a_damaged_backup_is_refused_and_the_state_kept(self, path, tmp_path):
+        copy = tmp_path / "copy.db"
+        with opened(path) as store:
+            store.accept(page(*(act(n, "a") for n in range(500)), cursor="1"), "s", now=at(1))
+            store.backup(str(copy))
+        damage(copy)
+        with pytest.raises(StoreBrokenError):
+            restore(copy, path)
+        with opened(path) as store:
+            assert store.meta("epoch") == "e1"
+
+    def test_a_damaged_state_says_how_to_restore(self, path, tmp_path):
+        copy = tmp_path / "copy.db"
+        with opened(path) as store:
+            store.accept(page(*(act(n, "a") for n in range(500)), cursor="1"), "s", now=at(1))
+            store.backup(str(copy))
+        damage(path)
+        with pytest.raises(StoreBrokenError, match="restore"):
+            open_store(path)
+        assert restore(copy, path) == "e2"
+        with opened(path) as store:
+            assert store.cursor("s") == "1"
+
+    def test_not_a_database(self, path):
+        path.write_bytes(b"nothing of the kind" * 1000)
+        with pytest.raises(StoreBrokenError, match="restore"):
+            open_store(path)
+        with pytest.raises(StoreBrokenError):
+            open_store(path, read_only=True)
+
+
+def damage(path: Path) -> None:
+    """Overwrite the middle of the file."""
+    whole = bytearray(path.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 9000] = b"\xa5" * 9000
+    path.write_bytes(whole)
+
+
+class TestMigrations:
+    def schema(self, db):
+        return db.execute(
+            "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by 1, 2"
+        ).fetchall()
+
+    def test_all_on_an_empty_file_are_the_schema_and_idempotent(self, path):
+        with opened(path):
+            pass
+        with contextlib.closing(sqlite3.connect(path)) as raw:
+            first = self.schema(raw)
+        text = "\n".join(f"{sql};" for _, _, sql in first if sql) + "\n"
+        kept = Path(__file__).with_name("schema.sql")
+        assert text == kept.read_text(), (
+            "The schema moved: add a migration, never edit one, then renew tests/state/schema.sql."
+        )
+        with opened(path):
+            pass
+        with contextlib.closing(sqlite3.connect(path)) as raw:
+            assert self.schema(raw) == first
+            assert all(
+                "strict" in sql.lower() for kind, name, sql in first if kind == "table" and not name.startswith("_")
+            )
+
+    def test_a_newer_file_is_refused(self, path):
+        with opened(path):
+            pass
+        raw = sqlite3.connect(path)
+        with contextlib.closing(raw), raw:
+            raw.execute(
+                "insert into _sqlite_migrations (migration_set, name, applied_at) values ('syncagent', 'flying', 'x')"
+            )
+        for read_only in (False, True):
+            with pytest.raises(StoreBrokenError, match=r"newer version.*flying"):
+                open_store(path, read_only=read_only)
+
+    def test_nothing_is_pending_after_migrating(self):
+        db = Database(memory=True)
+        migrate(db)
+        assert migrations.pending(db) == []
+        db.close()

@@ -1,0 +1,251 @@
+"""What holds for every plan, whatever the facts: design 4 and the laws, with hypothesis."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from syncagent.handoff import plan
+from syncagent.model import Dossier, HandoffState, OutboxEntry, Plan, Roster, WriteLead
+from syncagent.policy import CrmPolicy, Gate, Policy
+from tests.unit.handoff.worlds import (
+    ACTIVITIES,
+    ACTORS,
+    LEAD,
+    NOW,
+    OWNERS,
+    READY,
+    STATUSES,
+    accept,
+    answer,
+    complete,
+    deliver,
+    dossiers,
+    policy,
+    roster_after,
+)
+
+POLICIES = st.builds(
+    lambda create, unknown, required: policy(
+        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown)
+    ),
+    st.sampled_from(("never", "when_missing")),
+    st.sampled_from(("ask", "wait")),
+    st.sampled_from(((), ("need",))),
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("answer"), st.just("status"), STATUSES, ACTORS),
+        st.tuples(st.just("answer"), st.just("owner"), OWNERS, ACTORS),
+        st.tuples(st.just("answer"), st.just("recycle_until"), st.sampled_from(("2026-04-01", "x", None)), ACTORS),
+        st.tuples(st.just("complete"), OWNERS),
+        st.tuples(st.just("park"), st.sampled_from(("parked", "unknown", "conflict", "dropped", "sending"))),
+        st.tuples(st.just("act"), ACTIVITIES),
+        st.tuples(st.just("pass"), st.sampled_from((1, 7, 11, 25, 60 * 24, 60 * 24 * 95))),
+        st.tuples(st.just("blind"), st.booleans()),
+        st.tuples(st.just("delete")),
+        st.tuples(st.just("keep")),
+    ),
+    min_size=2,
+    max_size=14,
+)
+WORLDS = st.one_of(READY, READY, dossiers())
+
+
+class World:
+    """One person, their CRM and the roster, lived through step by step; every plan made is checked."""
+
+    def __init__(self, dossier: Dossier, terms: Policy) -> None:
+        self.dossier, self.policy, self.roster, self.now = dossier, terms, Roster(), NOW
+        self.deliver = True
+        self.seen = True
+        self.plans: list[Plan] = []
+
+    def plan(self) -> Plan:
+        if self.seen:
+            self.dossier = replace(self.dossier, crm_seen_until=self.now)
+        result = plan(self.dossier, self.policy, self.roster, self.now)
+        check(result, self.dossier, self.now)
+        self.roster = roster_after(result, self.roster)
+        self.dossier = accept(result, self.dossier)
+        again = plan(self.dossier, self.policy, self.roster, self.now)
+        assert not again.commands, again.commands
+        assert not again.events, again.events
+        assert not again.withdraw
+        assert again.decision == result.decision
+        held = Counter(
+            one.assignments[-1].owner for one in result.decision.handoffs if one.state is HandoffState.WITH_SALES
+        )
+        assert dict(held) == self.roster.open, "the roster counts what is with sales"
+        self.plans.append(result)
+        return result
+
+    def settle(self) -> None:
+        """Plan and deliver until nothing more is told."""
+        for _ in range(6):
+            result = self.plan()
+            if self.deliver:
+                self.now += timedelta(seconds=1)
+                self.dossier = deliver(result, self.dossier, self.now)
+            if not result.commands:
+                return
+        raise AssertionError(f"never comes to rest: {self.plans[-1].commands}")
+
+    def step(self, what: tuple[Any, ...]) -> None:
+        self.now += timedelta(seconds=30)
+        kind = what[0]
+        if kind == "answer" and self.dossier.records and not self.dossier.records[0].deleted:
+            self.dossier = answer(self.dossier, self.now, what[3], **{what[1]: what[2]})
+        elif kind == "complete":
+            self.dossier = complete(self.dossier, self.now, what[1])
+        elif kind == "act":
+            told = replace(what[1], key=f"{what[1].key}-{self.now.isoformat()}", at=self.now)
+            self.dossier = replace(self.dossier, activities=(*self.dossier.activities, told))
+        elif kind == "pass":
+            self.now += timedelta(minutes=what[1])
+        elif kind == "blind":
+            self.seen = what[1]
+        elif kind == "keep":
+            self.deliver = not self.deliver
+        elif kind == "delete" and self.dossier.records:
+            gone = tuple(replace(one, deleted=True) for one in self.dossier.records)
+            self.dossier = replace(self.dossier, records=gone)
+        elif kind == "park":
+            self.dossier = replace(self.dossier, outbox=tuple(parked(one, what[1]) for one in self.dossier.outbox))
+
+
+def parked(entry: OutboxEntry, state: Any) -> OutboxEntry:
+    return replace(entry, state=state, why="refused") if entry.state == "queued" else entry
+
+
+def check(result: Plan, before: Dossier, now: datetime) -> None:
+    """What must hold of any plan."""
+    assert result.wake_at is None or result.wake_at > now
+    keys = [one.key for one in result.commands]
+    assert len(keys) == len(set(keys))
+    known = {one.key for one in before.outbox}
+    for command in result.commands:
+        if isinstance(command, WriteLead):
+            assert command.values, "an empty row says nothing"
+        else:
+            assert command.key not in known, "a once command is told once"
+        for needed in command.depends_on:
+            assert needed in keys or needed in known
+    live = [one for one in result.decision.handoffs if one.state is not HandoffState.CLOSED]
+    assert len(live) <= 1
+    for one in live:
+        if one.state is HandoffState.RETURNING:
+            assert one.come_back_at is not None
+            assert result.wake_at is not None or result.decision.handoffs[-1] is not one
+        else:
+            assert one.assignments[-1].owner
+
+
+@given(WORLDS, POLICIES, STEPS)
+@settings(max_examples=300, deadline=None)
+def test_whatever_happens_plans_are_whole_and_silent_when_repeated(dossier: Dossier, terms: Policy, steps: Any) -> None:
+    world = World(dossier, terms)
+    world.settle()
+    for what in steps:
+        world.step(what)
+        world.settle()
+    opened = Counter(
+        (t.key.split(":")[1], t.owner) for t in world.dossier.tasks if t.key.endswith("task") and not t.closed
+    )
+    for (handoff, owner), count in opened.items():
+        assert count == 1, f"{owner} has {count} open tasks for {handoff}"
+
+
+@given(WORLDS, POLICIES, STEPS, st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_the_order_and_the_number_of_tellings_change_nothing(
+    dossier: Dossier, terms: Policy, steps: Any, dice: Any
+) -> None:
+    world = World(dossier, terms)
+    world.settle()
+    for what in steps:
+        world.step(what)
+        straight = plan(world.dossier, terms, world.roster, world.now)
+        mixed = {}
+        for name in ("leads", "activities", "records", "changes", "tasks", "opportunities", "outbox", "identities"):
+            facts = list(getattr(world.dossier, name))
+            doubled = facts if name == "outbox" else facts + facts
+            dice.shuffle(doubled)
+            mixed[name] = tuple(doubled)
+        assert plan(replace(world.dossier, **mixed), terms, world.roster, world.now) == straight
+        world.settle()
+
+
+@given(WORLDS, STEPS)
+@settings(max_examples=150, deadline=None)
+def test_for_an_erased_person_there_is_only_closing_and_withdrawing(dossier: Dossier, steps: Any) -> None:
+    world = World(dossier, policy())
+    world.settle()
+    for what in steps:
+        world.step(what)
+        world.settle()
+    world.dossier = replace(world.dossier, erased=True)
+    result = world.plan()
+    assert {type(one).__name__ for one in result.commands} <= {"CloseTask"}
+    assert result.decision.score is None
+    assert all(one.state is HandoffState.CLOSED for one in result.decision.handoffs)
+
+
+@given(WORLDS, STEPS)
+@settings(max_examples=200, deadline=None)
+def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, steps: Any) -> None:
+    """Law 12."""
+    world = World(dossier, policy())
+    for what in [*steps, ("pass", 11), ("pass", 25)]:
+        world.step(what)
+        if world.dossier.crm_seen_until is not None and not world.seen:
+            stale = replace(world.dossier, crm_seen_until=None)
+            result = plan(stale, world.policy, world.roster, world.now)
+            fired = {"reminded", "reassigned", "escalated", "came_back", "stuck"} & {one.kind for one in result.events}
+            assert fired <= ({"reassigned"} if any("Somebody can" in one.why for one in result.events) else set())
+        world.settle()
+
+
+@given(WORLDS, STEPS, OWNERS)
+@settings(max_examples=200, deadline=None)
+def test_an_owner_that_a_person_chose_is_kept_for_this_handoff(dossier: Dossier, steps: Any, owner: str) -> None:
+    """Law 5."""
+    world = World(dossier, policy())
+    world.settle()
+    handoff = world.dossier.decision.handoff
+    if handoff is None or handoff.state is not HandoffState.WITH_SALES or handoff.assignments[-1].queue:
+        return
+    if world.dossier.records[0].deleted or world.dossier.decision.desired.record != LEAD:
+        return
+    if handoff.assignments[-1].owner == owner or handoff.assignments[-1].route == "contact":
+        return
+    world.step(("answer", "owner", owner, "boss"))
+    world.settle()
+    for what in steps:
+        if what[0] != "answer" or what[1] != "owner":
+            world.step(what)
+            world.settle()
+            now = world.dossier.decision.handoff
+            if now.id == handoff.id and now.state is HandoffState.WITH_SALES:
+                assert now.assignments[-1].owner == owner
+                for told in world.plans[-1].commands:
+                    if isinstance(told, WriteLead):
+                        assert told.values.get("owner", owner) == owner
+
+
+def test_a_policy_with_nothing_in_it_still_plans() -> None:
+    bare = Policy(
+        timezone="UTC",
+        live_from=NOW - timedelta(days=9),
+        scoring=policy().scoring,
+        mql=policy().mql,
+        crm=CrmPolicy(),
+        routes=(),
+    )
+    from tests.unit.handoff.worlds import dossier
+
+    result = plan(dossier(), bare, Roster(), NOW)
+    assert result.decision.waiting or result.decision.handoffs
