@@ -38,13 +38,13 @@ class Row(msgspec.Struct):
     activityDate: str  # noqa: N815
     activityTypeId: int  # noqa: N815
     primaryAttributeValue: str = ""  # noqa: N815
-    attributes: list[Attribute] = []  # noqa: RUF012 - msgspec copies it
+    attributes: list[Attribute] = []
 
 
 class Rows(msgspec.Struct):
     nextPageToken: str  # noqa: N815
     moreResult: bool  # noqa: N815
-    result: list[Row] = []  # noqa: RUF012 - msgspec copies it
+    result: list[Row] = []
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def ours(found: dict[str, str]) -> int:
     with Control(found["base_url"]) as control:
         now = control.clock()
     try:
-        pages = source.pull(source.begin(now - timedelta(days=365)))
+        pages = source.pull(source.begin(now - timedelta(days=365), now))
         return sum(isinstance(fact, Activity) for page in pages for fact in page.facts)
     finally:
         source.close()
