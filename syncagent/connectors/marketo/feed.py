@@ -32,7 +32,7 @@ _USAGE_EVERY: Final = timedelta(hours=6)
 _WORDS_EVERY: Final = timedelta(hours=24)
 _DELETED_KEPT: Final = timedelta(days=13)  # Marketo may prune deletions after 14
 _RARE_PAGES: Final = 20  # in one round, of deletions and of the sweep: the poll must not wait long for them
-_MOST_OWED: Final = 5.0  # rounds
+_MOST_OWED: Final = 5  # rounds
 _REMEMBERED: Final = 50_000
 
 
@@ -93,7 +93,7 @@ class Place(Struct, omit_defaults=True):
     swept_at: datetime | None = None
     sweep_began: datetime | None = None
     sweep: list[str] = []
-    owed: float = 0.0
+    owed: int = 0
     left_out: int = 0
     idle: int = 0
     done: bool = False
@@ -123,8 +123,8 @@ class Feed:
         if place.done:
             yield Page((), cursor, place.until)
             return
-        if place.owed >= 1.0:
-            place.owed -= 1.0
+        if place.owed:
+            place.owed -= 1
             place.left_out += 1
             yield Page((), place.text())
             return
@@ -170,8 +170,8 @@ class Feed:
                     self._catalog.forget()
                     self._words_at = seen
         if before:
-            rounds = (seen - before) / self._poll - 1 - place.left_out  # how many more polls this time could have had
-            place.owed = min(_MOST_OWED, max(0.0, place.owed + place.idle - 1 - max(0.0, rounds)))
+            rounds = (seen - before) // self._poll - 1 - place.left_out  # how many more polls this time could have had
+            place.owed = min(_MOST_OWED, max(0, place.owed + place.idle - 1 - max(0, rounds)))
         place.left_out = 0
         yield Page(facts, place.text(), seen)
 
