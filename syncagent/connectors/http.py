@@ -13,6 +13,7 @@ Messages name the system, the verb and the path, never a query string, a header 
 people.
 """
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -366,3 +367,11 @@ def _loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+_EMAIL: Final = re.compile(r"([\w.+'-])[\w.+'-]*@([\w-]+(?:\.[\w-]+)+)")
+
+
+def masked(text: str) -> str:
+    """A vendor's text without full email addresses: "a***@example.com"."""
+    return _EMAIL.sub(r"\1***@\2", text)

@@ -2,5 +2,6 @@
 
 from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import score
+from syncagent.handoff.sla import renewed
 
-__all__ = ["plan", "score"]
+__all__ = ["plan", "renewed", "score"]

@@ -1,8 +1,8 @@
 """Serves simulated vendors over real HTTP on 127.0.0.1, one port for each, all in one background thread.
 
 Faults close real connections, so the protocol class hands its transport to the application through the ASGI scope.
-The `Date` header tells the
-sandbox's time, not the machine's: a connector that trusts the server's clock must see the one that stamps the records.
+The `Date` header tells the sandbox's time, not the machine's: a connector that trusts the server's clock must see the
+one that stamps the records.
 """
 
 import asyncio
@@ -188,8 +188,8 @@ class Sandbox:
     """Serves simulated vendors as long as the `with` block lasts.
 
     `ports` names a port for a system; all others get a free one. `box.vendor(name)` is the object itself: use it only
-    while no call is in
-    flight, else speak to it through `Control(box.url(name))`. ValueError for a system that is not simulated.
+    while no call is in flight, else speak to it through `Control(box.url(name))`. ValueError for a system that is not
+    simulated.
     """
 
     def __init__(self, systems: Iterable[str], ports: Mapping[str, int] | None = None) -> None:
@@ -323,8 +323,8 @@ def serve(
     """Serve `systems` until SIGTERM or SIGINT; must be called from the main thread.
 
     With `json_line` the first and only line on standard output is `describe()` as JSON; else a sentence for each
-    vendor. `write_config` gets a
-    syncagent config that runs against them, its secrets in files beside it that only their owner can read.
+    vendor. `write_config` gets a syncagent config that runs against them, its secrets in files beside it that only
+    their owner can read.
     """
     asked = threading.Event()
 

@@ -1,0 +1,99 @@
+"""The table `[crm]` of the config as this connector reads it, and which field is called what."""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
+
+from syncagent.config import Secret, seconds
+
+LEAD: Final = {
+    "status": "Status",
+    "owner": "OwnerId",
+    "first_name": "FirstName",
+    "last_name": "LastName",
+    "company": "Company",
+    "title": "Title",
+    "country": "Country",
+    "email": "Email",
+}
+CONTACT: Final = {
+    "owner": "OwnerId",
+    "first_name": "FirstName",
+    "last_name": "LastName",
+    "company": "Account.Name",
+    "title": "Title",
+    "country": "MailingCountry",
+    "email": "Email",
+}
+
+
+class ApiBudget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What this agent may spend: calls in any 24 hours (0: no bound), and the share kept for hot work."""
+
+    calls_per_day: int = 0
+    hot_share: float = 0.3
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How to reach the org and what its fields are called. Raises ValueError with a sentence.
+
+    Log in with `private_key` (JWT bearer: the PEM; needs `username`; `audience` defaults to what `login_url` implies)
+    or with `client_secret` (client credentials; `login_url` is then the org's My Domain). `instance_url` overrides the
+    address that the login tells. `fields`: our name -> the API name on leads; `contact_fields` the same for contacts,
+    over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status).
+    `overlap`: how late after its stamp a change may be committed and still be found. `timezone`: in which a task's due
+    moment becomes a date. `expect_status`: what `check` looks for among the statuses (filled in by the agent).
+    """
+
+    client_id: Secret | str  # the consumer key is a name, not a secret
+    login_url: str = "https://login.salesforce.com"
+    instance_url: str = ""
+    audience: str = ""
+    username: str = ""
+    private_key: Secret | None = None
+    client_secret: Secret | None = None
+    api_version: str = "60.0"
+    fields: dict[str, str] = {}
+    contact_fields: dict[str, str] = {}
+    task_key_field: str = "SyncAgent_Key__c"
+    lead_key_field: str = "SyncAgent_Key__c"
+    notification_type: str = ""
+    api_budget: ApiBudget = ApiBudget()
+    poll: str = "60s"
+    overlap: str = "600s"
+    timezone: str = "UTC"
+    expect_status: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.private_key is None) == (self.client_secret is None):
+            raise ValueError("Give exactly one of private_key (JWT bearer) and client_secret (client credentials).")
+        if self.private_key is not None and not self.username:
+            raise ValueError("A login with private_key needs the integration user's username.")
+        if not re.fullmatch(r"\d+\.0", self.api_version):
+            raise ValueError(f'api_version is written like "60.0", not {self.api_version!r}.')
+        for name in (*self.fields.values(), *self.contact_fields.values(), self.task_key_field, self.lead_key_field):
+            if not re.fullmatch(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)?", name):
+                raise ValueError(f"{name!r} is not the API name of a field.")
+        seconds(self.poll)
+        seconds(self.overlap)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{self.timezone!r} is not a time zone; write for example Europe/Berlin.") from None
+
+    def names(self, kind: str) -> dict[str, str]:
+        """Our name -> the API name, for "Lead" or "Contact"."""
+        return LEAD | self.fields if kind == "Lead" else CONTACT | self.fields | self.contact_fields
+
+    def jwt_audience(self) -> str:
+        """Whom the login assertion is for: Salesforce's login host, not My Domain. Source: crm.md A2."""
+        if self.audience:
+            return self.audience
+        host = urlsplit(self.login_url).hostname or ""
+        if not host.endswith("salesforce.com"):
+            return self.login_url.rstrip("/")
+        sandbox = host.startswith("test.") or ".sandbox." in host or "--" in host
+        return "https://test.salesforce.com" if sandbox else "https://login.salesforce.com"

@@ -1,0 +1,359 @@
+"""Reading: what is new since a cursor, and how given records stand now.
+
+A round is one composite call of five queries (leads, contacts, tasks, opportunities, lead history), so an idle minute
+costs one call: 1,440 a day. Users, queues and contact roles take the place of the opportunities in three rounds of
+thirty. Every query has a mark of its own in the cursor, so a round without it loses nothing.
+
+What is guaranteed about late commits (crm.md A10: a row bears the stamp of its writing and shows up at its commit).
+Every round reads again the half minute before its mark; every five minutes a sweep reads again from `overlap` (600 s)
+before the last sweep. So a change that is committed within 600 s of its stamp is found, at the latest five minutes
+after its commit. `seen_until` is the org's own time at which the round began, for leads, contacts, tasks and history:
+what was committed before is in; a save that was still under way then is not, and comes with a later round.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+import msgspec
+from msgspec import Struct, structs
+from simple_salesforce.format import format_soql
+
+from syncagent.config import seconds
+from syncagent.connectors.salesforce.options import Options
+from syncagent.connectors.salesforce.org import Org, Row, chunks
+from syncagent.model import (
+    CrmRecord,
+    CrmTask,
+    CrmUser,
+    Cursor,
+    Deleted,
+    Fact,
+    FieldChange,
+    Identity,
+    Merged,
+    Opportunity,
+    Page,
+    Value,
+)
+
+ROUND: Final = ("Lead", "Contact", "Task", "LeadHistory", "Opportunity")
+RARE: Final = {0: "User", 10: "Group", 20: "OpportunityContactRole"}  # in these rounds of thirty
+WATCHED: Final = ("Lead", "Contact", "Task", "LeadHistory")  # what `seen_until` speaks of
+RECENT: Final = timedelta(seconds=30)
+SWEEP: Final = timedelta(minutes=5)
+KINDS: Final = {"00Q": "Lead", "003": "Contact", "001": "Account", "005": "User", "00G": "Queue", "006": "Opportunity"}
+
+_FIELDS: Final = {
+    "Lead": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId IsConverted ConvertedContactId",
+    "Contact": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId AccountId",
+    "Task": "Id WhoId OwnerId Subject Status IsClosed IsDeleted TaskSubtype Type CompletedDateTime"
+    " CreatedDate CreatedById SystemModstamp LastModifiedById",
+    "Opportunity": "Id Name StageName IsClosed IsWon IsDeleted Amount CloseDate OwnerId AccountId CreatedDate"
+    " SystemModstamp",
+    "LeadHistory": "Id LeadId Field OldValue NewValue CreatedById CreatedDate",
+    "User": "Id Name IsActive SystemModstamp",
+    "Group": "Id Name SystemModstamp",
+    "OpportunityContactRole": "Id OpportunityId ContactId SystemModstamp",
+}
+_WHERE: Final = {"Task": " AND WhoId != null", "Group": " AND Type = 'Queue'"}
+
+
+class Place(Struct, frozen=True):
+    """The cursor. `marks`: up to where each query has read; `floor`: nothing before it is asked for."""
+
+    floor: datetime
+    until: datetime | None
+    swept: datetime
+    marks: dict[str, datetime]
+    round: int = 0
+    done: bool = False
+
+
+class Reader:
+    """Reads one org; `name` is the system of all identities."""
+
+    def __init__(self, org: Org, options: Options) -> None:
+        self.org = org
+        self.name = org.name
+        self.options = options
+        self.overlap = timedelta(seconds=seconds(options.overlap))
+        self.ours = {
+            kind: {theirs: ours for ours, theirs in options.names(kind).items()} for kind in ("Lead", "Contact")
+        }
+
+    # -- pull
+
+    def begin(self, since: datetime, until: datetime | None) -> Cursor:
+        """The cursor where reading starts."""
+        since = since.astimezone(UTC)
+        marks = dict.fromkeys((*ROUND, *RARE.values()), since)
+        return _encode(Place(since, until and until.astimezone(UTC), since, marks))
+
+    def pull(self, cursor: Cursor) -> Iterator[Page]:
+        """One round: its pages as they come, each with a cursor from which nothing is missed."""
+        place = msgspec.json.decode(cursor, type=Place)
+        if place.done:
+            yield Page((), cursor, place.until)
+            return
+        kinds = list(ROUND)
+        if place.round == 0:
+            kinds += RARE.values()
+        elif rare := RARE.get(place.round % 30):
+            kinds[-1] = rare
+        now_or_so = max(place.marks.values())
+        sweeping = now_or_so - place.swept >= SWEEP and kinds[-1] in ROUND  # a sweep is of all five
+        texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
+        held: Page | None = None
+        marks = dict(place.marks)
+        began = now_or_so
+        for pages, when in self.org.pages(texts):
+            if held is not None:
+                yield held
+            began = when
+            facts: list[Fact] = []
+            for kind, rows in zip(kinds, pages, strict=True):
+                facts += self._facts(kind, rows)
+                if rows:
+                    marks[kind] = max(marks[kind], moment(rows[-1][_stamp(kind)]))
+            held = Page(tuple(facts), _encode(structs.replace(place, marks=dict(marks))))
+        end = place.until or began
+        marks |= {kind: max(place.marks[kind], end) for kind in kinds}
+        after = structs.replace(
+            place,
+            marks=marks,
+            swept=max(place.swept, end) if sweeping or place.round == 0 else place.swept,
+            round=place.round + 1,
+            done=place.until is not None,
+        )
+        seen_until = min(marks[kind] for kind in WATCHED)
+        yield Page(held.facts if held else (), _encode(after), seen_until)
+
+    def _since(self, kind: str, place: Place, *, sweeping: bool) -> str | None:
+        start = place.swept - self.overlap if sweeping else place.marks[kind] - RECENT
+        if kind not in ROUND:
+            start = place.marks[kind] - self.overlap
+        stamp = _stamp(kind)
+        text = self._select(kind)
+        if text is None:
+            return None
+        text += format_soql(f" WHERE {stamp} >= {{}}", max(place.floor, min(start, place.marks[kind])))
+        if place.until:
+            text += format_soql(f" AND {stamp} < {{}}", place.until)
+        return f"{text}{_WHERE.get(kind, '')} ORDER BY {stamp}, Id"
+
+    def _select(self, kind: str, also: Sequence[str] = ()) -> str | None:
+        """SELECT ... FROM, of the fields that are visible; None when the object is not."""
+        fields = [*_FIELDS[kind].split(), *also]
+        if kind in self.ours:
+            fields += self.ours[kind]
+        elif kind == "Task":
+            fields.append(self.options.task_key_field)
+        shown = [field for field in dict.fromkeys(fields) if self.org.visible(kind, field)]
+        return f"SELECT {', '.join(shown)} FROM {kind}" if shown else None  # noqa: S608 - names of fields, checked by Options
+
+    # -- look
+
+    def look(self, identities: Sequence[Identity]) -> Page:
+        """These as they are now, leads with their history and our tasks; what they became, if they moved on."""
+        asked: dict[str, list[str]] = {}
+        for identity in identities:
+            asked.setdefault(identity.object, []).append(identity.id)
+        texts = [self.by(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
+        people = [*asked.get("Lead", []), *asked.get("Contact", [])]
+        texts += [self.by("LeadHistory", "LeadId", some) for some in chunks(asked.get("Lead", []))]
+        if self.org.visible("Task", self.options.task_key_field):
+            ours = f" AND {self.options.task_key_field} != null"
+            texts += [self.by("Task", "WhoId", some, more=ours) for some in chunks(people)]
+        if not texts:
+            return Page((), "")
+        results, began = self.org.queries(texts)
+        facts = [fact for text, rows in zip(texts, results, strict=True) for fact in self._facts(text.args[0], rows)]
+        known = {fact.identity for fact in facts if isinstance(fact, CrmRecord)}
+        for _ in range(3):  # a loser of a merge that was converted, and merged again
+            further = {
+                into
+                for fact in facts
+                if isinstance(fact, CrmRecord) and (into := fact.merged_into or fact.converted_to) and into not in known
+            }
+            if not further:
+                break
+            texts = [
+                self.by(kind, "Id", some)
+                for kind in ("Lead", "Contact")
+                for some in chunks(sorted(one.id for one in further if one.object == kind))
+            ]
+            results, _ = self.org.queries(texts)
+            facts += [
+                fact for text, rows in zip(texts, results, strict=True) for fact in self._facts(text.args[0], rows)
+            ]
+            known |= further
+        told = {fact.identity for fact in facts if not isinstance(fact, FieldChange | Merged)}
+        gone = [Deleted(one, began) for one in identities if one not in told and one.object in _FIELDS]
+        return Page((*facts, *gone), "", began)
+
+    def by(
+        self, kind: str, field: str, values: Sequence[str], *, also: Sequence[str] = (), more: str = ""
+    ) -> "partial[str | None]":
+        """The query for the rows whose field has one of these values; its text None when they are not visible."""
+
+        def text(kind: str) -> str | None:
+            head = self._select(kind, also)
+            return None if head is None else format_soql(f"{head} WHERE {field} IN {{}}", list(values)) + more
+
+        return partial(text, kind)
+
+    # -- rows to facts
+
+    def identity(self, ident: str) -> Identity | None:
+        """The identity behind an id, by its prefix (crm.md A1)."""
+        kind = KINDS.get(ident[:3])
+        return Identity(self.name, kind, ident) if kind else None
+
+    def _facts(self, kind: str, rows: Sequence[Row]) -> list[Fact]:
+        if kind == "Opportunity":
+            return self._opportunities(rows)
+        if kind == "OpportunityContactRole":
+            ids = sorted({row["OpportunityId"] for row in rows})
+            texts = [self.by("Opportunity", "Id", some) for some in chunks(ids)]
+            found, _ = self.org.queries(texts) if texts else ([], None)
+            return self._opportunities([row for some in found for row in some])
+        make: Mapping[str, Callable[[Row], Iterable[Fact]]] = {
+            "Lead": partial(self.record, "Lead"),
+            "Contact": partial(self.record, "Contact"),
+            "Task": self._task,
+            "LeadHistory": self._change,
+            "User": self._user,
+            "Group": self._user,
+        }
+        return [fact for row in rows for fact in make[kind](row)]
+
+    def record(self, kind: str, row: Row) -> Iterator[Fact]:
+        """The record, and that it is gone when it is."""
+        identity = Identity(self.name, kind, row["Id"])
+        stamp = moment(row["SystemModstamp"])
+        email = row.get("Email")
+        contact = row.get("ConvertedContactId") if row.get("IsConverted") else None
+        winner = row.get("MasterRecordId") if row.get("IsDeleted") else None
+        into = Identity(self.name, kind, winner) if winner else None
+        yield CrmRecord(
+            identity,
+            modified_at=stamp,
+            created_at=moment(row["CreatedDate"]),
+            modified_by=row.get("LastModifiedById") or "",
+            fields=self.values(kind, row),
+            emails=(email.lower(),) if email else (),
+            converted_to=Identity(self.name, "Contact", contact) if contact else None,
+            merged_into=into,
+            deleted=bool(row.get("IsDeleted")),
+            account=row.get("AccountId") or "",
+        )
+        if into is not None:
+            yield Merged(into, (identity,), stamp)
+        elif row.get("IsDeleted"):
+            yield Deleted(identity, stamp)
+
+    def values(self, kind: str, row: Row) -> dict[str, Value]:
+        """The mapped fields of a row by our names; those that were not read are missing."""
+        found: dict[str, Value] = {}
+        for theirs, ours in self.ours[kind].items():
+            at: object = row
+            for step in theirs.split("."):
+                if not isinstance(at, dict) or step not in at:
+                    break
+                at = at[step]
+            else:
+                found[ours] = plain(at)
+                continue
+            if at is None:  # a relation that leads nowhere
+                found[ours] = None
+        return found
+
+    def _task(self, row: Row) -> Iterator[Fact]:
+        record = self.identity(row.get("WhoId") or "")
+        if record is None:
+            return
+        stamp = moment(row["SystemModstamp"])
+        closed = bool(row.get("IsClosed"))
+        done = row.get("CompletedDateTime")
+        subtype = row.get("TaskSubtype") or "Task"
+        yield CrmTask(
+            Identity(self.name, "Task", row["Id"]),
+            record,
+            owner=row.get("OwnerId") or "",
+            modified_at=stamp,
+            created_by=row.get("CreatedById") or "",
+            modified_by=row.get("LastModifiedById") or "",
+            created_at=moment(row["CreatedDate"]),
+            key=row.get(self.options.task_key_field) or "",
+            subject=row.get("Subject") or "",
+            status=row.get("Status") or "",
+            type=subtype if subtype != "Task" else row.get("Type") or "Task",
+            closed=closed,
+            closed_at=(moment(done) if done else stamp) if closed else None,
+            deleted=bool(row.get("IsDeleted")),
+        )
+
+    def _change(self, row: Row) -> Iterator[Fact]:
+        theirs = "OwnerId" if row["Field"] in ("Owner", "ownerAssignment", "ownerAccepted") else row["Field"]
+        field = self.ours["Lead"].get(theirs)
+        old, new = row.get("OldValue"), row.get("NewValue")
+        if field is None or (field == "owner" and str(new or old)[:3] not in KINDS):
+            return  # owner changes are told twice, by id and by name (crm.md A14)
+        lead = Identity(self.name, "Lead", row["LeadId"])
+        yield FieldChange(
+            lead, row["Id"], field, plain(old), plain(new), row.get("CreatedById") or "", moment(row["CreatedDate"])
+        )
+
+    def _user(self, row: Row) -> Iterator[Fact]:
+        queue = row["Id"].startswith("00G")
+        kind = "Queue" if queue else "User"
+        yield CrmUser(Identity(self.name, kind, row["Id"]), row.get("Name") or "", row.get("IsActive", True), queue)
+
+    def _opportunities(self, rows: Sequence[Row]) -> list[Fact]:
+        """Deals with all their people, which cost a call of their own: only when deals have changed."""
+        texts = [
+            self.by("OpportunityContactRole", "OpportunityId", some) for some in chunks([row["Id"] for row in rows])
+        ]
+        found, _ = self.org.queries(texts, deleted=False) if texts else ([], None)
+        people: dict[str, list[Identity]] = {}
+        for role in (role for some in found for role in some):
+            people.setdefault(role["OpportunityId"], []).append(Identity(self.name, "Contact", role["ContactId"]))
+        return [
+            Opportunity(
+                Identity(self.name, "Opportunity", row["Id"]),
+                people=tuple(people.get(row["Id"], ())),
+                modified_at=moment(row["SystemModstamp"]),
+                created_at=moment(row["CreatedDate"]),
+                owner=row.get("OwnerId") or "",
+                stage=row.get("StageName") or "",
+                closed=bool(row.get("IsClosed")),
+                won=bool(row.get("IsWon")),
+                amount=row.get("Amount"),
+                closed_on=(row.get("CloseDate") or "") if row.get("IsClosed") else "",
+                account=row.get("AccountId") or "",
+                deleted=bool(row.get("IsDeleted")),
+            )
+            for row in rows
+        ]
+
+
+def plain(value: object) -> Value:
+    """A field's value as facts hold it: moments as ISO 8601 with their offset written +00:00."""
+    if isinstance(value, str) and len(value) == 28 and value.endswith("+0000"):
+        return moment(value).isoformat()
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+def moment(text: str) -> datetime:
+    """A stamp as Salesforce writes it, UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _stamp(kind: str) -> str:
+    return "CreatedDate" if kind == "LeadHistory" else "SystemModstamp"
+
+
+def _encode(place: Place) -> Cursor:
+    return msgspec.json.encode(place).decode()
