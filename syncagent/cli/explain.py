@@ -89,8 +89,8 @@ def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Poli
         told = f": {masked(entry.why)}" if entry.why else ""
         console.print(f"  {entry.verb} {entry.key}: {entry.state}{told}", soft_wrap=True)
     history = Table("when (UTC)", "what", "why", title="What was decided", title_justify="left")
-    for line in reversed(journal):
-        history.add_row(f"{line.at:%Y-%m-%d %H:%M}", line.kind, masked(line.why))
+    for past in reversed(journal):
+        history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, masked(past.why))
     console.print(history)
 
 
