@@ -250,15 +250,19 @@ def _record_of(people: People, person: int, receipt: Receipt) -> None:
 
 
 def postpone(db: sqlite3.Connection, keys: Sequence[Key], until: datetime, why: str, now: int) -> None:
-    """A whole call failed without an answer: back to the queue, but what must not come twice is unknown now."""
+    """A whole call failed without an answer: back to the queue, but what must not come twice is unknown now.
+
+    Certainly unsent is what depends on something that is not done: a target carries that out first and tells of it.
+    """
     people = People(db, now, Lane.HOT)
     for key in keys:
         row = db.execute(
-            "select person, once, next_revision is not null from outbox where key = ? and state = 'sending'", (key,)
+            "select person, once, next_revision is not null, body from outbox where key = ? and state = 'sending'",
+            (key,),
         ).fetchone()
         if row is None:
             continue
-        if row[1]:
+        if row[1] and all(_state(db, needed)[0] == "done" for needed in decode_command(row[3]).depends_on):
             db.execute("update outbox set state = 'unknown', why = ? where key = ?", (why, key))
             people.changed(row[0])
             continue

@@ -183,6 +183,16 @@ class CommandsOut:
         }
         assert only(store).outbox[0].state in ("unknown", "queued")
 
+    def test_at_most_once_is_queued_again_when_what_it_depends_on_was_not_done(self, store):
+        self.queue(store, write(1, "w"), notify(1, "n", depends_on=("w",)))
+        assert self.keys(store.due("salesforce", at(2), 10)) == ["w", "n"]
+        store.postpone(["w", "n"], at(3), "the token was refused")
+        assert {i.command.key: i.state for i in store.outbox()} == {"w": "queued", "n": "queued"}
+        assert self.keys(store.due("salesforce", at(3), 10)) == ["w", "n"]
+        store.confirm([("w", 1, done("w", 3))], now=at(3))
+        store.postpone(["n"], at(4), "timed out")
+        assert [i.state for i in store.outbox()] == ["unknown"]
+
     def test_drop_gives_up_and_plans_again(self, store):
         self.queue(store, write(1, "w"))
         store.due("salesforce", at(2), 10)
