@@ -213,6 +213,18 @@ class TestKilled:
             assert (item.command.key, item.command.attempt) == ("t", 1)
 
 
+class TestErased:
+    def test_nothing_of_theirs_is_taken_in_any_more(self, path):
+        with opened(path) as store:
+            store.accept(page(lead(1, emails=["a@example.com"]), act(1, "a")), "s", now=at(1))
+            store._writer.do("test", lambda db: db.execute("update person set erased = 1").rowcount)
+            told = store.accept(page(lead(1, 5, emails=["b@example.com"]), act(1, "b"), act(2, "c")), "s", now=at(2))
+            assert told.new == 1
+            assert store.find("b@example.com") == ()
+            (erased,) = (d for d in store.unsettled(at(3), 10).dossiers if d.erased)
+            assert [a.key for a in erased.activities] == ["a"]
+
+
 class TestFull:
     def test_a_full_file_refuses_and_goes_on_by_itself(self, path):
         with opened(path) as store:
