@@ -123,7 +123,7 @@ class Feed:
         if place.done:
             yield Page((), cursor, place.until)
             return
-        if place.owed and not place.left_out:  # never two in a row: who waits, waits for one poll more
+        if place.owed and place.left_out < len(place.streams):  # bounded: who waits, waits for a poll or two more
             place.owed -= 1
             place.left_out += 1
             yield Page((), place.text())
