@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from syncagent.config import Secret, read_table
+from syncagent.config import read_table
 from syncagent.connectors.marketo import ApiBudget, Options
 from syncagent.connectors.marketo.wire import moment
 from syncagent.errors import ConnectorDownError, RetryableError
@@ -296,13 +296,12 @@ def test_an_idle_day_costs_at_most_one_call_a_minute(world, types):
         world.control.act("add_activity_type", name=name)
     source = world.fresh(activities={name: f"kind.{n}" for n, name in enumerate(names)}, page_size=300)
     cursor = source.begin(world.now())
-    for page in source.pull(cursor):
-        cursor = page.cursor
-    world.control.clear_calls()
-    for _ in range(1_440):
-        world.box.clock.advance(60)
+    for minute in range(30 + 1_440):
+        if minute == 30:  # the start costs a little more; and what is owed for the sweep is to be paid in this day
+            world.control.clear_calls()
         for page in source.pull(cursor):
             cursor = page.cursor
+        world.box.clock.advance(60)
     # what ends in an error is not counted by Marketo: in this hasty day every access token is found out by a 602
     calls = [call for call in world.control.calls() if call["cost"]]
     assert 1_300 < len(calls) <= 1_440
@@ -369,11 +368,12 @@ def test_the_options_are_checked_with_their_path():
     table = {"base_url": "https://x.mktorest.com", "client_id": {"env": "A"}, "client_secret": {"env": "B"}}
     assert read_table(Options, table, "sources.m", problems) is not None
     assert problems == []
-    assert read_table(Options, {**table, "pagesize": 5}, "sources.m", problems) is None
-    assert problems[0].path == "sources.m.pagesize"
-
-
-@pytest.mark.parametrize("wrong", [{"crm_ids": {"sfdcLeadId": "Lead"}}, {"poll": "soon"}, {"page_size": 500}])
-def test_options_that_make_no_sense_say_so(wrong):
-    with pytest.raises(ValueError, match="salesforce/Lead|length of time|1 to 300"):
-        Options(base_url="https://x.mktorest.com", client_id=Secret(env="A"), client_secret=Secret(env="B"), **wrong)
+    for wrong, path in (
+        ({"pagesize": 5}, "sources.m.pagesize"),
+        ({"page_size": 500}, "sources.m"),
+        ({"poll": "soon"}, "sources.m"),
+        ({"crm_ids": {"sfdcLeadId": "Lead"}}, "sources.m"),
+    ):
+        problems = []
+        assert read_table(Options, {**table, **wrong}, "sources.m", problems) is None
+        assert [problem.path for problem in problems] == [path]

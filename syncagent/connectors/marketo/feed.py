@@ -32,7 +32,7 @@ _USAGE_EVERY: Final = timedelta(hours=6)
 _WORDS_EVERY: Final = timedelta(hours=24)
 _DELETED_KEPT: Final = timedelta(days=13)  # Marketo may prune deletions after 14
 _RARE_PAGES: Final = 20  # in one round, of deletions and of the sweep: the poll must not wait long for them
-_MOST_OWED: Final = 5  # rounds
+_MOST_OWED: Final = 10  # rounds
 _REMEMBERED: Final = 50_000
 
 
@@ -123,7 +123,7 @@ class Feed:
         if place.done:
             yield Page((), cursor, place.until)
             return
-        if place.owed:
+        if place.owed and place.left_out < len(place.streams):  # bounded: who waits, waits for a poll or two more
             place.owed -= 1
             place.left_out += 1
             yield Page((), place.text())
@@ -169,6 +169,7 @@ class Feed:
                 else:
                     self._catalog.forget()
                     self._words_at = seen
+                    place.idle += 2  # calls of the next round
         if before:
             rounds = (seen - before) // self._poll - 1 - place.left_out  # how many more polls this time could have had
             place.owed = min(_MOST_OWED, max(0, place.owed + place.idle - 1 - max(0, rounds)))
