@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from syncagent.clock import SystemClock
 from syncagent.connectors import salesforce
 from syncagent.connectors.salesforce import Options, Salesforce
 from syncagent.model import CreateTask, Identity, WriteLead
@@ -17,6 +18,13 @@ FIELDS = {
     "stage_date": "MQL_Date__c",
     "recycle_until": "Recycle_Until__c",
 }
+
+
+class BoxClock(SystemClock):
+    """The machine that the connector runs on goes by the sandbox's time."""
+
+    def __init__(self, control: Control) -> None:
+        self.now = control.clock
 
 
 class Org:
@@ -45,7 +53,12 @@ class Org:
     def connect(self, **more: object) -> Salesforce:
         """A connector with these options on top; a fresh one knows nothing of earlier calls."""
         options = msgspec.convert({**self.table, **more}, Options)
-        crm = salesforce.open("salesforce", options, sleep=lambda seconds: bool(self.waits.append(seconds)))
+        crm = salesforce.open(
+            "salesforce",
+            options,
+            clock=BoxClock(self.control),
+            sleep=lambda seconds: bool(self.waits.append(seconds)),
+        )
         self.open.append(crm)
         return crm
 

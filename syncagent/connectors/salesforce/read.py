@@ -107,7 +107,7 @@ class Reader:
             kinds += RARE.values()
         elif rare := RARE.get(place.round % 30):
             kinds[-1] = rare
-        now_or_so = max(place.marks.values())
+        now_or_so = max(self.org.now(), *place.marks.values())
         sweeping = now_or_so - place.swept >= SWEEP and kinds[-1] in ROUND  # a sweep is of all five
         texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
         if cursor != self._told_for:
@@ -115,7 +115,7 @@ class Reader:
         held: Page | None = None
         fresh: dict[str, tuple[datetime, int]] = {}
         marks = dict(place.marks)
-        began = now_or_so
+        began = max(place.marks.values())
         for pages, when in self.org.pages(texts):
             if held is not None:
                 yield self._telling(held, fresh)

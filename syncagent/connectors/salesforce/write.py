@@ -138,7 +138,9 @@ class LeadWriter:
                 code="NOT_FOUND",
             )
         write = Write(command, "Lead")
-        self._fill(write, {**command.create, **command.values})
+        # Without its address the new lead would be found by nobody, and made once more by the next handoff.
+        address = {"email": command.emails[0]} if command.emails else {}
+        self._fill(write, {**address, **command.create, **command.values})
         write.body[self.reader.options.lead_key_field] = command.key
         return write
 
