@@ -199,6 +199,14 @@ class SqliteStore:
         with self._reading() as db:
             return reading.brake_counts(db, since)
 
+    def people(self, after: int, limit: int, *, with_sales: bool = False) -> tuple[int, ...]:
+        with self._reading() as db:
+            return reading.people(db, after, limit, with_sales=with_sales)
+
+    def statuses_in_use(self) -> Mapping[str, int]:
+        with self._reading() as db:
+            return reading.statuses_in_use(db)
+
     # -- commands out
 
     def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
