@@ -25,6 +25,9 @@ def keep(draft: Draft) -> None:
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
         _leave_queue(draft)
+        if draft.handoffs[-1].clock_started_at is None and _start_clock(draft):
+            for due, _, _ in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
+                draft.wake(due)
     _watch_stage(draft)
 
 
@@ -37,6 +40,8 @@ def _start_clock(draft: Draft) -> bool:
     """The promise runs from when owner and task are confirmed."""
     handoff = draft.handoffs[-1]
     last, number = handoff.assignments[-1], len(handoff.assignments)
+    if any(draft.want[name] != draft.told.get(name) for name in draft.want if name not in draft.contested):
+        return False  # a row is about to be told
     if not draft.contact:
         if draft.write_pending or (draft.current.get("owner") != last.owner and "owner" not in draft.contested):
             return False
