@@ -57,9 +57,12 @@ def _start_clock(draft: Draft) -> bool:
 
 
 def _given_up(draft: Draft) -> bool:
-    """An admin has dropped the write from the outbox: the handoff ends, for nobody has got it."""
+    """An admin has dropped the first write from the outbox: the handoff ends, for nobody has got it.
+
+    A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.
+    """
     entry, desired = draft.write_entry, draft.desired
-    if entry is None or desired is None or entry.state != "dropped":
+    if entry is None or desired is None or entry.state != "dropped" or len(draft.handoffs[-1].assignments) > 1:
         return False
     if draft.contact or draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
         return False
