@@ -1,18 +1,15 @@
-"""A sandbox org over real HTTP for one test, and the suites' assertions told in full."""
+"""A sandbox org over real HTTP, and a connector that speaks to it."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-import pytest
 
+from syncagent.clock import SystemClock
 from syncagent.connectors import salesforce
 from syncagent.connectors.salesforce import Options, Salesforce
 from syncagent.model import CreateTask, Identity, WriteLead
 from syncagent.sandbox import Control, Sandbox
-
-pytest.register_assert_rewrite("tests.contract.source", "tests.contract.target")
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FIELDS = {
@@ -21,6 +18,13 @@ FIELDS = {
     "stage_date": "MQL_Date__c",
     "recycle_until": "Recycle_Until__c",
 }
+
+
+class BoxClock(SystemClock):
+    """The machine that the connector runs on goes by the sandbox's time."""
+
+    def __init__(self, control: Control) -> None:
+        self.now = control.clock
 
 
 class Org:
@@ -49,7 +53,12 @@ class Org:
     def connect(self, **more: object) -> Salesforce:
         """A connector with these options on top; a fresh one knows nothing of earlier calls."""
         options = msgspec.convert({**self.table, **more}, Options)
-        crm = salesforce.open("salesforce", options, sleep=lambda seconds: bool(self.waits.append(seconds)))
+        crm = salesforce.open(
+            "salesforce",
+            options,
+            clock=BoxClock(self.control),
+            sleep=lambda seconds: bool(self.waits.append(seconds)),
+        )
         self.open.append(crm)
         return crm
 
@@ -109,15 +118,6 @@ class Org:
         return CreateTask(key=key, target="salesforce", person=1, record=lead, **given)
 
 
-@pytest.fixture
-def org(tmp_path: Path) -> Iterator[Org]:
-    with Sandbox(["salesforce"]) as box:
-        org = Org(box, tmp_path)
-        yield org
-        org.close()
-
-
-@pytest.fixture
-def again() -> Callable:
+def again(command):
     """The same command, tried once more."""
-    return lambda command: msgspec.structs.replace(command, attempt=command.attempt + 1)
+    return msgspec.structs.replace(command, attempt=command.attempt + 1)
