@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from syncagent.config import read_table
+from syncagent.config import Secret, read_table
+from syncagent.connectors.http import Http
 from syncagent.connectors.marketo import ApiBudget, Options
+from syncagent.connectors.marketo import wire as wires
 from syncagent.connectors.marketo.wire import moment
 from syncagent.errors import ConnectorDownError, RetryableError
 from syncagent.model import Activity, Deleted, Hint, Identity, Lead, Merged
@@ -395,3 +397,26 @@ def test_the_options_are_checked_with_their_path():
         problems = []
         assert read_table(Options, {**table, **wrong}, "sources.m", problems) is None
         assert [problem.path for problem in problems] == [path]
+
+
+def test_the_pace_that_adobe_asks_for_is_kept_and_a_stop_ends_the_waiting(monkeypatch):
+    now, waits = [1000.0], []
+
+    def wait(self, event, seconds):
+        waits.append(round(seconds, 3))
+        now[0] += seconds
+        return event.is_set()
+
+    monkeypatch.setattr(wires, "monotonic", lambda: now[0])
+    monkeypatch.setattr(wires.SystemClock, "wait", wait)
+    wire = wires.Wire(Http("https://x.mktorest.com", name="m"), Secret(env="A"), Secret(env="B"), pace=50)
+    for _ in range(50):
+        wire._keep_pace()
+        now[0] += 0.1
+    assert waits == []
+    wire._keep_pace()
+    assert waits == [15.0]
+    now[0] -= 15.0
+    wire.close()
+    with pytest.raises(RetryableError, match="stopping"):
+        wire._keep_pace()
