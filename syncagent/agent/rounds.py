@@ -41,6 +41,7 @@ class Settings(Struct, frozen=True):
     batch: int = 500
     down_again: float = 300.0
     poll_fast: float = 5.0
+    cold_share: float = 0.7  # of the org's daily calls, all its integrations counted
     mistrust: int = 50  # so many deletions in one page, and a fifth of all people, are not believed
 
 
@@ -74,6 +75,7 @@ class Agent:
         self._failpoint = failpoint
         self._down: dict[str, datetime] = {}
         self._down_lock = Lock()
+        self._told_spent: set[str] = set()
 
     # -- gather
 
@@ -84,9 +86,11 @@ class Agent:
         with self._watch(name):
             self._learn_me(name)
             new = self._pull(name, self._stream(name), self._begin(name))
-            for stream in self.backfills(name):
+            for stream in () if self._spent(name) else self.backfills(name):
                 new += self._pull(name, stream, None, backfill=True)
-            return new + self._look_up(name)
+            new += self._look_up(name)
+            self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
+            return new
         return 0
 
     def _learn_me(self, name: str) -> None:
@@ -232,10 +236,11 @@ class Agent:
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
-        for event in planned.events:
-            log.info(
-                "%s: %s", event.kind, event.why, extra={"person": person, "handoff": event.handoff, "data": event.data}
-            )
+        if planned.events:
+            told = "; ".join(f"{event.kind}: {event.why}" for event in planned.events)
+            handoff = next((event.handoff for event in planned.events if event.handoff), "")
+            data = {event.kind: event.data for event in planned.events if event.data}
+            log.info("%s", told, extra={"person": person, "handoff": handoff, "data": data})
         for command in planned.commands:
             if command.target in self.targets:
                 self.outgoing[command.target, command.lane].set()
@@ -246,7 +251,7 @@ class Agent:
 
     def deliver(self, name: str, lane: Lane | None = None) -> int:
         """Send one batch of commands to a target; how many were sent (0: there is nothing to send now)."""
-        if self._is_down(name):
+        if self._is_down(name) or (lane is Lane.COLD and self._spent(name)):
             return 0
         target = self.targets[name]
         items = self.store.due(name, self.clock.now(), target.batch_size * 2, lane=lane)
@@ -289,7 +294,22 @@ class Agent:
             if not decided and not delivered:
                 return
 
-    # -- who is down
+    # -- who is down, and who is spent
+
+    def _spent(self, name: str) -> bool:
+        """Whether the whole org has used so much of its day that cold work must leave the rest to the hot."""
+        calls = self.sources[name].calls()
+        limit = calls.get("limit", 0)
+        spent = limit > 0 and calls.get("used", 0) >= self.settings.cold_share * limit
+        if spent and name not in self._told_spent:
+            log.warning(
+                "%s: %d of the org's %d calls are used; backfills and score updates wait until the day is over.",
+                name,
+                calls["used"],
+                limit,
+            )
+        (self._told_spent.add if spent else self._told_spent.discard)(name)
+        return spent
 
     def _is_down(self, name: str) -> bool:
         with self._down_lock:

@@ -36,7 +36,13 @@ def read_table(shape: type[T], raw: object, path: str, problems: list[Problem]) 
                 problems.append(Problem(f"{path}.{key}", "This key is missing."))
             continue
         values[info.name] = _read(hints[info.name], raw[key], f"{path}.{key}", problems)
-    return shape(**values) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    try:
+        return shape(**values)
+    except ValueError as error:  # a table that is whole and makes no sense says so itself
+        problems.append(Problem(path, str(error)))
+        return None
 
 
 def _read(kind: Any, raw: object, path: str, problems: list[Problem]) -> Any:  # noqa: ANN401  (any type a field can have)

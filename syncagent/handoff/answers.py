@@ -99,7 +99,7 @@ def _first_sight(draft: Draft) -> None:
             draft.told.pop("status", None)
             draft.want.pop("status", None)
             draft.event(
-                "adopted", f"The status is {status or 'empty'} again: marketing may hand it off.", status=status
+                "reopened", f"The status is {status or 'empty'} again: marketing may hand it off.", status=status
             )
         return
     if said is Stage.RECYCLED:

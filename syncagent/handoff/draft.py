@@ -63,6 +63,11 @@ class Draft:
         self._entries: dict[str, OutboxEntry] | None = None
         self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
+        self.look()
+
+    def look(self) -> None:
+        """Choose the CRM record, and read what stands in it."""
+        dossier, policy = self.dossier, self.policy
         keep = self.desired.record if self.desired is not None and self.is_open else None
         self.view = view_of(dossier, policy, keep) if dossier.records or dossier.outbox else None
         self.contact = self.view is not None and is_contact(self.view.record)

@@ -197,32 +197,34 @@ def _leave_queue(draft: Draft) -> None:
 
 
 def _watch_stage(draft: Draft) -> None:
-    """Law 6: a lead that sales has taken up, and that stays where it is for too long, is told once a stage."""
+    """Law 6: a lead that stays in its stage for too long is told to the manager, and again after every such period.
+
+    Where the process map names no longest stay, the policy's come-back time stands in, so that no lead with sales is
+    without a timer.
+    """
     handoff = draft.handoffs[-1]
     stage = draft.stage_now()
     rule = next((one for one in draft.policy.stages if one.stage is stage), None)
-    if rule is None or rule.longest is None:
-        if handoff.touched_at is None:
-            return
-        longest = draft.policy.recycle.default
-    else:
-        longest = rule.longest
-    code = STUCK - _STAGES.index(stage)
-    if any(one.step == code for one in handoff.steps_done):
+    longest = rule.longest if rule is not None and rule.longest is not None else draft.policy.recycle.default
+    if not longest.days and not longest.minutes:
         return
-    since = handoff.touched_at or handoff.opened_at
-    due = after(max(since, handoff.opened_at), longest, draft.policy.timezone)
+    code = STUCK - _STAGES.index(stage)
+    told = [one.at for one in handoff.steps_done if one.step == code]
+    since = max(handoff.touched_at or handoff.opened_at, handoff.opened_at)
+    due = after(max(since, *told) if told else since, longest, draft.policy.timezone)
     if due > draft.now:
         draft.wake(due)
         return
     if not draft.crm_has_seen(due):
         return
     _mark(draft, code)
+    draft.wake(after(draft.now, longest, draft.policy.timezone))
     owner = handoff.assignments[-1].owner
     name = name_of(draft.attributes, draft.dossier.emails)
     after_that = f" Next would be {rule.next}." if rule is not None and rule.next is not None else ""
     body = f"{name} has been {stage} with {owner} since {since:%Y-%m-%d}.{after_that}"
-    alert(draft, f"t{_STAGES.index(stage)}", manager_of(owner, draft.policy), f"Stuck: {name}", body)
+    step = f"t{_STAGES.index(stage)}.{len(told) + 1}"
+    alert(draft, step, manager_of(owner, draft.policy), f"Stuck: {name}", body)
     answers_for = rule.owner if rule is not None else ""
     draft.event("stuck", f"It has been {stage} for too long.", stage=str(stage), owner=owner, answers_for=answers_for)
 

@@ -232,6 +232,26 @@ def journal(db: sqlite3.Connection, person: int | None, limit: int) -> tuple[Jou
     )
 
 
+def people(db: sqlite3.Connection, after: int, limit: int, *, with_sales: bool) -> tuple[int, ...]:
+    """The next people behind `after`."""
+    sql = (
+        "select distinct person from handoff where state = 'with_sales' and person > ? order by person limit ?"
+        if with_sales
+        else "select id from person where merged_into is null and id > ? order by id limit ?"
+    )
+    return tuple(row[0] for row in db.execute(sql, (after, limit)))
+
+
+def statuses_in_use(db: sqlite3.Connection) -> dict[str, int]:
+    """What open handoffs have told the CRM to hold as a status, and how many."""
+    sql = (
+        "select json_extract(decision, '$.desired.values.status') as status, count(*) from judged"
+        " where status is not null and person in (select person from handoff where state = 'with_sales')"
+        " group by status"
+    )
+    return dict(db.execute(sql).fetchall())
+
+
 def next_wake(db: sqlite3.Connection) -> datetime | None:
     """The earliest wake-up of anybody who is not held."""
     sql = "select wake_at from person where wake_at is not null and held is null order by wake_at limit 1"

@@ -27,6 +27,7 @@ from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
+_READER_CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
 
 
 def sqlite_version() -> str:
@@ -115,7 +116,7 @@ class SqliteStore:
                 cached_statements=128,
                 timeout=10.0,
             )
-            _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
+            _pragma(connection, "cache_size", f"-{_READER_CACHE_KIB}")
         healthy = False
         try:
             connection.execute("begin")
@@ -197,6 +198,14 @@ class SqliteStore:
     def brake_counts(self, since: datetime) -> tuple[Mapping[str, int], Mapping[str, int]]:
         with self._reading() as db:
             return reading.brake_counts(db, since)
+
+    def people(self, after: int, limit: int, *, with_sales: bool = False) -> tuple[int, ...]:
+        with self._reading() as db:
+            return reading.people(db, after, limit, with_sales=with_sales)
+
+    def statuses_in_use(self) -> Mapping[str, int]:
+        with self._reading() as db:
+            return reading.statuses_in_use(db)
 
     # -- commands out
 

@@ -1,6 +1,7 @@
 """The simulated Salesforce, driven by an unmodified simple-salesforce and by bare HTTP: crm.md, Part C, point by point.
 
-Each test's name begins with the number of its point. People and their acts (point 11) and SOQL have files of their own.
+Each test's name begins with the number of its point. People and their acts (point 11) and SOQL have files of their
+own.
 """
 
 import threading
@@ -169,6 +170,16 @@ def test_02_concurrent_inserts_of_one_key_make_one_row(org: Org) -> None:
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [201] + [400] * 7
+
+
+def test_02_an_upsert_that_loses_a_race_is_duplicate_value(org: Org) -> None:
+    org.control.act("begin", name="other")
+    fields = {"SyncAgent_Key__c": "k", "Subject": "Theirs"}
+    theirs = org.control.act("create", object="Task", fields=fields, transaction="other")["id"]
+    lost = org.call("PATCH", "sobjects/Task/SyncAgent_Key__c/k", {"Subject": "Ours"})
+    assert (lost.status_code, lost.json()[0]["errorCode"]) == (400, "DUPLICATE_VALUE")
+    org.control.act("commit", transaction="other")
+    assert org.call("PATCH", "sobjects/Task/SyncAgent_Key__c/k", {"Subject": "Ours"}).json()["id"] == theirs
 
 
 def test_02_composite_substitutes_and_rolls_back(org: Org) -> None:

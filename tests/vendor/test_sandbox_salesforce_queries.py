@@ -126,6 +126,9 @@ def test_relationships_come_nested_and_null_when_empty(org: Org) -> None:
         ("SELECT Id FROM Lead WHERE", "MALFORMED_QUERY", "<EOF>"),
         ("SELECT Id FROM Lead WHERE Id = 'a' AND Id = 'b' OR Id = 'c'", "MALFORMED_QUERY", "unexpected token: 'OR'"),
         ('SELECT Id FROM Lead WHERE Status = "New"', "MALFORMED_QUERY", "unexpected token"),
+        ("SELECT Id FROM Lead LIMIT 1.5", "MALFORMED_QUERY", "invalid number"),
+        ("SELECT Id FROM Lead WHERE CreatedDate > 2026-13-01T00:00:00Z", "MALFORMED_QUERY", "no such day"),
+        ("SELECT Id FROM Lead WHERE Name LIKE 5", "MALFORMED_QUERY", "unexpected token: '5'"),
         ("SELECT Id FROM XYZZY", "INVALID_TYPE", "sObject type 'XYZZY' is not supported"),
         (
             "SELECT Id, Foo__c FROM Lead",

@@ -11,6 +11,7 @@ after its commit. `seen_until` is the org's own time at which the round began, f
 what was committed before is in; a save that was still under way then is not, and comes with a later round.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,6 +43,7 @@ ROUND: Final = ("Lead", "Contact", "Task", "LeadHistory", "Opportunity")
 RARE: Final = {0: "User", 10: "Group", 20: "OpportunityContactRole"}  # in these rounds of thirty
 WATCHED: Final = ("Lead", "Contact", "Task", "LeadHistory")  # what `seen_until` speaks of
 RECENT: Final = timedelta(seconds=30)
+_AGES: Final = timedelta(days=365 * 20)
 SWEEP: Final = timedelta(minutes=5)
 KINDS: Final = {"00Q": "Lead", "003": "Contact", "001": "Account", "005": "User", "00G": "Queue", "006": "Opportunity"}
 
@@ -57,6 +59,7 @@ _FIELDS: Final = {
     "Group": "Id Name SystemModstamp",
     "OpportunityContactRole": "Id OpportunityId ContactId SystemModstamp",
 }
+_ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")  # anything else makes Salesforce refuse the whole query
 _WHERE: Final = {"Task": " AND WhoId != null", "Group": " AND Type = 'Queue'"}
 
 
@@ -75,6 +78,8 @@ class Reader:
     """Reads one org; `name` is the system of all identities."""
 
     def __init__(self, org: Org, options: Options) -> None:
+        self._told: dict[str, tuple[datetime, int]] = {}  # id -> stamp and digest of the row, within the overlap
+        self._told_for: Cursor = ""  # the cursor that was yielded last: only who comes with it has stored those rows
         self.org = org
         self.name = org.name
         self.options = options
@@ -102,19 +107,23 @@ class Reader:
             kinds += RARE.values()
         elif rare := RARE.get(place.round % 30):
             kinds[-1] = rare
-        now_or_so = max(place.marks.values())
+        now_or_so = max(self.org.now(), *place.marks.values())
         sweeping = now_or_so - place.swept >= SWEEP and kinds[-1] in ROUND  # a sweep is of all five
         texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
+        if cursor != self._told_for:
+            self._told = {}
         held: Page | None = None
+        fresh: dict[str, tuple[datetime, int]] = {}
         marks = dict(place.marks)
-        began = now_or_so
+        began = max(place.marks.values())
         for pages, when in self.org.pages(texts):
             if held is not None:
-                yield held
+                yield self._telling(held, fresh)
+                fresh = {}
             began = when
             facts: list[Fact] = []
             for kind, rows in zip(kinds, pages, strict=True):
-                facts += self._facts(kind, rows)
+                facts += self._facts(kind, self._news(kind, rows, fresh))
                 if rows:
                     marks[kind] = max(marks[kind], moment(rows[-1][_stamp(kind)]))
             held = Page(tuple(facts), _encode(structs.replace(place, marks=dict(marks))))
@@ -128,7 +137,24 @@ class Reader:
             done=place.until is not None,
         )
         seen_until = min(marks[kind] for kind in WATCHED)
-        yield Page(held.facts if held else (), _encode(after), seen_until)
+        edge = after.swept - self.overlap
+        self._told = {ident: told for ident, told in self._told.items() if told[0] >= edge}
+        yield self._telling(Page(held.facts if held else (), _encode(after), seen_until), fresh)
+
+    def _news(self, kind: str, rows: Sequence[Row], fresh: dict[str, tuple[datetime, int]]) -> list[Row]:
+        """The rows that were not told as they are: most of an overlap was."""
+        news: list[Row] = []
+        for row in rows:
+            told = (moment(row[_stamp(kind)]), hash(msgspec.json.encode(row)))
+            if self._told.get(row["Id"]) != told:
+                fresh[row["Id"]] = told
+                news.append(row)
+        return news
+
+    def _telling(self, page: Page, fresh: dict[str, tuple[datetime, int]]) -> Page:
+        self._told |= fresh
+        self._told_for = page.cursor
+        return page
 
     def _since(self, kind: str, place: Place, *, sweeping: bool) -> str | None:
         start = place.swept - self.overlap if sweeping else place.marks[kind] - RECENT
@@ -138,7 +164,9 @@ class Reader:
         text = self._select(kind)
         if text is None:
             return None
-        text += format_soql(f" WHERE {stamp} >= {{}}", max(place.floor, min(start, place.marks[kind])))
+        everybody = place.round == 0 and kind in ("User", "Group")  # people are older than the first lead
+        start = place.floor - _AGES if everybody else max(place.floor, min(start, place.marks[kind]))
+        text += format_soql(f" WHERE {stamp} >= {{}}", start)
         if place.until:
             text += format_soql(f" AND {stamp} < {{}}", place.until)
         return f"{text}{_WHERE.get(kind, '')} ORDER BY {stamp}, Id"
@@ -160,6 +188,7 @@ class Reader:
         asked: dict[str, list[str]] = {}
         for identity in identities:
             asked.setdefault(identity.object, []).append(identity.id)
+        asked = {kind: [ident for ident in ids if _ID.fullmatch(ident)] for kind, ids in asked.items()}
         texts = [self.by(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
         people = [*asked.get("Lead", []), *asked.get("Contact", [])]
         texts += [self.by("LeadHistory", "LeadId", some) for some in chunks(asked.get("Lead", []))]
@@ -205,6 +234,11 @@ class Reader:
         return partial(text, kind)
 
     # -- rows to facts
+
+    @staticmethod
+    def well_formed(ident: str) -> bool:
+        """Whether a query may ask for this id."""
+        return _ID.fullmatch(ident) is not None
 
     def identity(self, ident: str) -> Identity | None:
         """The identity behind an id, by its prefix (crm.md A1)."""
