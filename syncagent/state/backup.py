@@ -18,10 +18,13 @@ from syncagent.state.lock import StateLock
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
-def quick_check(path: Path) -> None:
-    """Raise `StoreBrokenError` when the file is damaged."""
+def quick_check(path: Path, *, ours: bool = False) -> None:
+    """Raise `StoreBrokenError` when the file is damaged.
+
+    `ours`: we hold its lock, and may roll back what a killed process left half done.
+    """
     try:
-        with contextlib.closing(_open(path, "ro")) as db:
+        with contextlib.closing(_open(path, "rw" if ours else "ro")) as db:
             told = db.execute("pragma quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         told = str(error)

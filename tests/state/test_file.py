@@ -47,6 +47,28 @@ class TestLock:
             assert path.stat().st_mode & 0o077 == 0
 
 
+class TestKilledHalfWay:
+    def test_a_rollback_journal_that_a_kill_left_is_rolled_back(self, path, tmp_path):
+        """The very first writes of a file, before it keeps a write-ahead log, leave one."""
+        with opened(path) as store:
+            store.set_meta("known", "before")
+        left = tmp_path / "left" / path.name
+        left.parent.mkdir()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("pragma journal_mode = delete").fetchone()
+            db.execute("pragma cache_size = 1")
+            db.execute("begin")
+            db.execute("update meta set value = 'half done' where name = 'known'")
+            db.execute("create table ballast (text)")
+            db.executemany("insert into ballast values (?)", [("x" * 4000,)] * 50)
+            for each in (path, path.with_name(path.name + "-journal")):
+                shutil.copy(each, left.parent)
+            db.execute("rollback")
+        assert left.with_name(left.name + "-journal").stat().st_size
+        with opened(left) as store:
+            assert store.meta("known") == "before"
+
+
 class TestReadersBeside:
     def test_another_process_reads_while_the_agent_writes(self, path):
         with opened(path) as store:
