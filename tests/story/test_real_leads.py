@@ -1,4 +1,4 @@
-"""8,000 real leads from Marketo through the agent to Salesforce; 842 of them are won there. Facts: the data's README."""
+"""8,000 real leads from Marketo through the agent to Salesforce; 842 are won there. Facts: the data's README."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not (olist.folder() / "olist_mql.csv").exists(),
-        reason="The real leads are not here: put olist_mql.csv and olist_closed_deals.csv into ../shared/data beside the"
-        " repository, or name their folder in SYNCAGENT_TEST_DATA.",
+        reason="The real leads are not here: put olist_mql.csv and olist_closed_deals.csv into ../shared/data beside"
+        " the repository, or name their folder in SYNCAGENT_TEST_DATA.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""A stage with the real connectors: local Marketo and Salesforce, an agent between them, and one clock for all three."""
+"""A stage with the real connectors: local Marketo and Salesforce, an agent between them, one clock for all three."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
