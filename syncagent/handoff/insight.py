@@ -54,7 +54,7 @@ def brief(
     """The text of the task, in lines, cut at 120 words. `handoffs`: the last one is the one that it is about."""
     handoff = handoffs[-1]
     scored = f"score {score.total:.0f} ({score.grade})"
-    lines = [f"Why now: {handoff.cause}." + ("" if handoff.cause == scored else f" {scored.capitalize()}.")]
+    lines = [f"Why now: {handoff.cause}." + ("" if handoff.cause == scored else f" S{scored[1:]}.")]
     if handoff.number > 1:
         lines.append(_return(handoffs, called))
     reasons = sorted((one for one in score.contributions if one.points > 0), key=lambda one: (-one.points, one.rule))
