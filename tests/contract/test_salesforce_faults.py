@@ -72,7 +72,7 @@ def test_many_threads_share_one_new_login(org):
     leads = org.leads(1000)
     org.crm.me()
     batch = [org.task(lead, key=f"t{n}") for n, lead in enumerate(leads)]
-    org.act("expire_sessions")
+    org.control.plant(expire_session=True, times=5, delay=0.2, match={"path": "/composite/sobjects"})
     org.control.clear_calls()
     outcomes = dict(org.crm.apply(batch))
     assert all(isinstance(outcome, Done) for outcome in outcomes.values())
@@ -187,6 +187,26 @@ def test_a_lost_answer_leaves_one_effect(org, verb, how):
     else:
         assert len(tasks) == 1
         assert tasks[0].get("IsReminderSet") is (verb == "alert")
+
+
+def test_a_lead_that_a_lost_call_has_made_is_known_as_ours_and_its_task_goes_on(org):
+    write = org.write(None, emails=("new@example.com",), create={"last_name": "New", "company": "Example"})
+    task = org.task(None, depends_on=(write.key,))
+    org.control.plant(drop="after", **CREATE)
+    with pytest.raises(RetryableError):
+        list(org.crm.apply([write, task]))
+    outcomes = dict(org.connect().apply([again(write), again(task)]))
+    assert outcomes[write.key].receipt.adopted
+    assert isinstance(outcomes[task.key], Done)
+    assert org.tasks()[0]["WhoId"] == outcomes[write.key].receipt.record.id
+
+
+def test_a_task_finds_the_lead_that_an_earlier_batch_has_made(org):
+    write = org.write(None, emails=("new@example.com",), create={"last_name": "New", "company": "Example"})
+    made = dict(org.crm.apply([write]))[write.key].receipt.record
+    task = org.task(None, depends_on=(write.key,))
+    assert isinstance(dict(org.connect().apply([task]))[task.key], Done)
+    assert org.tasks()[0]["WhoId"] == made.id
 
 
 @pytest.mark.parametrize("act", ["complete_task", "reassign_task", "delete_task"])
