@@ -5,7 +5,7 @@ Who gave it: the last `FieldChange` to that value, else the record's last writer
 from what we told is a flow that runs as us: automation.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -19,6 +19,8 @@ from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState,
 
 _TOUCHING = ("Call", "Email", "Meeting")
 _NOTHING = object()
+_LOST_WITHIN = timedelta(minutes=2)
+"""A write that a repeat has found done had read the record at most so long before its effect."""
 
 
 class _Actor(NamedTuple):
@@ -143,6 +145,10 @@ def _mend_gap(draft: Draft) -> None:
         if not last or field not in receipt.before:
             continue
         theirs, ours = rows[last - 1], rows[last]
+        if receipt.before[field] == receipt.values.get(field) and not (
+            receipt.adopted and ours.at - theirs.at <= _LOST_WITHIN
+        ):
+            continue  # this write left the field alone: the row is an earlier write's, which had read their value
         ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
         stands = draft.told.get(field) == ours.new == draft.current.get(field)
         if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):

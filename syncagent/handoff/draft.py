@@ -65,10 +65,10 @@ class Draft:
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.look()
 
-    def look(self) -> None:
-        """Choose the CRM record, and read what stands in it."""
+    def look(self, *, anew: bool = False) -> None:
+        """Choose the CRM record, and read what stands in it. Between two handoffs it stays; a new one chooses anew."""
         dossier, policy = self.dossier, self.policy
-        keep = self.desired.record if self.desired is not None and self.is_open else None
+        keep = self.desired.record if self.desired is not None and self.handoffs and not anew else None
         self.view = view_of(dossier, policy, keep) if dossier.records or dossier.outbox else None
         self.contact = self.view is not None and is_contact(self.view.record)
         written = last_write(dossier, self.view.record.identity) if self.view is not None else None

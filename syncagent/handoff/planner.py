@@ -168,6 +168,8 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
     old = draft.handoff
     if old is not None and old.state is HandoffState.RETURNING:
         draft.put(replace(old, state=HandoffState.CLOSED, come_back_at=None))
+    if old is not None:
+        draft.look(anew=True)
     number = max((one.number for one in draft.handoffs), default=0) + 1
     assignment = _assign(draft, opening.last)
     score = draft.score

@@ -25,6 +25,9 @@ def keep(draft: Draft) -> None:
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
         _leave_queue(draft)
+        if draft.handoffs[-1].clock_started_at is None and _start_clock(draft):
+            for due, _, _ in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
+                draft.wake(due)
     _watch_stage(draft)
 
 
@@ -37,6 +40,8 @@ def _start_clock(draft: Draft) -> bool:
     """The promise runs from when owner and task are confirmed."""
     handoff = draft.handoffs[-1]
     last, number = handoff.assignments[-1], len(handoff.assignments)
+    if any(draft.want[name] != draft.told.get(name) for name in draft.want if name not in draft.contested):
+        return False  # a row is about to be told
     if not draft.contact:
         if draft.write_pending or (draft.current.get("owner") != last.owner and "owner" not in draft.contested):
             return False
@@ -52,9 +57,12 @@ def _start_clock(draft: Draft) -> bool:
 
 
 def _given_up(draft: Draft) -> bool:
-    """An admin has dropped the write from the outbox: the handoff ends, for nobody has got it."""
+    """An admin has dropped the first write from the outbox: the handoff ends, for nobody has got it.
+
+    A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.
+    """
     entry, desired = draft.write_entry, draft.desired
-    if entry is None or desired is None or entry.state != "dropped":
+    if entry is None or desired is None or entry.state != "dropped" or len(draft.handoffs[-1].assignments) > 1:
         return False
     if draft.contact or draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
         return False

@@ -123,4 +123,5 @@ class HealthSnapshot(Struct, frozen=True):
     seen_until: dict[str, datetime | None]
     down: dict[str, str]
     calls_today: dict[str, int]
+    waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False

@@ -282,5 +282,6 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
         calls_today={name: int(value) for name, value in settings("calls").items()},
+        waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
     )

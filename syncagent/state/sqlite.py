@@ -66,7 +66,7 @@ class SqliteStore:
         try:
             with _plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
-                    backup.quick_check(self.path)
+                    backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
             self._write("recover", lambda db: outbox.recover(db, ms(self._clock.now())))
         except BaseException:
