@@ -34,9 +34,17 @@ def connectors(config: Config) -> dict[str, Source]:
             )
         ),
     }
+    nurture = config.tables.recycle.nurture
+    wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
+    if nurture is not None:
+        lists = {
+            "lists": (nurture.list,) if nurture.list else (),
+            "campaigns": (nurture.campaign,) if nurture.campaign else (),
+        }
+        wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        connector = _open(table, known if table is config.crm else {}, problems)
+        connector = _open(table, wanted.get(table.path, {}), problems)
         if connector is not None:
             opened[table.name] = connector
     if problems:
@@ -125,6 +133,7 @@ def live_from(store: Store, clock: Clock) -> datetime:
     """The moment of the first start: only what happens from then on opens a handoff (law 11)."""
     known = store.meta("live_from")
     if known is None:
-        known = clock.now().isoformat()
+        # Sources tell whole seconds: what happens within this one must not seem to have been before.
+        known = clock.now().replace(microsecond=0).isoformat()
         store.set_meta("live_from", known)
     return datetime.fromisoformat(known).astimezone(UTC)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.routing import Loads
+from syncagent.handoff.routing import Loads, team_of
 from syncagent.handoff.scoring import Judged, attributes_of, judge
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
@@ -93,6 +93,14 @@ class Draft:
     @property
     def with_sales(self) -> bool:
         return bool(self.handoffs) and self.handoffs[-1].state is HandoffState.WITH_SALES
+
+    def called(self, who: str) -> str:
+        """What people call a CRM user or queue; its id where nobody has told a name."""
+        rep = team_of(self.policy).reps.get(who)
+        if rep is not None:
+            return rep.name
+        queues = (name for name, known in self.policy.queues.items() if known == who)
+        return self._roster.names.get(who) or next(queues, who)
 
     def key(self, *parts: str) -> Key:
         """A key of this installation, e.g. key("17.1", "a1", "task")."""

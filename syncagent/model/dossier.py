@@ -90,6 +90,7 @@ class Roster(Struct, frozen=True):
     day: str = ""
     active: dict[str, bool] = {}
     epoch: str = "e1"  # the installation's; part of every key
+    names: dict[str, str] = {}  # what CRM users and queues are called, by id
 
 
 class Plan(Struct, frozen=True):

@@ -64,6 +64,7 @@ class Salesforce:
         self._reader = Reader(self._org, options)
         self._lock = threading.Lock()
         self._found: dict[str, tuple[str, Row]] = {}  # records that a write came upon: told by the next pull
+        self._told: tuple[Cursor, frozenset[str]] = ("", frozenset())  # with which cursor, and which of them
         self._untried: set[Key] = set()  # came back without having been sent
         self._known: dict[str, Any] = {}
 
@@ -94,10 +95,15 @@ class Salesforce:
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round; see `read` for its guarantees."""
         with self._lock:
-            found, self._found = self._found, {}
+            stored, ids = self._told
+            if stored == cursor:  # the page that told them has been stored
+                self._found = {ident: one for ident, one in self._found.items() if ident not in ids}
+            found = dict(self._found)
         for page in self._reader.pull(cursor):
             facts: list[Fact] = [fact for kind, row in found.values() for fact in self._reader.record(kind, row)]
-            found = {}
+            if found:
+                self._told = (page.cursor, frozenset(found))
+                found = {}
             yield Page((*facts, *page.facts), page.cursor, page.seen_until)
 
     def look(self, identities: Sequence[Identity]) -> Page:
