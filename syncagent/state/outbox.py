@@ -64,7 +64,13 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Queue what `settle` decided."""
     for row in rows:
         if row[4] != "WriteLead":
-            db.execute(f"insert or ignore into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')", row)  # noqa: S608
+            # A task that still waits may be told anew: its record has been converted or merged. The tries still count.
+            db.execute(
+                f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued') on conflict (key) do update set"  # noqa: S608
+                " body = excluded.body, blocked_by = null, not_before = null"
+                " where state = 'queued' and verb = 'CreateTask'",
+                row,
+            )
             continue
         key, person, target, lane, _, handoff, revision, _, queued_at, body = row
         stored = db.execute(
