@@ -22,7 +22,7 @@ from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import Deleted, Lane, Outcome, Page, Plan
+from syncagent.model import Deleted, Lane, Outcome, Page, Plan, Refused, Retry
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
 
@@ -376,7 +376,13 @@ def _chunks(
 
 
 def _log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:
+    """A line for each refusal; what only waits, in one line a reason: a failed call postpones thousands."""
+    waiting: dict[str, list[str]] = {}
     for key, _, outcome in outcomes:
-        why = getattr(outcome, "why", "")
-        if why:
-            log.warning("%s: %s: %s", type(outcome).__name__.lower(), key, why, extra={"key": key})
+        if isinstance(outcome, Refused):
+            log.warning("refused: %s: %s", key, outcome.why, extra={"key": key})
+        elif isinstance(outcome, Retry):
+            waiting.setdefault(outcome.why, []).append(key)
+    for why, keys in waiting.items():
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        log.warning("retry: %s%s: %s", keys[0], more, why, extra={"key": keys[0]})
