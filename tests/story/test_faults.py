@@ -84,12 +84,18 @@ def test_401_in_mid_batch_right_after_a_refresh(desk: Office) -> None:
     desk.ask(450)
     desk.salesforce.plant(match={**WRITES, "body": "person250@"}, expire_session=True, times=2)
     desk.after(seconds=1)
-    assert "rejects even a fresh session" in desk.news()
+    log = desk.news()
+    assert "rejects even a fresh session" in log
+    assert re.search(r"retry: .* and \d+ more: A call before it failed; it was not tried", log)
+    assert len(re.findall(" (?:warning|error) ", log)) < 6  # not a line for each of 450
     down = json.loads(desk.command("status")["down"]["salesforce"])
     assert "syncagent check" in down["why"]
-    assert "not used until" in desk.screen("status")
+    assert "salesforce is not used until 2026-11-23 12:06:01 UTC: salesforce: Salesforce rejects" in desk.screen(
+        "status"
+    )
     desk.until_quiet()
     desk.assert_right()
+    assert "not used" not in desk.screen("status")
 
 
 def test_403_daily_quota(desk: Office) -> None:
@@ -146,7 +152,6 @@ def test_a_duplicate_rule(desk: Office) -> None:
     (parked,) = desk.parked()
     assert re.search("DUPLICATES_DETECTED.*merge the records, or relax the rule", parked["why"])
     assert "Twins" in parked["why"]
-    assert other in parked["why"]
     assert len(desk.tasks()) == 2
     desk.salesforce.act("clear_rule", name="Twins")
     desk.salesforce.act("delete_lead", lead=other)
@@ -213,28 +218,47 @@ def test_a_hidden_task_key_parks_the_tasks_until_it_is_shown(desk: Office) -> No
 # -- Salesforce: the record has moved on
 
 
+def decided_but_not_written(desk: Office, email: str) -> str:
+    """A lead that Salesforce has already; its handoff is decided, and nothing of it is written yet."""
+    assert desk.agent is not None
+    lead = desk.in_crm(email, OwnerId=desk.reps[1])
+    desk.move_to(desk.clock.now() + timedelta(seconds=30))
+    for _ in range(4):  # idle rounds are left out
+        for name in desk.agent.sources:
+            desk.agent.gather(name)
+    while desk.agent.decide():
+        pass
+    assert [one.state for one in desk.agent.store.outbox()] == ["queued", "queued"]
+    return lead
+
+
 def test_a_lead_that_is_converted_before_the_write(desk: Office) -> None:
     assert desk.agent is not None
     (email,) = desk.ask()
-    lead = desk.in_crm(email, OwnerId=desk.reps[1])
-    desk.after(seconds=1)  # reads and decides, and writes: so the race is made below, for the next one
-    desk.assert_right()
-    (second,) = desk.ask()
-    lead = desk.in_crm(second, OwnerId=desk.reps[1])
-    desk.move_to(desk.clock.now() + timedelta(seconds=30))
-    for name in desk.agent.sources:
-        desk.agent.gather(name)
-    while desk.agent.decide():
-        pass
+    lead = decided_but_not_written(desk, email)
     made = desk.salesforce.act("convert_lead", lead=lead, **{"as": desk.reps[1]})
     desk.agent.settle_down()
-    assert re.search("has been converted to the contact|moved on|converted meanwhile", desk.news())
+    assert f"has been converted to the contact {made['contact']}; it is planned anew" in desk.news()
+    assert "has been converted to the contact" in desk.screen("outbox", "list")
     desk.until_quiet()
-    tasks = [row for row in desk.tasks() if row["WhoId"] in (lead, made["contact"])]
-    assert len(tasks) == 1
-    assert tasks[0]["WhoId"] == made["contact"]
-    assert tasks[0]["OwnerId"] == desk.reps[1]
+    assert [(row["WhoId"], row["OwnerId"]) for row in desk.tasks()] == [(made["contact"], desk.reps[1])]
+    decision = desk.dossier(email).decision
+    assert decision is not None
+    assert decision.stage == "sql"
     desk.assert_nothing_left()
+
+
+def test_a_lead_that_is_merged_before_the_write(desk: Office) -> None:
+    assert desk.agent is not None
+    (email,) = desk.ask()
+    lead = decided_but_not_written(desk, email)
+    winner = desk.in_crm(email, OwnerId=desk.reps[1])
+    desk.salesforce.act("merge_leads", winner=winner, losers=[lead])
+    desk.agent.settle_down()
+    assert f"it is part of {winner} now. It is planned anew" in desk.news()
+    desk.until_quiet()
+    assert [row["WhoId"] for row in desk.tasks()] == [winner]
+    desk.assert_right()
 
 
 def test_a_task_that_the_rep_deletes_stays_deleted(desk: Office) -> None:
