@@ -29,6 +29,7 @@ from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
+LOUD = frozenset(("undelivered", "contested"))  # decisions that somebody should look into
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -240,7 +241,8 @@ class Agent:
             told = "; ".join(f"{event.kind}: {event.why}" for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")
             data = {event.kind: event.data for event in planned.events if event.data}
-            log.info("%s", told, extra={"person": person, "handoff": handoff, "data": data})
+            level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO
+            log.log(level, "%s", told, extra={"person": person, "handoff": handoff, "data": data})
         for command in planned.commands:
             if command.target in self.targets:
                 self.outgoing[command.target, command.lane].set()
