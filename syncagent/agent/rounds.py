@@ -77,6 +77,13 @@ class Agent:
         self._down_lock = Lock()
         self._told_spent: set[str] = set()
 
+    def close(self) -> None:
+        """Finish what is being stored, and let go of the lock and the systems."""
+        self.stopping.set()
+        self.store.close()
+        for system in self.sources.values():
+            system.close()
+
     # -- gather
 
     def gather(self, name: str) -> int:
