@@ -16,7 +16,9 @@ MEMORY_MB = 300.0
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*NAMES, "memory"]))
-@click.option("--people", multiple=True, type=int, help="For decide (each size) and latency (the backfill). Repeatable.")
+@click.option(
+    "--people", multiple=True, type=int, help="For decide (each size) and latency (the backfill). Repeatable."
+)
 @click.option("--quick", is_flag=True, help="So small that the figures mean nothing: only to see that all of it runs.")
 @click.option("--child", is_flag=True, hidden=True)
 def main(names: tuple[str, ...], people: tuple[int, ...], *, quick: bool, child: bool) -> None:

@@ -72,7 +72,9 @@ def _measure(agent: Agent, size: int, figures: list[Figure], timed: _Timed) -> t
     facts = world.fill(agent.store, world.history(size))
     spent = monotonic() - start
     tell(f"{size:,} leads with {world.ACTIVITIES} activities each stored in {spent:.0f} s")
-    figures.append(Figure(f"{size:,} leads: accept, 2,000 facts a page", facts / spent, "facts/s", note="for comparison"))
+    figures.append(
+        Figure(f"{size:,} leads: accept, 2,000 facts a page", facts / spent, "facts/s", note="for comparison")
+    )
     rate = _rounds(agent, size, f"{size:,} leads, all of them", figures, timed)
     handed = agent.store.health(world.NOW).with_sales
     expected = len(range(0, size, world.READY_EVERY))

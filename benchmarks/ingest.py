@@ -1,9 +1,11 @@
 """Ingest: Marketo's activities over HTTP into the state, beside a bare loop that does nothing but fetch and store."""
 
 import logging
+import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,10 @@ from sqlite_utils.utils import sqlite3
 from benchmarks import world
 from benchmarks.report import Figure, tell
 from benchmarks.vendors import sandbox
+from syncagent.agent import Agent
 from syncagent.clock import monotonic
 from syncagent.compose import connectors
 from syncagent.config import parse
-from syncagent.connectors.base import Source
 from syncagent.model import Identity, Lane
 from syncagent.sandbox import Control
 
@@ -51,26 +53,31 @@ def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
     total = leads * world.ACTIVITIES
     with sandbox("marketo") as places, tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
         place = places["marketo"]
-        _seed(place["base_url"], leads)
-        tell(f"{total:,} activities seeded")
+        _seed_leads(place["base_url"], leads)
         source = _source_table(place, Path(folder))
+        first = Path(folder) / "first"
+        _prepare(first, source, leads)
+        _seed_activities(place["base_url"], leads)
+        tell(f"{total:,} activities seeded")
         bare: list[float] = []
         ours: list[float] = []
         for turn in range(turns):
             bare.append(total / _bare(place, Path(folder) / f"bare{turn}.db", total))
-            ours.append(total / _ours(Path(folder) / f"ours{turn}", source, leads, total))
+            ours.append(total / _ours(first, Path(folder) / f"ours{turn}", source, total))
             tell(f"bare loop {bare[-1]:,.0f}/s, agent {ours[-1]:,.0f}/s")
     ratio = statistics.median(mine / loop for mine, loop in zip(ours, bare, strict=True))
     mine, loop = statistics.median(ours), statistics.median(bare)
     peers = ", ".join(f"{name} {rate:,}/s" for name, rate in PEERS.items())
     return [
-        Figure("ceiling: bare loop (requests, msgspec, executemany, FULL)", loop, "activities/s", note="for comparison"),
+        Figure(
+            "ceiling: bare loop (requests, msgspec, executemany, FULL)", loop, "activities/s", note="for comparison"
+        ),
         Figure("agent: connector and state, a page a transaction", mine, "activities/s", note=f"peers: {peers}"),
         Figure(f"agent / bare loop (median of {turns})", ratio, "of the ceiling", TARGET),
     ]
 
 
-def _seed(base_url: str, leads: int) -> None:
+def _seed_leads(base_url: str, leads: int) -> None:
     with Control(base_url, timeout=300.0) as control:
         control.seed(settings={"limits": {"clock": "off"}})
         born = (world.NOW - AGO - timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -81,6 +88,10 @@ def _seed(base_url: str, leads: int) -> None:
                 for n, one in enumerate(known)
             ]
         )
+
+
+def _seed_activities(base_url: str, leads: int) -> None:
+    with Control(base_url, timeout=300.0) as control:
         for turn in range(world.ACTIVITIES):
             doings = (world.doing(number, turn) for number in range(leads))
             control.seed(
@@ -105,26 +116,43 @@ def _source_table(place: dict[str, Any], folder: Path) -> str:
     return SOURCE.format(base_url=place["base_url"], folder=folder, activities=listed)
 
 
-def _ours(folder: Path, source: str, leads: int, total: int) -> float:
-    """Seconds of one `gather`, as the daemon does it, from the first call to the last commit. The leads are known."""
-    folder.mkdir()
+@contextmanager
+def _agent(folder: Path, source: str) -> Iterator[Agent]:
     config = parse(world.CONFIG.format(sources=source), folder)
-    systems: dict[str, Source] = {"marketo": connectors(config)["marketo"]}
-    agent = world.agent(folder, sources=source, systems=systems)
+    marketo = connectors(config)["marketo"]
+    agent = world.agent(folder, sources=source, systems={"marketo": marketo})
     try:
-        ids = [Identity("marketo", "lead", str(FIRST + n)) for n in range(leads)]
-        for start in range(0, leads, 300):
-            agent.store.accept(systems["marketo"].look(ids[start : start + 300]), "", now=world.NOW, lane=Lane.COLD)
-        agent.store.set_cursor("marketo/poll", systems["marketo"].begin(world.NOW - AGO))
-        start_at = monotonic()
-        new = agent.gather("marketo")
-        spent = monotonic() - start_at
-        if new != total:
-            raise SystemExit(f"The agent stored {new} facts instead of {total}: this measures something else.")
-        return spent
+        yield agent
     finally:
         agent.store.close()
-        systems["marketo"].close()  # type: ignore[attr-defined]
+        marketo.close()  # type: ignore[attr-defined]
+
+
+def _prepare(folder: Path, source: str, leads: int) -> None:
+    """A state file that knows the leads and has polled before anything happened."""
+    folder.mkdir()
+    with _agent(folder, source) as agent:
+        ids = [Identity("marketo", "lead", str(FIRST + n)) for n in range(leads)]
+        marketo = agent.sources["marketo"]
+        for start in range(0, leads, 300):
+            agent.store.accept(marketo.look(ids[start : start + 300]), "", now=world.NOW, lane=Lane.COLD)
+        agent.store.set_cursor("marketo/poll", marketo.begin(world.NOW - AGO))
+        agent.gather("marketo")
+
+
+def _ours(first: Path, folder: Path, source: str, total: int) -> float:
+    """Seconds of a poll as the daemon does it, from the first call to the last commit."""
+    shutil.copytree(first, folder)
+    with _agent(folder, source) as agent:
+        start = monotonic()
+        new = 0
+        for _ in range(5):  # a poll that pays for the calls of the one before does nothing
+            if new := agent.gather("marketo"):
+                break
+        spent = monotonic() - start
+    if new != total:
+        raise SystemExit(f"The agent stored {new} facts instead of {total}: this measures something else.")
+    return spent
 
 
 class _Row(Struct):
