@@ -92,20 +92,18 @@ def _seed_leads(base_url: str, leads: int) -> None:
 
 def _seed_activities(base_url: str, leads: int) -> None:
     with Control(base_url, timeout=300.0) as control:
-        for turn in range(world.ACTIVITIES):
-            doings = (world.doing(number, turn) for number in range(leads))
-            control.seed(
-                activities=[
-                    {
-                        "type": TYPES[one.kind],
-                        "leadId": FIRST + number,
-                        "at": one.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                        "asset": one.asset,
-                        "attributes": one.attributes,
-                    }
-                    for number, one in enumerate(doings)
-                ]
-            )
+        told = [
+            {
+                "type": TYPES[one.kind],
+                "leadId": FIRST + int(one.identity.id),
+                "at": one.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "asset": one.asset,
+                "attributes": one.attributes,
+            }
+            for one in world.doings(range(leads))
+        ]
+        for start in range(0, len(told), 5000):
+            control.seed(activities=told[start : start + 5000])
 
 
 def _source_table(place: dict[str, Any], folder: Path) -> str:

@@ -15,6 +15,7 @@ from syncagent.state.store import Store
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ACTIVITIES = 20
+VISIT = 4  # activities in a row
 READY_EVERY = 50  # 2 % are handed off
 
 CONFIG = """
@@ -150,23 +151,33 @@ def lead(number: int, *, system: str = "web", ready: bool = False) -> Lead:
 
 
 def doing(number: int, turn: int, *, count: int = ACTIVITIES, system: str = "web") -> Activity:
-    """What lead `number` does as the `turn`th of `count`; every fiftieth asks for a demo in the end."""
+    """What lead `number` does as the `turn`th of `count`; every fiftieth asks for sales in the end."""
     if turn == count - 1 and number % READY_EVERY == 0:
         kind, asset = "form.submitted", "contact-sales"
     else:
         kind, asset = _DOINGS[(number * 7 + turn) % len(_DOINGS)]
     seen = {"Webpage URL": asset, "Client IP Address": "192.0.2.17"} if kind == "page.visited" else {}
-    at = NOW - timedelta(seconds=(count - turn) * 40_000 + number % 500)
+    visit, step = divmod(turn, VISIT)
+    visits = -(-count // VISIT)
+    at = NOW - timedelta(seconds=(visits - visit) * 160_000 - number // 10 % 2000 * 20 - step * 40 - number % 10)
     return Activity(Identity(system, "lead", str(number)), str(number * count + turn), at, kind, asset, dict(seen))
 
 
+def doings(numbers: range, *, each: int = ACTIVITIES, system: str = "web") -> Iterator[Activity]:
+    """As a log tells it: by visits of a few minutes, those of ten people at a time shuffled together."""
+    for visit in range(0, each, VISIT):
+        for few in range(numbers.start, numbers.stop, 10):
+            for turn in range(visit, min(visit + VISIT, each)):
+                for number in range(few, min(few + 10, numbers.stop)):
+                    yield doing(number, turn, count=each, system=system)
+
+
 def history(people: int, *, start: int = 0, each: int = ACTIVITIES) -> Iterator[Fact]:
-    """As a log tells it: by time, over everybody, two thousand people at a time."""
+    """Leads and what they did, two thousand people at a time."""
     for block in range(start, people, 2000):
         numbers = range(block, min(block + 2000, people))
         yield from (lead(number, ready=number % READY_EVERY == 0) for number in numbers)
-        for turn in range(each):
-            yield from (doing(number, turn, count=each) for number in numbers)
+        yield from doings(numbers, each=each)
 
 
 def fill(store: Store, facts: Iterable[Fact], *, page: int = 2000, lane: Lane = Lane.COLD) -> int:

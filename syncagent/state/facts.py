@@ -331,10 +331,16 @@ class _Taking:
         new = 0
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            sql = _INSERT_CHUNK if len(chunk) == _CHUNK else _insert_activities(len(chunk))
-            told = self._db.execute(sql, [value for row in chunk for value in row]).fetchall()
+            values = [value for row in chunk for value in row]
+            plain, ignoring = _INSERT_CHUNK if len(chunk) == _CHUNK else _insert_activities(len(chunk))
+            try:
+                # Nearly always all of it is new. Asking for the rows back gives the interpreter's lock away at each.
+                self._db.execute(plain, values)
+                told = [row[0] for row in chunk]
+            except sqlite3.IntegrityError:
+                told = [row[0] for row in self._db.execute(ignoring, values).fetchall()]
             new += len(told)
-            self.people.changed_all(row[0] for row in told)
+            self.people.changed_all(told)
         return new
 
 
@@ -397,9 +403,13 @@ def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) 
 _CHUNK = 100
 
 
-def _insert_activities(rows: int) -> str:
+def _insert_activities(rows: int) -> tuple[str, str]:
+    """For rows that are all new, and for rows of which some may be known: the latter tells whose were new."""
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
-    return f"insert or ignore into activity values {values} returning person"  # noqa: S608
+    return (
+        f"insert into activity values {values}",  # noqa: S608
+        f"insert or ignore into activity values {values} returning person",  # noqa: S608
+    )
 
 
 _INSERT_CHUNK = _insert_activities(_CHUNK)
