@@ -9,6 +9,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -29,6 +30,8 @@ from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
+PAGES_BEHIND = 3
+"""So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -118,24 +121,28 @@ class Agent:
         return source.begin(BIRTH if name == self.settings.crm else self.policy.live_from)
 
     def _pull(self, name: str, stream: str, begin: str | None, *, backfill: bool = False) -> int:
-        """Read on from the stored cursor; the next page is fetched while the last one is being stored."""
+        """Read on from the stored cursor; pages are fetched while those before them are being stored."""
         stored = self.store.cursor(stream)
         lane = Lane.COLD if backfill or (stored is None and name == self.settings.crm) else Lane.HOT
         cursor = stored or begin
         if cursor is None:
             return 0
         new = 0
-        behind: Future[Accepted] | None = None
-        for page in self.sources[name].pull(cursor):
-            if behind is not None:
-                new += self._stored(behind)
-            self._mistrust(page, name)
-            self._failpoint("accept.before")
-            behind = self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane)
-            if self.stopping.is_set():
-                return new + self._stored(behind)
-        if behind is not None:
-            new += self._stored(behind)
+        behind: deque[Future[Accepted]] = deque()
+        try:
+            for page in self.sources[name].pull(cursor):
+                if len(behind) == PAGES_BEHIND:
+                    new += self._stored(behind.popleft())
+                self._mistrust(page, name)
+                self._failpoint("accept.before")
+                after = behind[-1] if behind else None
+                behind.append(self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane, after=after))
+                if self.stopping.is_set():
+                    backfill = False  # it is not finished
+                    break
+        finally:
+            while behind:  # also when the source has failed: what it told before is to be decided
+                new += self._stored(behind.popleft())
         if backfill:
             self._finish_backfill(stream)
         return new

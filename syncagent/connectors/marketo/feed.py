@@ -35,6 +35,7 @@ _DELETED_KEPT: Final = timedelta(days=13)  # Marketo may prune deletions after 1
 _SWEEP_PAGES: Final = 20  # in one round: the poll must not wait for a long sweep
 _MOST_OWED: Final = 5.0  # rounds
 _REMEMBERED: Final = 50_000
+_NESTED: Final = (list, dict)
 
 
 class _Attribute(Struct, gc=False):
@@ -273,6 +274,7 @@ class Feed:
     def _facts(self, rows: Sequence[_Row], words: Words, until: datetime | None) -> list[Fact]:
         facts: list[Fact] = []
         hints: dict[int, None] = {}
+        people: dict[int, Identity] = {}
         kinds, scanned, name = words.kinds, words.scanned, self.name
         for row in rows:
             type_id = row.activity_type_id
@@ -283,14 +285,14 @@ class Feed:
             if kind:
                 # a loop over a handful of attributes for each of millions of rows: no call in it
                 attributes: dict[str, Value] = {
-                    one.name: one.value
-                    if not isinstance(one.value, list | dict)
-                    else msgspec.json.encode(one.value).decode()
+                    one.name: msgspec.json.encode(one.value).decode() if isinstance(one.value, _NESTED) else one.value
                     for one in row.attributes
                 }
                 if type_id not in scanned or str(attributes.get("Is Bot Activity")).lower() != "true":
                     asset = row.primary_attribute_value
-                    who = Identity(name, "lead", str(row.lead_id))
+                    who = people.get(row.lead_id)
+                    if who is None:
+                        who = people[row.lead_id] = Identity(name, "lead", str(row.lead_id))
                     key = row.marketo_guid or f"{row.lead_id}/{type_id}/{row.activity_date}/{asset}"
                     facts.append(Activity(who, key, at, kind, "" if asset is None else str(asset), attributes))
             if type_id == NEW_LEAD:
