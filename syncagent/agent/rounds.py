@@ -19,13 +19,14 @@ from threading import Event, Lock
 from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.pace import Pace
 from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import Deleted, Lane, Outcome, Page, Plan
 from syncagent.policy import Policy
-from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
+from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
 
@@ -75,6 +76,7 @@ class Agent:
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
         self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
         self._failpoint = failpoint
+        self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
         self._down_lock = Lock()
 
@@ -182,11 +184,21 @@ class Agent:
     # -- decide
 
     def decide(self) -> int:
-        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan)."""
+        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan).
+
+        The hot lane has its batches to itself: nobody in it waits for a cold plan.
+        """
         now = self.clock.now()
-        batch = self.store.unsettled(now, self.settings.batch)
+        lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT)
+        if not batch.dossiers:
+            lane, batch = Lane.COLD, self.store.unsettled(now, self._pace.size(now), lane=Lane.COLD)
         if not batch.dossiers:
             return 0
+        self._settle(batch, now)
+        self._pace.saw(lane, len(batch.dossiers), now, self.clock.now())
+        return len(batch.dossiers)
+
+    def _settle(self, batch: Unsettled, now: datetime) -> None:
         causes, owners = self.store.brake_counts(now - WINDOW)
         brake = Brake(self.policy.brake, causes, owners, sum(batch.roster.open.values()))
         settlements: list[Settlement] = []
@@ -216,7 +228,6 @@ class Agent:
             self._warn_held(held)
         for settlement in settlements[:taken]:
             self._tell(settlement.person, settlement.plan)
-        return len(batch.dossiers)
 
     def _score_policy(self, brake: Brake) -> Policy:
         """Without score-only writes while their first flood has not been released (law 11)."""
