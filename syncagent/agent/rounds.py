@@ -9,6 +9,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,17 +19,20 @@ from threading import Event, Lock
 from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.pace import Pace
 from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import Deleted, Lane, Outcome, Page, Plan
 from syncagent.policy import Policy
-from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
+from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
+PAGES_BEHIND = 3
+"""So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -73,6 +77,7 @@ class Agent:
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
         self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
         self._failpoint = failpoint
+        self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
         self._down_lock = Lock()
         self._told_spent: set[str] = set()
@@ -129,24 +134,28 @@ class Agent:
         return source.begin(BIRTH if name == self.settings.crm else self.policy.live_from)
 
     def _pull(self, name: str, stream: str, begin: str | None, *, backfill: bool = False) -> int:
-        """Read on from the stored cursor; the next page is fetched while the last one is being stored."""
+        """Read on from the stored cursor; pages are fetched while those before them are being stored."""
         stored = self.store.cursor(stream)
         lane = Lane.COLD if backfill or (stored is None and name == self.settings.crm) else Lane.HOT
         cursor = stored or begin
         if cursor is None:
             return 0
         new = 0
-        behind: Future[Accepted] | None = None
-        for page in self.sources[name].pull(cursor):
-            if behind is not None:
-                new += self._stored(behind)
-            self._mistrust(page, name)
-            self._failpoint("accept.before")
-            behind = self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane)
-            if self.stopping.is_set():
-                return new + self._stored(behind)
-        if behind is not None:
-            new += self._stored(behind)
+        behind: deque[Future[Accepted]] = deque()
+        try:
+            for page in self.sources[name].pull(cursor):
+                if len(behind) == PAGES_BEHIND:
+                    new += self._stored(behind.popleft())
+                self._mistrust(page, name)
+                self._failpoint("accept.before")
+                after = behind[-1] if behind else None
+                behind.append(self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane, after=after))
+                if self.stopping.is_set():
+                    backfill = False  # it is not finished
+                    break
+        finally:
+            while behind:  # also when the source has failed: what it told before is to be decided
+                new += self._stored(behind.popleft())
         if backfill:
             self._finish_backfill(stream)
         return new
@@ -186,11 +195,21 @@ class Agent:
     # -- decide
 
     def decide(self) -> int:
-        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan)."""
+        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan).
+
+        The hot lane has its batches to itself: nobody in it waits for a cold plan.
+        """
         now = self.clock.now()
-        batch = self.store.unsettled(now, self.settings.batch)
+        lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT)
+        if not batch.dossiers:
+            lane, batch = Lane.COLD, self.store.unsettled(now, self._pace.size(now), lane=Lane.COLD)
         if not batch.dossiers:
             return 0
+        self._settle(batch, now)
+        self._pace.saw(lane, len(batch.dossiers), now, self.clock.now())
+        return len(batch.dossiers)
+
+    def _settle(self, batch: Unsettled, now: datetime) -> None:
         causes, owners = self.store.brake_counts(now - WINDOW)
         brake = Brake(self.policy.brake, causes, owners, sum(batch.roster.open.values()))
         settlements: list[Settlement] = []
@@ -220,7 +239,6 @@ class Agent:
             self._warn_held(held)
         for settlement in settlements[:taken]:
             self._tell(settlement.person, settlement.plan)
-        return len(batch.dossiers)
 
     def _score_policy(self, brake: Brake) -> Policy:
         """Without score-only writes while their first flood has not been released (law 11)."""
