@@ -26,6 +26,7 @@ def connectors(config: Config) -> dict[str, Source]:
     problems: list[Problem] = []
     known: dict[str, Any] = {
         "create": config.tables.crm.create,
+        "timezone": config.agent.timezone,
         "expect_status": tuple(
             dict.fromkeys(
                 status

@@ -41,13 +41,15 @@ def status(config_path: Path, *, as_json: bool) -> None:
     finally:
         store.close()
     running = socket_path(state).exists()
+    down = _down(health, now)
     if as_json:
-        click.echo(json.dumps({"running": running, "scores_held": scores_held} | msgspec.to_builtins(health)))
+        told = {name: {"until": until.isoformat(), "why": why} for name, (until, why) in down.items()}
+        shown = msgspec.to_builtins(health) | {"down": told}
+        click.echo(json.dumps({"running": running, "scores_held": scores_held} | shown))
         return
     console = Console()
     console.print(f"Agent: {'running' if running else 'not running; start it with `syncagent run`'}.")
     console.print(f"People: {health.people}, {health.with_sales} with sales, {health.dirty} to be planned.")
-    down = _down(health, now)
     console.print(_systems(health, now, {("crm" if name == config.crm.name else name) for name in down}))
     for name, (until, why) in down.items():
         console.print(f"{name} is not used until {until:%Y-%m-%d %H:%M:%S} UTC: {why}", soft_wrap=True)

@@ -64,11 +64,11 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Queue what `settle` decided."""
     for row in rows:
         if row[4] != "WriteLead":
-            # A task that still waits may be told anew: its record has been converted or merged. The tries still count.
+            # A task and its push that still wait may be told anew: their record was converted or merged. Tries count on.
             db.execute(
-                f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued') on conflict (key) do update set"  # noqa: S608
-                " body = excluded.body, blocked_by = null, not_before = null"
-                " where state = 'queued' and verb = 'CreateTask'",
+                f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
+                " on conflict (key) do update set body = excluded.body, blocked_by = null, not_before = null"
+                " where state = 'queued' and verb in ('CreateTask', 'Notify')",
                 row,
             )
             continue

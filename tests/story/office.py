@@ -164,7 +164,7 @@ class Office(Stage):
         assert [one for one in self.command("outbox", "list") if one["why"] != "withdrawn"] == []
         status = self.command("status")
         assert not status["held"]
-        assert not any(status["down"].values())
+        assert status["down"] == {}
         assert status["dirty"] == 0
 
 

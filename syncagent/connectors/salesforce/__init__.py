@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import structs
+
 from syncagent.clock import Clock, SystemClock
 from syncagent.connectors.http import Sleep
 from syncagent.connectors.salesforce.checking import examine
@@ -175,7 +177,8 @@ class Salesforce:
         if closings:
             yield lambda: tasks.close(closings)
         if notices:
-            yield lambda: self._notify(notices, tasks, fresh)
+            shown = [self._shown(command, outcomes) for command in notices]
+            yield lambda: self._notify(shown, tasks, fresh)
         if others:
             yield lambda: ((one.key, Refused("Salesforce does not do this.", code="NOT_SUPPORTED")) for one in others)
 
@@ -207,6 +210,12 @@ class Salesforce:
                     yield command.key, Refused(why, "conflict", "NOT_FOUND")
         if placed:
             yield from tasks.create(placed)
+
+    def _shown(self, notice: Notify, outcomes: Mapping[Key, Outcome]) -> Notify:
+        """With the record that it leads to, if a command before it has made one."""
+        before = [one for key in notice.depends_on if isinstance(one := outcomes.get(key), Done)]
+        made = (done.receipt.record for done in before if done.receipt.record.object in _PEOPLE)
+        return notice if notice.record is not None else structs.replace(notice, record=next(made, None))
 
     def _made(self, keys: Sequence[Key]) -> dict[Key, str]:
         """The leads that earlier commands have made, by key."""
