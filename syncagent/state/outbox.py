@@ -64,7 +64,7 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Queue what `settle` decided."""
     for row in rows:
         if row[4] != "WriteLead":
-            # A task and its push that still wait may be told anew: their record was converted or merged. Tries count on.
+            # A task and its push that still wait may be told anew: their record was converted or merged.
             db.execute(
                 f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
                 " on conflict (key) do update set body = excluded.body, blocked_by = null, not_before = null"

@@ -1,5 +1,6 @@
 """What every store must keep of commands: due, confirmed, postponed, withdrawn."""
 
+import msgspec
 import pytest
 
 from syncagent.model import (
@@ -53,6 +54,26 @@ class CommandsOut:
         store.confirm([("w", 1, done("w", 3, sf("made")))], now=at(3))
         (item,) = store.due("salesforce", at(3), 10)
         assert item.command.record == sf("made")
+
+    def test_a_task_that_waits_may_be_told_anew_and_one_that_was_sent_may_not(self, store):
+        task = create_task(1, "t", depends_on=("w",))
+        self.queue(store, write(1, "w"), task)
+        store.due("salesforce", at(2), 10)
+        store.confirm([("w", 1, Refused("Converted", "conflict")), ("t", 0, Retry(5.0, "Untried"))], now=at(2))
+        assert store.due("salesforce", at(3), 10) == ()
+        (waiting,) = [entry for entry in store.dossier(1).outbox if entry.key == "t"]
+        assert (waiting.state, waiting.hangs_on) == ("queued", "")
+        moved = msgspec.structs.replace(task, depends_on=(), record=sf("contact"))
+        self.queue(store, moved, minute=4)
+        (waiting,) = [entry for entry in store.dossier(1).outbox if entry.key == "t"]
+        assert waiting.hangs_on == "contact"
+        (item,) = store.due("salesforce", at(5), 10)
+        assert (item.command.record, item.command.attempt) == (sf("contact"), 1)
+        self.queue(store, task, minute=6)
+        assert store.due("salesforce", at(7), 10) == ()
+        store.confirm([("t", 0, done("t", 8, sf("contact")))], now=at(8))
+        self.queue(store, task, minute=9)
+        assert store.due("salesforce", at(10), 10) == ()
 
     def test_what_depends_on_a_refusal_goes_on_after_retry(self, store):
         self.queue(store, write(1, "w"), create_task(1, "t", depends_on=("w",)))

@@ -150,5 +150,5 @@ def test_a_deal_older_than_its_first_contact_is_shown_and_handed_to_its_owner(en
 def test_it_took_few_api_calls(ended: Ended) -> None:
     calls = {name: control.quota()["cost"] for name, control in ended.stage.controls.items()}
     print(f"8,000 leads and 842 deals in {ended.stage.rounds} rounds: {calls} API calls")
-    assert calls["salesforce"] <= 8 * ended.stage.rounds
+    assert calls["salesforce"] <= 9 * ended.stage.rounds
     assert calls["marketo"] <= 9 * ended.stage.rounds
