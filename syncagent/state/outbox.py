@@ -310,11 +310,11 @@ def drop(db: sqlite3.Connection, keys: Sequence[Key], now: datetime) -> int:
 
 
 def listed(db: sqlite3.Connection, states: Sequence[str], limit: int) -> tuple[OutboxItem, ...]:
-    """Commands by state, oldest first; all that are not done when no state is named.
+    """Commands by state, oldest first; all that are neither done nor dropped when none is named.
 
     What waits for a command that is stuck says so: nothing waits in a hidden place.
     """
-    where = f"state in ({','.join('?' * len(states))})" if states else "state <> 'done'"
+    where = f"state in ({','.join('?' * len(states))})" if states else "state not in ('done', 'dropped')"
     rows = db.execute(
         "select body, attempt, state, revision, not_before,"  # noqa: S608
         " case when blocked_by is null then why else 'It waits for ' || blocked_by || '.' end, queued_at from outbox"
