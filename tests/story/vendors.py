@@ -18,11 +18,11 @@ Row = dict[str, Any]
 class Stage:
     """Two vendors and an agent on one state file. `agreement` follows the vendors' own tables in the config."""
 
-    def __init__(self, folder: Path, start: datetime, **sandbox: Any) -> None:
+    def __init__(self, folder: Path, start: datetime) -> None:
         self.folder = folder
         self.state = folder / "syncagent.db"
         self.clock = ManualClock(start)
-        self.box = Sandbox(["marketo", "salesforce"], **sandbox)
+        self.box = Sandbox(["marketo", "salesforce"])
         self.agent: Agent | None = None
         self._open: list[Any] = []
         self.reps: list[str] = []
