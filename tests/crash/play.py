@@ -74,7 +74,10 @@ def _waits(theatre: Theatre) -> bool:
     db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
     try:
         (unsent,) = db.execute("select count(*) from outbox where state in ('queued', 'sending')").fetchone()
-        down = [json.loads(note) for (note,) in db.execute("select value from meta where name like 'down/%' and value <> ''")]
+        down = [
+            json.loads(note)
+            for (note,) in db.execute("select value from meta where name like 'down/%' and value <> ''")
+        ]
     finally:
         db.close()
     return bool(unsent) or any(datetime.fromisoformat(note["until"]) > theatre.now for note in down)

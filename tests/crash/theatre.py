@@ -200,7 +200,11 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=50), "Ines is called", lambda stage: stage.calls("ines")),
     (_after(minutes=66), "an hour: others get them", None),
     (_after(minutes=72), "Tom is called", lambda stage: stage.calls("tom")),
-    (_after(minutes=80), "Dora is given back without a date", lambda stage: stage.gives_back("dora", None, "Bad timing")),
+    (
+        _after(minutes=80),
+        "Dora is given back without a date",
+        lambda stage: stage.gives_back("dora", None, "Bad timing"),
+    ),
     (_after(minutes=100), "reminders again", None),
     (_after(minutes=130), "another hour", None),
     (_after(hours=4), "the manager is told", None),
