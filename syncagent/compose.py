@@ -34,9 +34,17 @@ def connectors(config: Config) -> dict[str, Source]:
             )
         ),
     }
+    nurture = config.tables.recycle.nurture
+    wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
+    if nurture is not None:
+        lists = {
+            "lists": (nurture.list,) if nurture.list else (),
+            "campaigns": (nurture.campaign,) if nurture.campaign else (),
+        }
+        wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        connector = _open(table, known if table is config.crm else {}, problems)
+        connector = _open(table, wanted.get(table.path, {}), problems)
         if connector is not None:
             opened[table.name] = connector
     if problems:

@@ -180,7 +180,9 @@ def give_task(draft: Draft) -> None:
             record=record_of(draft),
             owner=last.owner,
             subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
-            body=brief(draft.dossier, draft.policy, draft.score, handoff, draft.attributes, draft.view),
+            body=brief(
+                draft.dossier, draft.policy, draft.score, draft.handoffs, draft.attributes, draft.view, draft.called
+            ),
             due=due,
             remind_at=draft.now,
             priority="high",
@@ -264,7 +266,7 @@ def tidy(draft: Draft) -> None:
         handoff = handoffs.get(hid)
         if handoff is None or not verb:
             continue
-        reason = _stale(handoff, step, entry.verb, is_current=hid == current)
+        reason = _stale(draft, handoff, step, entry.verb, is_current=hid == current)
         if not reason:
             continue
         if entry.state in _UNSENT:
@@ -273,7 +275,7 @@ def tidy(draft: Draft) -> None:
             _close(draft, entry, hid, step, reason)
 
 
-def _stale(handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
+def _stale(draft: Draft, handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
     """Why a task has lost its sense; empty when it has not."""
     if handoff.state is HandoffState.RETURNING and handoff.outcome == "on hold" and is_current:
         return ""  # the rep keeps lead and task
@@ -287,7 +289,7 @@ def _stale(handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
     if verb == "Alert" and not _is_reminder(handoff, step):
         return ""
     newer = handoff.assignments[int(number)]
-    return f"Passed on to {newer.owner}: {newer.why}"
+    return f"Passed on to {draft.called(newer.owner)}: {newer.why}"
 
 
 def _is_reminder(handoff: Handoff, step: str) -> bool:

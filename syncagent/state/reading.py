@@ -172,9 +172,11 @@ def roster(db: sqlite3.Connection) -> Roster:
     """Turns and loads as last settled; who is active as the CRM last said; the installation's epoch."""
     row = db.execute("select value from meta where name = 'roster'").fetchone()
     stored = Roster() if row is None else decode_roster(row[0])
-    active = {user: bool(flag) for user, flag in db.execute("select id, active from crm_user order by id")}
+    users = db.execute("select id, active, name from crm_user order by id").fetchall()
+    active = {user: bool(flag) for user, flag, _ in users}
+    names = {user: name for user, _, name in users if name}
     epoch = db.execute("select value from meta where name = 'epoch'").fetchone()[0]
-    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch)
+    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch, names)
 
 
 def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:
@@ -282,5 +284,6 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
         calls_today={name: int(value) for name, value in settings("calls").items()},
+        waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
     )

@@ -147,7 +147,9 @@ class Decisions:
     def test_the_roster_keeps_turns_but_not_who_is_active(self, store):
         take(store, act(1, "a"), CrmUser(Identity("salesforce", "User", "u1"), "Ana"))
         settle(store, roster=Roster({"p": {"ana": 0.5}}, {"ana": 3}, {"ana": 1}, "2026-01-05", {"u1": False}, "e9"))
-        assert store.roster() == Roster({"p": {"ana": 0.5}}, {"ana": 3}, {"ana": 1}, "2026-01-05", {"u1": True}, "e1")
+        assert store.roster() == Roster(
+            {"p": {"ana": 0.5}}, {"ana": 3}, {"ana": 1}, "2026-01-05", {"u1": True}, "e1", {"u1": "Ana"}
+        )
 
 
 class Looking:

@@ -311,4 +311,4 @@ class Records:
     def test_users_stand_in_the_roster(self, store):
         take(store, CrmUser(Identity("salesforce", "User", "u1"), "Ana", active=True))
         take(store, CrmUser(Identity("salesforce", "User", "u1"), "Ana", active=False))
-        assert store.roster() == Roster(active={"u1": False}, epoch="e1")
+        assert store.roster() == Roster(active={"u1": False}, epoch="e1", names={"u1": "Ana"})

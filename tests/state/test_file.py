@@ -177,6 +177,19 @@ class TestGroups:
             assert (store.meta("a"), store.meta("b"), store.meta("half")) == ("x", "x", None)
             assert runs[-2:] == ["a", "b"]
 
+    def test_a_disk_that_cannot_sync_breaks_the_store_and_stores_nothing(self, path, monkeypatch):
+        def fail(name):
+            if name.endswith("before_commit"):
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+                raise error
+
+        with opened(path) as store:
+            with monkeypatch.context() as patched, pytest.raises(StoreBrokenError, match="look at the disk"):
+                patched.setattr(writer, "FAILPOINT", fail)
+                store.set_meta("a", "b")
+            assert store.meta("a") is None
+
     def test_nobody_waits_for_a_dead_writer(self, path, monkeypatch):
         def die(name):
             if name == "set_meta.after_commit":
@@ -320,6 +333,25 @@ class TestBackup:
             assert store.health(at(3)).people == 1
             store.accept(page(act(2, "b"), cursor="2"), "s", now=at(2))
         assert restore(copy, path) == "e3"
+        with contextlib.closing(sqlite3.connect(path.with_name("state.db.replaced"))) as old:
+            assert old.execute("select cursor from stream").fetchall() == [("2",)]
+
+    def test_a_restore_that_is_killed_leaves_a_state(self, path, tmp_path, monkeypatch):
+        copy = tmp_path / "copy.db"
+        with opened(path) as store:
+            store.accept(page(act(1, "a"), cursor="1"), "s", now=at(1))
+            store.backup(str(copy))
+            store.accept(page(act(2, "b"), cursor="2"), "s", now=at(2))
+
+        def killed(self, target):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(Path, "replace", killed)
+            restore(copy, path)
+        with opened(path) as store:
+            assert store.cursor("s") == "2"
+        assert restore(copy, path) == "e2"
 
     def test_a_damaged_backup_is_refused_and_the_state_kept(self, path, tmp_path):
         copy = tmp_path / "copy.db"

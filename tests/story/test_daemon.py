@@ -56,7 +56,6 @@ class Running:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Running]:
-    logging.getLogger("syncagent").propagate = True
     agent = Running(folder)
     try:
         yield agent

@@ -131,7 +131,6 @@ def test_one_dossier_that_cannot_be_planned_stops_nobody_else(stage: Theatre, mo
         return whole(dossier, policy, roster, now)
 
     monkeypatch.setattr(rounds, "plan", broken)
-    logging.getLogger("syncagent").setLevel(logging.CRITICAL)
     handed_off(stage, "bad", "mia")
     assert len(stage.tasks("mia")) == 1
     (held,) = stage.agent.store.held()

@@ -3,7 +3,6 @@
 Marketo answers nearly everything with HTTP 200; what went wrong stands inside. Source: marketing_automation.md 1.1-1.3.
 """
 
-import re
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from msgspec import Struct
 
 from syncagent.clock import SystemClock, monotonic
 from syncagent.config import Secret
-from syncagent.connectors.http import Http, Reply
+from syncagent.connectors.http import Http, Reply, masked
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError
 
 _RENEW: Final = frozenset({"601", "602"})
@@ -34,7 +33,6 @@ _HELP: Final = {
     "1003": "",
     "1006": "Run `syncagent check`: it names the field that Marketo does not have.",
 }
-_EMAIL: Final = re.compile(r"[^\s'\"<>,;]+@[^\s'\"<>,;]+")
 
 
 class Fault(Struct, frozen=True):
@@ -44,8 +42,8 @@ class Fault(Struct, frozen=True):
     message: str = ""
 
     def told(self) -> str:
-        """Code and message for people, without an email address."""
-        return f"{self.code} {_EMAIL.sub('***', self.message)[:200]}".strip()
+        """Code and message for people, without a full email address."""
+        return f"{self.code} {masked(self.message)[:200]}".strip()
 
 
 class Envelope(Struct, rename="camel"):

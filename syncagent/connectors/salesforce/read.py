@@ -74,12 +74,16 @@ class Place(Struct, frozen=True):
     done: bool = False
 
 
+Told = dict[str, tuple[datetime, int]]
+"""Rows by id: stamp and digest."""
+
+
 class Reader:
     """Reads one org; `name` is the system of all identities."""
 
     def __init__(self, org: Org, options: Options) -> None:
-        self._told: dict[str, tuple[datetime, int]] = {}  # id -> stamp and digest of the row, within the overlap
-        self._told_for: Cursor = ""  # the cursor that was yielded last: only who comes with it has stored those rows
+        # What the last pull told, and the cursor that it yielded: only who comes with that cursor has stored it.
+        self._memory: tuple[Cursor, Told] = ("", {})
         self.org = org
         self.name = org.name
         self.options = options
@@ -110,20 +114,22 @@ class Reader:
         now_or_so = max(self.org.now(), *place.marks.values())
         sweeping = now_or_so - place.swept >= SWEEP and kinds[-1] in ROUND  # a sweep is of all five
         texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
-        if cursor != self._told_for:
-            self._told = {}
+        stored, told = self._memory
+        told = dict(told) if stored == cursor else {}
         held: Page | None = None
-        fresh: dict[str, tuple[datetime, int]] = {}
+        fresh: Told = {}
         marks = dict(place.marks)
         began = max(place.marks.values())
         for pages, when in self.org.pages(texts):
             if held is not None:
-                yield self._telling(held, fresh)
+                told |= fresh
+                self._memory = (held.cursor, told)
+                yield held
                 fresh = {}
             began = when
             facts: list[Fact] = []
             for kind, rows in zip(kinds, pages, strict=True):
-                facts += self._facts(kind, self._news(kind, rows, fresh))
+                facts += self._facts(kind, _news(kind, rows, told, fresh))
                 if rows:
                     marks[kind] = max(marks[kind], moment(rows[-1][_stamp(kind)]))
             held = Page(tuple(facts), _encode(structs.replace(place, marks=dict(marks))))
@@ -138,23 +144,10 @@ class Reader:
         )
         seen_until = min(marks[kind] for kind in WATCHED)
         edge = after.swept - self.overlap
-        self._told = {ident: told for ident, told in self._told.items() if told[0] >= edge}
-        yield self._telling(Page(held.facts if held else (), _encode(after), seen_until), fresh)
-
-    def _news(self, kind: str, rows: Sequence[Row], fresh: dict[str, tuple[datetime, int]]) -> list[Row]:
-        """The rows that were not told as they are: most of an overlap was."""
-        news: list[Row] = []
-        for row in rows:
-            told = (moment(row[_stamp(kind)]), hash(msgspec.json.encode(row)))
-            if self._told.get(row["Id"]) != told:
-                fresh[row["Id"]] = told
-                news.append(row)
-        return news
-
-    def _telling(self, page: Page, fresh: dict[str, tuple[datetime, int]]) -> Page:
-        self._told |= fresh
-        self._told_for = page.cursor
-        return page
+        told = {ident: one for ident, one in (told | fresh).items() if one[0] >= edge}
+        last = Page(held.facts if held else (), _encode(after), seen_until)
+        self._memory = (last.cursor, told)
+        yield last
 
     def _since(self, kind: str, place: Place, *, sweeping: bool) -> str | None:
         start = place.swept - self.overlap if sweeping else place.marks[kind] - RECENT
@@ -371,6 +364,17 @@ class Reader:
             )
             for row in rows
         ]
+
+
+def _news(kind: str, rows: Sequence[Row], told: Told, fresh: Told) -> list[Row]:
+    """The rows that were not told as they are, noted in `fresh`: most of an overlap was told before."""
+    news: list[Row] = []
+    for row in rows:
+        one = (moment(row[_stamp(kind)]), hash(msgspec.json.encode(row)))
+        if told.get(row["Id"]) != one:
+            fresh[row["Id"]] = one
+            news.append(row)
+    return news
 
 
 def plain(value: object) -> Value:

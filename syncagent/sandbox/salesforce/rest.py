@@ -81,7 +81,7 @@ def refusal(error: RowError | RequestError) -> Reply:
     """An error as the JSON array that single-resource calls answer (crm.md A3)."""
     if isinstance(error, RequestError):
         return Reply(error.status, [{"message": error.message, "errorCode": error.code}])
-    status = 404 if error.code == "ENTITY_IS_DELETED" else 400
+    status = 404 if error.code in ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY") else 400  # crm.md A13
     return Reply(status, [{"message": error.message, "errorCode": error.code, "fields": error.fields, **error.extra}])
 
 

@@ -78,7 +78,7 @@ def test_asking_for_sales_needs_no_score_and_no_gate() -> None:
     result = now(facts, terms)
     assert result.cause == "handraiser"
     assert result.decision.handoff is not None
-    assert result.decision.handoff.cause == "form.submitted demo-request"
+    assert result.decision.handoff.cause == "form submitted: demo-request"
 
 
 @pytest.mark.parametrize("status", ["Working", "Unqualified", "On Hold", "Odd"])

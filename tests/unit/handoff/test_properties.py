@@ -75,7 +75,7 @@ class World:
         assert not again.commands, again.commands
         assert not again.events, again.events
         assert not again.withdraw
-        # once a handoff is closed another record may be looked at; nothing else may differ
+        # the row may learn which record it stands for; nothing else may differ
         assert replace(again.decision, desired=None) == replace(result.decision, desired=None)
         held = Counter(
             one.assignments[-1].owner for one in result.decision.handoffs if one.state is HandoffState.WITH_SALES
