@@ -1,4 +1,4 @@
-"""What stands in the vendors and in the state at the end, without what may differ: ids, and who of the pool got whom."""
+"""What stands in vendors and state at the end, without what may differ: ids, and who of the pool got whom."""
 
 import sqlite3
 from collections import Counter
@@ -103,5 +103,5 @@ def _state(path: Path) -> dict[str, Any]:
     assert fine == "ok"
     stuck = [row for row in outbox if row[2] not in ("done", "dropped")]
     assert not stuck, f"not delivered: {stuck}"
-    # Scores and stages are told as often as somebody is planned on the way; all else is told once for each that happens.
+    # Scores and stages are told as often as somebody is planned on the way; all else once for each that happens.
     return {"outbox": outbox, "journal": [row for row in journal if row[1] not in ("score", "stage")]}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +17,8 @@ def why_not(folder: Path) -> str:
         return "strace is not installed"
     log = folder / "probe"
     command = ["strace", "-f", "-o", str(log), "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1"]
-    tried = subprocess.run(
-        [*command, sys.executable, "-c", "import os; os.fsync(1)"], stdout=log.with_suffix(".out").open("w"), stderr=subprocess.PIPE, text=True
-    )
+    probe = [*command, sys.executable, "-c", "import os, sys; os.fsync(os.open(sys.argv[1], os.O_RDONLY))", str(folder)]
+    tried = subprocess.run(probe, capture_output=True, text=True)
     if tried.returncode in (-9, 137):
         return ""
     return f"strace may not trace here: {tried.stderr.strip()[-200:] or tried.returncode}"
@@ -39,17 +39,30 @@ class Tracer:
 
     def attach(self, pid: int) -> None:
         self._log.write_text("")
-        # Reads are traced, too, and never tampered with: the log then shows that strace has taken hold.
         inject = f"inject={self._call}:signal=KILL:when={self._nth}"
-        command = ["strace", "-f", "-q", "-p", str(pid), "-o", str(self._log), "-e", f"trace={self._call}", "-e", inject]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            "strace",
+            "-f",
+            "-q",
+            "-p",
+            str(pid),
+            "-o",
+            str(self._log),
+            "-e",
+            f"trace={self._call}",
+            "-e",
+            inject,
+        ]
+        with self._log.with_suffix(".said").open("w") as said:
+            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
         status = Path(f"/proc/{pid}/status")
         for _ in range(5000):
             if f"TracerPid:\t{self._process.pid}\n" in status.read_text():
                 break
             time.sleep(0.001)
         else:
-            raise AssertionError("strace did not take hold")
+            os.kill(pid, signal.SIGKILL)  # it waits for us
+            raise AssertionError(f"strace did not take hold: {self._log.with_suffix('.said').read_text()}")
         self.go.touch()
 
     def __exit__(
