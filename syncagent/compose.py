@@ -26,6 +26,7 @@ def connectors(config: Config) -> dict[str, Source]:
     problems: list[Problem] = []
     known: dict[str, Any] = {
         "create": config.tables.crm.create,
+        "timezone": config.agent.timezone,
         "expect_status": tuple(
             dict.fromkeys(
                 status
@@ -133,6 +134,7 @@ def live_from(store: Store, clock: Clock) -> datetime:
     """The moment of the first start: only what happens from then on opens a handoff (law 11)."""
     known = store.meta("live_from")
     if known is None:
-        known = clock.now().isoformat()
+        # Sources tell whole seconds: what happens within this one must not seem to have been before.
+        known = clock.now().replace(microsecond=0).isoformat()
         store.set_meta("live_from", known)
     return datetime.fromisoformat(known).astimezone(UTC)

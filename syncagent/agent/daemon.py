@@ -1,9 +1,10 @@
-"""The threads around the verbs: a source has one, deciding has one, each target has a hot and a cold one.
+"""The threads around the verbs: a source has one, deciding has one, each target has a cold one and a few hot ones.
 
 They meet only in the store. A stop is heard at every wait; a full disk makes all of them wait and go on by themselves.
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,14 @@ from syncagent.model import Lane
 log = logging.getLogger("syncagent")
 
 FULL_AGAIN = 5.0
+BETWEEN_PAGES = 0.05
 LONGEST_SLEEP = 30.0
 DRAIN = 8.0
+IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
+"""Calls that a target gets at once: a hot command does not wait for the answer to another one."""
+SWITCH = 0.0005
+"""Seconds after which a thread that computes lets another one go on. Python's own 5 ms are waited for after every
+answer of SQLite and of a socket, so that beside a busy thread all others crawl."""
 
 
 class Daemon:
@@ -38,12 +45,15 @@ class Daemon:
             *(self._thread(f"gather-{name}", self._gathering(name)) for name in agent.sources),
             self._thread("decide", self._deciding),
             *(
-                self._thread(f"deliver-{name}-{lane.name.lower()}", self._delivering(name, lane))
+                self._thread(f"deliver-{name}-{lane.name.lower()}-{number}", self._delivering(name, lane))
                 for name in agent.targets
                 for lane in Lane
+                for number in range(IN_FLIGHT[lane])
             ),
         ]
         log.info("The agent runs: %d systems, state in %s.", len(agent.sources), self._state)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
         try:
             for thread in threads:
                 thread.start()
@@ -57,6 +67,7 @@ class Daemon:
             for thread in threads:
                 thread.join(max(0.1, deadline - monotonic()))
             control.close()
+            sys.setswitchinterval(before)
         if self._failed is not None:
             raise self._failed
         log.info("The agent has stopped.")
@@ -97,7 +108,9 @@ class Daemon:
         def work() -> None:
             while not agent.stopping.is_set():
                 self._patiently(lambda: agent.gather(name))
-                if is_crm:
+                if agent.may_carry_on(name):
+                    agent.clock.wait(agent.stopping, BETWEEN_PAGES)  # on with it: the poll had its turn
+                elif is_crm:
                     # A promise that is due waits for a fresh view (law 12): look sooner, but not in a frenzy.
                     agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
                     agent.clock.wait(agent.look_now, max(0.0, pause - agent.settings.poll_fast))

@@ -31,7 +31,7 @@ def carry_out(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _release(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     if order.get("deletions"):
-        agent.store.set_meta(f"believe/{order['deletions']}", "1")
+        agent.store.set_meta(f"believe/{order['deletions']}", agent.clock.now().isoformat())
         return {"released": 0}
     if order.get("scores"):
         agent.store.set_meta("scores_released", agent.clock.now().isoformat())

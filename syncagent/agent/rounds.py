@@ -9,6 +9,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,17 +19,23 @@ from threading import Event, Lock
 from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.pace import Pace
 from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import Deleted, Lane, Outcome, Page, Plan
+from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan
 from syncagent.policy import Policy
-from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store
+from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
+BACKFILL_PAGES = 20
+BELIEVED = timedelta(hours=1)
+"""How long an admin's word holds that so many deletions are right."""
+PAGES_BEHIND = 3
+"""So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -73,9 +80,17 @@ class Agent:
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
         self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
         self._failpoint = failpoint
+        self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
         self._down_lock = Lock()
         self._told_spent: set[str] = set()
+
+    def close(self) -> None:
+        """Finish what is being stored, and let go of the lock and the systems."""
+        self.stopping.set()
+        self.store.close()
+        for system in self.sources.values():
+            system.close()
 
     # -- gather
 
@@ -85,10 +100,9 @@ class Agent:
             return 0
         with self._watch(name):
             self._learn_me(name)
-            new = self._pull(name, self._stream(name), self._begin(name))
+            new = self._poll(name)
             for stream in () if self._spent(name) else self.backfills(name):
-                new += self._pull(name, stream, None, backfill=True)
-            new += self._look_up(name)
+                new += self._carry_on(name, stream)
             self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
             return new
         return 0
@@ -104,6 +118,10 @@ class Agent:
         return tuple(
             stream for stream in json.loads(self.store.meta("backfills") or "[]") if stream.startswith(f"{name}/")
         )
+
+    def may_carry_on(self, name: str) -> bool:
+        """Whether a backfill of this source is unfinished and nothing forbids to go on with it now."""
+        return bool(self.backfills(name)) and not self._is_down(name) and not self._spent(name)
 
     def start_backfill(self, name: str, since: datetime, until: datetime | None) -> str:
         """Remember a backfill; the source's next rounds carry it on, also after a restart. Returns the stream."""
@@ -121,28 +139,46 @@ class Agent:
         source = self.sources[name]
         return source.begin(BIRTH if name == self.settings.crm else self.policy.live_from)
 
-    def _pull(self, name: str, stream: str, begin: str | None, *, backfill: bool = False) -> int:
-        """Read on from the stored cursor; the next page is fetched while the last one is being stored."""
+    def _poll(self, name: str) -> int:
+        """What is new since the last poll; the first reading of a CRM is history, and cold."""
+        stream = self._stream(name)
         stored = self.store.cursor(stream)
-        lane = Lane.COLD if backfill or (stored is None and name == self.settings.crm) else Lane.HOT
-        cursor = stored or begin
-        if cursor is None:
-            return 0
-        new = 0
-        behind: Future[Accepted] | None = None
-        for page in self.sources[name].pull(cursor):
-            if behind is not None:
-                new += self._stored(behind)
-            self._mistrust(page, name)
-            self._failpoint("accept.before")
-            behind = self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane)
-            if self.stopping.is_set():
-                return new + self._stored(behind)
-        if behind is not None:
-            new += self._stored(behind)
-        if backfill:
-            self._finish_backfill(stream)
-        return new
+        lane = Lane.COLD if stored is None and name == self.settings.crm else Lane.HOT
+        new, _ = self._pull(name, stream, stored or self._begin(name), lane)
+        return new + self._look_up(name, lane)
+
+    def _carry_on(self, name: str, stream: str) -> int:
+        """A few pages of a backfill: the next poll must not wait for all of it."""
+        cursor = self.store.cursor(stream)
+        new, more = self._pull(name, stream, cursor, Lane.COLD, most=BACKFILL_PAGES) if cursor else (0, False)
+        if not more:
+            running = json.loads(self.store.meta("backfills") or "[]")
+            self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
+        return new + self._look_up(name, Lane.COLD)
+
+    def _pull(self, name: str, stream: str, cursor: str, lane: Lane, most: int | None = None) -> tuple[int, bool]:
+        """Read on from a cursor; pages are fetched while those before them are being stored.
+
+        How many facts were new, and whether it ended before the source did: at `most` pages, or because of a stop.
+        """
+        new, pages, more = 0, 0, False
+        behind: deque[Future[Accepted]] = deque()
+        try:
+            for page in self.sources[name].pull(cursor):
+                if len(behind) == PAGES_BEHIND:
+                    new += self._stored(behind.popleft())
+                self._mistrust(page, name)
+                self._failpoint("accept.before")
+                after = behind[-1] if behind else None
+                behind.append(self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane, after=after))
+                pages += 1
+                if self.stopping.is_set() or pages == most:
+                    more = True
+                    break
+        finally:
+            while behind:  # also when the source has failed: what it told before is to be decided
+                new += self._stored(behind.popleft())
+        return new, more
 
     def _stored(self, behind: "Future[Accepted]") -> int:
         accepted = behind.result()
@@ -151,14 +187,13 @@ class Agent:
             self.bell.set()
         return accepted.new
 
-    def _finish_backfill(self, stream: str) -> None:
-        running = json.loads(self.store.meta("backfills") or "[]")
-        self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
-
     def _mistrust(self, page: Page, name: str) -> None:
         """A system that is suddenly empty is not believed (law 11)."""
-        gone = sum(isinstance(fact, Deleted) for fact in page.facts)
-        if gone <= self.settings.mistrust or self.store.meta(f"believe/{name}"):
+        gone = sum(isinstance(fact, Deleted) or (isinstance(fact, CrmRecord) and fact.deleted) for fact in page.facts)
+        if gone <= self.settings.mistrust:
+            return
+        believed = self.store.meta(f"believe/{name}")
+        if believed and self.clock.now() - datetime.fromisoformat(believed) < BELIEVED:
             return
         people = self.store.health(self.clock.now()).people
         if gone > people / 5:
@@ -167,23 +202,33 @@ class Agent:
                 f"If that is right, run `syncagent release --deletions {name}`."
             )
 
-    def _look_up(self, name: str) -> int:
+    def _look_up(self, name: str, lane: Lane) -> int:
         new = 0
         while (wanted := self.store.wanted(name, LOOK_BATCH)) and not self.stopping.is_set():
             page = self.sources[name].look(wanted)
             self._mistrust(page, name)
-            new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=Lane.COLD))
+            new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=lane))
             self.store.looked(wanted)
         return new
 
     # -- decide
 
     def decide(self) -> int:
-        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan)."""
+        """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan).
+
+        The hot lane has its batches to itself: nobody in it waits for a cold plan.
+        """
         now = self.clock.now()
-        batch = self.store.unsettled(now, self.settings.batch)
+        lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT)
+        if not batch.dossiers:
+            lane, batch = Lane.COLD, self.store.unsettled(now, self._pace.size(now), lane=Lane.COLD)
         if not batch.dossiers:
             return 0
+        self._settle(batch, now)
+        self._pace.saw(lane, len(batch.dossiers), now, self.clock.now())
+        return len(batch.dossiers)
+
+    def _settle(self, batch: Unsettled, now: datetime) -> None:
         causes, owners = self.store.brake_counts(now - WINDOW)
         brake = Brake(self.policy.brake, causes, owners, sum(batch.roster.open.values()))
         settlements: list[Settlement] = []
@@ -213,7 +258,6 @@ class Agent:
             self._warn_held(held)
         for settlement in settlements[:taken]:
             self._tell(settlement.person, settlement.plan)
-        return len(batch.dossiers)
 
     def _score_policy(self, brake: Brake) -> Policy:
         """Without score-only writes while their first flood has not been released (law 11)."""

@@ -34,7 +34,7 @@ def order(config: Config, told: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return carry_out(agent, told)
     finally:
-        agent.store.close()
+        agent.close()
 
 
 @click.command()
@@ -154,7 +154,7 @@ def backfill(
                 progress.update(task, description=f"Scoring: {planned} people")
         health = agent.store.health(agent.clock.now())
     finally:
-        agent.store.close()
+        agent.close()
     handed = _hand_off_history(config, str(told["since"]), yes=yes or as_json) if handoff else 0
     if as_json:
         click.echo(json.dumps({"new": new, "handoffs": handed}))

@@ -229,7 +229,7 @@ def stage(console: Console) -> Iterator[Story]:
             yield story
         finally:
             story.close()
-            agent.store.close()
+            agent.close()
 
 
 @click.command()

@@ -23,6 +23,7 @@ from syncagent.model import (
     Identity,
     Key,
     Lane,
+    Notify,
     Nurture,
     OutboxEntry,
     Value,
@@ -225,6 +226,27 @@ def write_keys(draft: Draft) -> tuple[Key, ...]:
         return tuple(one.key for one in draft.commands if isinstance(one, WriteLead))
     entry = draft.write_entry
     return (entry.key,) if entry is not None and entry.state != "dropped" else ()
+
+
+def push(draft: Draft) -> None:
+    """Beside each new task and alert a notification for its owner, where the CRM has them; at most once."""
+    if not draft.policy.crm.notify:
+        return
+    for one in [one for one in draft.commands if isinstance(one, CreateTask | Alert)]:
+        to = one.owner if isinstance(one, CreateTask) else one.to
+        draft.commands.append(
+            Notify(
+                key=f"{one.key}:push",
+                target=one.target,
+                person=one.person,
+                handoff=one.handoff,
+                depends_on=(*one.depends_on, one.key),
+                record=one.record,
+                to=(to,),
+                title=one.subject,
+                body=one.body.partition("\n")[0],
+            )
+        )
 
 
 def nurture(draft: Draft) -> None:

@@ -190,7 +190,9 @@ class Draft:
             self._wake = at
 
     def withdraw_keys(self, keys: Iterable[Key]) -> None:
-        self.withdraw.extend(key for key in keys if key not in self.withdraw)
+        """Commands that no longer make sense, each with the push beside it."""
+        both = (one for key in keys for one in (key, f"{key}:push"))
+        self.withdraw.extend(key for key in both if key not in self.withdraw and self.entry(key) is not None)
 
     def finish(self) -> Plan:
         """The plan."""

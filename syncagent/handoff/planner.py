@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.answers import hear
 from syncagent.handoff.calendar import before
-from syncagent.handoff.commands import give_task, nurture, opening_row, score_row, tidy, write_row
+from syncagent.handoff.commands import give_task, nurture, opening_row, push, score_row, tidy, write_row
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.insight import moment_of, unknown_answers
@@ -55,6 +55,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
+        push(draft)
     return draft.finish()
 
 

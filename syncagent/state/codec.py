@@ -48,6 +48,7 @@ decode_command = msgspec.json.Decoder(AnyCommand).decode
 decode_receipt = msgspec.json.Decoder(Receipt).decode
 decode_roster = msgspec.json.Decoder(Roster).decode
 decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
+decode_ids = msgspec.json.Decoder(dict[str, int]).decode
 decode_data = msgspec.json.Decoder(dict[str, Value]).decode
 decode_gone = msgspec.json.Decoder(Gone).decode
 

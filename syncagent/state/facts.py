@@ -5,7 +5,7 @@ activities, so that the order in which a source tells things changes nothing. Fi
 records, so that a record's difference is not taken for an untold change.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -40,7 +40,7 @@ class Sorted:
     """A page's facts by kind, prepared in the caller's thread: the writer's time is everybody's."""
 
     def __init__(self, facts: Iterable[Fact]) -> None:
-        self.activities: list[tuple[Identity, int, str, str]] = []
+        self.activities: dict[Identity, list[tuple[int, str, str]]] = {}  # at, key, body
         self.users: list[CrmUser] = []
         self.leads: list[Lead] = []
         self.changes: list[FieldChange] = []
@@ -52,7 +52,11 @@ class Sorted:
         for fact in facts:
             match fact:
                 case Activity():
-                    self.activities.append((fact.identity, ms(fact.at), fact.key, text(fact)))
+                    row = (ms(fact.at), fact.key, text(fact))
+                    if (rows := self.activities.get(fact.identity)) is not None:
+                        rows.append(row)
+                    else:
+                        self.activities[fact.identity] = [row]
                 case Lead():
                     self.leads.append(fact)
                 case CrmRecord():
@@ -73,7 +77,7 @@ class Sorted:
 
     def identities(self) -> set[Identity]:
         """Everybody who is named, for one look-up."""
-        named = {activity[0] for activity in self.activities}
+        named = set(self.activities)
         for lead in self.leads:
             named.update((lead.identity, *lead.also))
         for record in self.records:
@@ -314,27 +318,31 @@ class _Taking:
                 (*key, stamp),
             )
 
-    def _activities(self, activities: Sequence[tuple[Identity, int, str, str]]) -> int:
+    def _activities(self, activities: Mapping[Identity, Sequence[tuple[int, str, str]]]) -> int:
         if not activities:
             return 0
         people = self.people
-        owner: dict[Identity, int] = {}
-        for activity in activities:
-            identity = activity[0]
-            if identity not in owner:
-                known = people.known(identity)
-                owner[identity] = people.join((identity,)) if known is None else known
-        rows = [(owner[identity], at, identity.system, key, body) for identity, at, key, body in activities]
-        if people.any_erased:
-            rows = [row for row in rows if not people.is_erased(row[0])]
+        rows: list[tuple[int, int, str, str, str]] = []
+        for identity, told in activities.items():
+            known = people.known(identity)
+            person = people.join((identity,)) if known is None else known
+            if not people.is_erased(person):
+                system = identity.system
+                rows += [(person, at, system, key, body) for at, key, body in told]
         rows.sort()
         new = 0
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            sql = _INSERT_CHUNK if len(chunk) == _CHUNK else _insert_activities(len(chunk))
-            told = self._db.execute(sql, [value for row in chunk for value in row]).fetchall()
-            new += len(told)
-            self.people.changed_all(row[0] for row in told)
+            values = [value for row in chunk for value in row]
+            plain, ignoring = _INSERT_CHUNK if len(chunk) == _CHUNK else _insert_activities(len(chunk))
+            try:
+                # Nearly always all of it is new. Asking for the rows back gives the interpreter's lock away at each.
+                self._db.execute(plain, values)
+                whose = [row[0] for row in chunk]
+            except sqlite3.IntegrityError:
+                whose = [row[0] for row in self._db.execute(ignoring, values).fetchall()]
+            new += len(whose)
+            people.changed_all(whose)
         return new
 
 
@@ -397,9 +405,13 @@ def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) 
 _CHUNK = 100
 
 
-def _insert_activities(rows: int) -> str:
+def _insert_activities(rows: int) -> tuple[str, str]:
+    """For rows that are all new, and for rows of which some may be known: the latter tells whose were new."""
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
-    return f"insert or ignore into activity values {values} returning person"  # noqa: S608
+    return (
+        f"insert into activity values {values}",  # noqa: S608
+        f"insert or ignore into activity values {values} returning person",  # noqa: S608
+    )
 
 
 _INSERT_CHUNK = _insert_activities(_CHUNK)

@@ -136,10 +136,23 @@ class SqliteStore:
     def accept(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> Accepted:
         return self.accept_soon(page, stream, now=now, lane=lane).result()
 
-    def accept_soon(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> "Future[Accepted]":
-        """`accept` for a caller that must not block (an event loop): the future is done after COMMIT."""
+    def accept_soon(
+        self,
+        page: Page,
+        stream: str,
+        *,
+        now: datetime,
+        lane: Lane = Lane.HOT,
+        after: "Future[Accepted] | None" = None,
+    ) -> "Future[Accepted]":
         sorted_facts = facts.Sorted(page.facts)
-        return self._submit("accept", lambda db: facts.accept(db, page, sorted_facts, stream, now, lane), lane)
+
+        def job(db: sqlite3.Connection) -> Accepted:
+            if after is not None and after.done():
+                after.result()  # one that is not done yet stands before us in this very transaction
+            return facts.accept(db, page, sorted_facts, stream, now, lane)
+
+        return self._submit("accept", job, lane)
 
     def cursor(self, stream: str) -> Cursor | None:
         with self._reading() as db:

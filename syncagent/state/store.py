@@ -95,8 +95,20 @@ class Store(Protocol):
         """
         ...
 
-    def accept_soon(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> "Future[Accepted]":
-        """`accept` for a caller that goes on meanwhile: the future is done after COMMIT."""
+    def accept_soon(
+        self,
+        page: Page,
+        stream: str,
+        *,
+        now: datetime,
+        lane: Lane = Lane.HOT,
+        after: "Future[Accepted] | None" = None,
+    ) -> "Future[Accepted]":
+        """`accept` for a caller that goes on meanwhile: the future is done after COMMIT.
+
+        `after` is the same stream's page before: when that could not be stored this one is not either, and raises the
+        same, for the cursor must not move past facts that are missing.
+        """
         ...
 
     def cursor(self, stream: str) -> Cursor | None:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
 GROUP_SECONDS = 0.02
+COLD_SECONDS = 0.005
+"""After so long no cold job is begun in a group: somebody hot may come, and would wait for its commit too."""
 CHECKPOINT_PAGES = 4000
 BALLAST_BYTES = 1 << 20
 
@@ -136,8 +138,8 @@ class Writer:
             if not each.future.done():
                 each.future.set_exception(error)
 
-    def _next(self) -> _Waiting | None:
-        for lane in (Lane.HOT, Lane.COLD):
+    def _next(self, *, cold: bool = True) -> _Waiting | None:
+        for lane in (Lane.HOT, Lane.COLD) if cold else (Lane.HOT,):
             try:
                 return self._queues[lane].popleft()
             except IndexError:
@@ -147,14 +149,14 @@ class Writer:
     def _group(self, connection: sqlite3.Connection) -> None:
         group = self._group_now = []
         results: list[Any] = []
-        until = monotonic() + GROUP_SECONDS
+        start = monotonic()
+        spent = 0.0
         try:
             connection.execute("begin immediate")
-            while (waiting := self._next()) is not None:
+            while spent < GROUP_SECONDS and (waiting := self._next(cold=spent < COLD_SECONDS)) is not None:
                 group.append(waiting)
                 results.append(waiting.job(connection))
-                if monotonic() >= until:
-                    break
+                spent = monotonic() - start
             _tell(group, "before_commit")
             connection.execute("commit")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers

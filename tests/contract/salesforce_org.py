@@ -8,7 +8,8 @@ import msgspec
 from syncagent.clock import SystemClock
 from syncagent.connectors import salesforce
 from syncagent.connectors.salesforce import Options, Salesforce
-from syncagent.model import CreateTask, Identity, WriteLead
+from syncagent.errors import RetryableError
+from syncagent.model import CreateTask, Done, Identity, Refused, WriteLead
 from syncagent.sandbox import Control, Sandbox
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -121,3 +122,31 @@ class Org:
 def again(command):
     """The same command, tried once more."""
     return msgspec.structs.replace(command, attempt=command.attempt + 1)
+
+
+def both(org, lead):
+    return [org.write(lead), org.task(lead, depends_on=("e1:1.1:write",))]
+
+
+def until_done(org, batch, crm=None, rounds=6):
+    """As the agent does: what has no outcome or a `Retry` comes again, with one attempt more."""
+    outcomes, errors = {}, []
+    for _ in range(rounds):
+        todo = [command for command in batch if not isinstance(outcomes.get(command.key), Done | Refused)]
+        if not todo:
+            break
+        try:
+            for key, outcome in (crm or org.crm).apply(todo):
+                outcomes[key] = outcome
+        except RetryableError as error:
+            errors.append(error)
+        batch = [again(command) if command in todo else command for command in batch]
+    return outcomes, errors
+
+
+def stands(org, lead):
+    """One handoff is in the CRM, once."""
+    row = org.row(lead)
+    assert (row["Status"], row["OwnerId"], row["Lead_Score__c"]) == ("Sales Ready", org.rep, 72.0)
+    assert len(org.tasks()) == 1
+    assert org.tasks()[0]["WhoId"] == lead.id

@@ -291,3 +291,44 @@ def test_the_same_page_twice_raises_instead_of_looping(org):
         pytest.raises(RetryableError, match="twice"),
     ):
         list(crm.pull(crm.begin(NOON)))
+
+
+def test_an_expired_locator_starts_the_walk_again_from_the_cursor(org):
+    org.control.seed(settings={"page_size": 100})
+    leads = {lead.id for lead in org.leads(450)}
+    cursor = org.crm.begin(NOON - timedelta(hours=1))
+    told = set()
+    with pytest.raises(RetryableError, match="INVALID_QUERY_LOCATOR"):
+        for page in org.crm.pull(cursor):
+            told, cursor = told | set(ids(page.facts)), page.cursor
+            org.act("expire_locators")
+    assert told < leads
+    assert told | set(ids(pull(org, cursor)[0])) == leads
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("UTC", "2026-11-23"), ("Asia/Tokyo", "2026-11-24"), ("America/Sao_Paulo", "2026-11-23")]
+)
+def test_a_task_is_due_on_the_day_of_the_orgs_people(org, zone, day):
+    [lead] = org.leads(1)
+    due = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+    list(org.connect(timezone=zone).apply([org.task(lead, due=due, remind_at=due, priority="high")]))
+    [task] = org.tasks()
+    assert (task["ActivityDate"], task["Priority"], task["IsReminderSet"]) == (day, "High", True)
+    assert task["ReminderDateTime"] == "2026-11-23T23:00:00.000+0000"
+
+
+def test_long_texts_are_cut_to_what_a_task_holds(org):
+    [lead] = org.leads(1)
+    list(org.crm.apply([org.task(lead, subject="s" * 300, body="b" * 40_000)]))
+    [task] = org.tasks()
+    assert (len(task["Subject"]), len(task["Description"])) == (255, 32_000)
+
+
+def test_an_allowance_of_our_own_stops_us_and_says_until_when(org):
+    crm = org.connect(api_budget={"calls_per_day": 3})
+    cursor = list(crm.pull(crm.begin(NOON)))[-1].cursor
+    list(crm.pull(cursor))
+    with pytest.raises(ConnectorDownError, match="3 calls a day that the config allows") as caught:
+        list(crm.pull(cursor))
+    assert caught.value.until > NOON + timedelta(hours=23)

@@ -149,3 +149,19 @@ def test_what_was_created_in_work_before_us_keeps_its_owner(stage: Theatre) -> N
     handed_off(stage, "x")
     assert stage.record("x").fields["owner"] == "carla"
     assert not stage.crm.tasks
+
+
+def test_a_backfill_lets_the_poll_have_its_turn(stage: Theatre) -> None:
+    """20 pages a round: a demo request that comes meanwhile is polled, and handed off, before the history is read."""
+    for number in range(30):
+        who = stage.person(f"old{number}", title="Clerk")
+        for _ in range(300):
+            stage.does(who, "page.visited", "/blog", at=T0 - timedelta(days=9))
+    stage.agent.start_backfill("web", T0 - timedelta(days=30), None)
+    stage.agent.gather("web")
+    assert stage.agent.backfills("web"), "one round does not read it all"
+    handed_off(stage, "mia")
+    assert len(stage.tasks("mia")) == 1
+    while stage.agent.backfills("web"):
+        stage.agent.once()
+    assert len(stage.dossier("old29").activities) == 300

@@ -12,6 +12,7 @@ a round. All of it goes by the server's clock, and stands in the cursor.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ _DELETED_KEPT: Final = timedelta(days=13)  # Marketo may prune deletions after 1
 _RARE_PAGES: Final = 20  # in one round, of deletions and of the sweep: the poll must not wait long for them
 _MOST_OWED: Final = 10  # rounds
 _REMEMBERED: Final = 50_000
+_NESTED: Final = (list, dict)
 
 
 class _Attribute(Struct, gc=False):
@@ -200,7 +202,7 @@ class Feed:
         def watermark() -> datetime:
             return max(place.since, stream.seen - self._sweep) if stream.seen else place.since
 
-        for rows, token, more, now in self._pages(place, "", stream.token, watermark, types):
+        for rows, token, more, now in self._pages(place, "", stream.token, watermark, types, eager=place.until is None):
             stream.token = token
             if rows:
                 latest = moment(rows[-1].activity_date)
@@ -215,35 +217,51 @@ class Feed:
                 return
 
     def _pages(
-        self, place: Place, feed: str, token: str, watermark: Callable[[], datetime], types: str = ""
+        self,
+        place: Place,
+        feed: str,
+        token: str,
+        watermark: Callable[[], datetime],
+        types: str = "",
+        *,
+        eager: bool = False,
     ) -> Iterator[tuple[Sequence[_Row], str, bool, datetime]]:
         path = f"/rest/v1/activities{feed}.json"
-        params = {"batchSize": self._size}
-        if types:
-            params["activityTypeIds"] = types
+        fixed = {"batchSize": self._size, **({"activityTypeIds": types} if types else {})}
+
+        def asked(token: str) -> dict[str, str]:
+            return {"nextPageToken": token, **fixed}
+
         minted = not token
         token = token or self._mint(place, watermark())
         told: set[str] = set()
-        while True:
-            params["nextPageToken"] = token
-            try:
-                answer, now = self._wire.call("GET", path, _Rows, params=params)
-            except RefusedCallError as error:
-                # No document names the code of a token that has stopped working, so any refusal may be that: once.
-                if minted or error.fault.code in ("603", "610"):
-                    raise
-                log.warning("%s: a paging token no longer works (%s); reading again.", self.name, error.fault.code)
-                token, minted = self._mint(place, watermark()), True
-                continue
-            told.add(token)
-            more, after = answer.more_result, answer.next_page_token or token
-            if more and after in told:
-                raise RetryableError(f"{self.name}: Marketo gave the same paging token twice.", 60.0)
-            place.idle += not answer.result
-            token = after
-            yield answer.result, token, more, now
-            if not more:
-                return
+        with ThreadPoolExecutor(1, f"{self.name}-ahead") as ahead:  # has no thread before there is a second page
+            coming: Future[tuple[_Rows, datetime]] | None = None
+            while True:
+                try:
+                    answer, now = (
+                        coming.result() if coming else self._wire.call("GET", path, _Rows, params=asked(token))
+                    )
+                except RefusedCallError as error:
+                    # No document names the code of a token that has stopped working, so any refusal may be that: once.
+                    if minted or error.fault.code in ("603", "610"):
+                        raise
+                    log.warning("%s: a paging token no longer works (%s); reading again.", self.name, error.fault.code)
+                    token, minted, coming = self._mint(place, watermark()), True, None
+                    continue
+                told.add(token)
+                more, after = answer.more_result, answer.next_page_token or token
+                if more and after in told:
+                    raise RetryableError(f"{self.name}: Marketo gave the same paging token twice.", 60.0)
+                place.idle += not answer.result
+                token = after
+                # The next page is under way while this one is being read and stored.
+                coming = (
+                    ahead.submit(self._wire.call, "GET", path, _Rows, params=asked(token)) if more and eager else None
+                )
+                yield answer.result, token, more, now
+                if not more:
+                    return
 
     def _mint(self, place: Place, since: datetime) -> str:
         place.idle += 1
@@ -257,6 +275,7 @@ class Feed:
     def _facts(self, rows: Sequence[_Row], words: Words, until: datetime | None) -> list[Fact]:
         facts: list[Fact] = []
         hints: dict[int, None] = {}
+        people: dict[int, Identity] = {}
         kinds, scanned, name = words.kinds, words.scanned, self.name
         for row in rows:
             type_id = row.activity_type_id
@@ -267,14 +286,14 @@ class Feed:
             if kind:
                 # a loop over a handful of attributes for each of millions of rows: no call in it
                 attributes: dict[str, Value] = {
-                    one.name: one.value
-                    if not isinstance(one.value, list | dict)
-                    else msgspec.json.encode(one.value).decode()
+                    one.name: msgspec.json.encode(one.value).decode() if isinstance(one.value, _NESTED) else one.value
                     for one in row.attributes
                 }
                 if type_id not in scanned or str(attributes.get("Is Bot Activity")).lower() != "true":
                     asset = row.primary_attribute_value
-                    who = Identity(name, "lead", str(row.lead_id))
+                    who = people.get(row.lead_id)
+                    if who is None:
+                        who = people[row.lead_id] = Identity(name, "lead", str(row.lead_id))
                     key = row.marketo_guid or f"{row.lead_id}/{type_id}/{row.activity_date}/{asset}"
                     facts.append(Activity(who, key, at, kind, "" if asset is None else str(asset), attributes))
             if type_id == NEW_LEAD:

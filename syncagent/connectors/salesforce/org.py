@@ -227,7 +227,14 @@ class Org:
                 " integration user is active and may use the API; then run: syncagent check"
             )
         if not reply.ok:
-            self._check_limits(errors(_json(reply))[0], reply)
+            error = errors(_json(reply))[0]
+            self._check_limits(error, reply)
+            if path.startswith("/composite") and reply.status in (403, 404, 410):
+                raise ConnectorDownError(
+                    f"{self.name}: Salesforce does not serve the integration user at all ({error.code}: {error.text})."
+                    " Check that the org's API is on, that the user has API Enabled, and crm.api_version;"
+                    " then run: syncagent check"
+                )
         return reply
 
     def _send(

@@ -180,7 +180,7 @@ class Reader:
         """These as they are now, leads with their history and our tasks; what they became, if they moved on."""
         asked: dict[str, list[str]] = {}
         for identity in identities:
-            asked.setdefault(identity.object, []).append(identity.id)
+            asked.setdefault("Group" if identity.object == "Queue" else identity.object, []).append(identity.id)
         asked = {kind: [ident for ident in ids if _ID.fullmatch(ident)] for kind, ids in asked.items()}
         texts = [self.by(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
         people = [*asked.get("Lead", []), *asked.get("Contact", [])]
@@ -212,7 +212,7 @@ class Reader:
             ]
             known |= further
         told = {fact.identity for fact in facts if not isinstance(fact, FieldChange | Merged)}
-        gone = [Deleted(one, began) for one in identities if one not in told and one.object in _FIELDS]
+        gone = [Deleted(one, began) for one in identities if one not in told and one.object in (*_FIELDS, "Queue")]
         return Page((*facts, *gone), "", began)
 
     def by(
