@@ -203,7 +203,7 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=36), "half an hour: reminders", None),
     (_after(minutes=50), "Ines is called", lambda stage: stage.calls("ines")),
     (_after(minutes=66), "an hour: others get them", None),
-    (_after(minutes=72), "Tom is called", lambda stage: stage.calls("tom")),
+    (_after(minutes=74), "Tom is called", lambda stage: stage.calls("tom")),
     (
         _after(minutes=80),
         "Dora is given back without a date",
