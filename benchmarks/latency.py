@@ -22,6 +22,7 @@ CALL_SECONDS = 0.1
 EVERY = 0.05  # seconds between two arrivals, on average
 HISTORY = 5  # activities of each lead of the backfill
 LONGEST = 150.0  # seconds
+FEWEST = 10  # arrivals
 PAGE = 300
 
 
@@ -85,7 +86,7 @@ def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-late-") as folder:
         crm, past = SlowCrm(), Past(size)
         agent = world.agent(Path(folder), systems={"web": past, "crm": crm})
-        idle = _measure(agent, crm, past, Path(folder), seconds=1.0 if quick else 8.0)
+        idle = _measure(agent, crm, past, Path(folder), seconds=2.0 if quick else 8.0)
         crm, past = SlowCrm(), Past(size)
         (Path(folder) / "busy").mkdir()
         agent = world.agent(Path(folder) / "busy", systems={"web": past, "crm": crm})
@@ -122,15 +123,17 @@ def _measure(
         while monotonic() < until and not agent.stopping.is_set():
             SystemClock().wait(agent.stopping, dice.expovariate(1 / EVERY))
             _arrive(agent, len(arrived), arrived)
-            if backfill and past.told.is_set() and _all_decided(agent):
+            if backfill and len(arrived) >= FEWEST and past.told.is_set() and _all_decided(agent):
                 break
-        SystemClock().wait(agent.stopping, 2.0)
+        until = monotonic() + 5.0
+        while arrived.keys() - crm.issued.keys() and monotonic() < until:
+            SystemClock().wait(agent.stopping, 0.05)
     finally:
         agent.stopping.set()
         daemon.join()
         agent.store.close()
     missing = arrived.keys() - crm.issued.keys()
-    if missing or len(arrived) < 5:
+    if missing or len(arrived) < FEWEST:
         raise SystemExit(f"{len(missing)} of {len(arrived)} arrivals never reached the CRM: this measures nothing.")
     return [(crm.issued[email] - at) * 1000 for email, at in arrived.items()]
 
