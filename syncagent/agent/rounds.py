@@ -250,7 +250,7 @@ class Agent:
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
-        for event in planned.events:
+        for event in planned.events if log.isEnabledFor(logging.INFO) else ():
             log.info(
                 "%s: %s", event.kind, event.why, extra={"person": person, "handoff": event.handoff, "data": event.data}
             )
