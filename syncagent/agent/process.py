@@ -1,4 +1,4 @@
-"""How the agent sets up Python's process, which is its own: threads that share one interpreter, and many small facts."""
+"""How the agent sets up its Python process: threads that share one interpreter, and many small facts."""
 
 import contextlib
 import gc

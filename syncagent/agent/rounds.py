@@ -31,7 +31,7 @@ from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store,
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
-PAGES_BEHIND = 3
+PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
