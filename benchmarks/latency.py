@@ -1,5 +1,6 @@
 """Latency: from an activity's arrival to the call of a slow CRM, with the daemon's own threads beside a backfill."""
 
+import itertools
 import logging
 import random
 import statistics
@@ -50,27 +51,20 @@ class Past(Memory):
 
     def __init__(self, people: int) -> None:
         super().__init__("web")
-        self._people = people
+        self._history = (_cold(fact) for fact in world.history(people, each=HISTORY))
         self.told = threading.Event()
 
     def begin(self, since: datetime, until: datetime | None = None) -> Cursor:
-        return "" if until is None else "0"
+        return "poll" if until is None else "history"
 
     def pull(self, cursor: Cursor) -> Iterator[Page]:
-        if not cursor:
-            yield Page((), "poll", datetime.now(UTC))
+        if cursor == "poll":
+            yield Page((), cursor, datetime.now(UTC))
             return
-        if cursor == "poll" or self.told.is_set():
-            yield Page((), cursor)
-            return
-        held: list[Fact] = []
-        for place, fact in enumerate(world.history(self._people, each=HISTORY)):
-            held.append(_cold(fact))
-            if len(held) == PAGE:
-                yield Page(tuple(held), str(place))
-                held = []
+        while facts := tuple(itertools.islice(self._history, PAGE)):
+            yield Page(facts, cursor)
         self.told.set()
-        yield Page(tuple(held), "end")
+        yield Page((), cursor)
 
 
 def _cold(fact: Fact) -> Fact:

@@ -13,6 +13,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.config import Config, ConnectorTable, read_table, seconds
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConfigError, Problem
+from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
 
@@ -25,6 +26,7 @@ def connectors(config: Config) -> dict[str, Source]:
     problems: list[Problem] = []
     known: dict[str, Any] = {
         "create": config.tables.crm.create,
+        "timezone": config.agent.timezone,
         "expect_status": tuple(
             dict.fromkeys(
                 status
@@ -33,9 +35,17 @@ def connectors(config: Config) -> dict[str, Source]:
             )
         ),
     }
+    nurture = config.tables.recycle.nurture
+    wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
+    if nurture is not None:
+        lists = {
+            "lists": (nurture.list,) if nurture.list else (),
+            "campaigns": (nurture.campaign,) if nurture.campaign else (),
+        }
+        wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        connector = _open(table, known if table is config.crm else {}, problems)
+        connector = _open(table, wanted.get(table.path, {}), problems)
         if connector is not None:
             opened[table.name] = connector
     if problems:
@@ -80,28 +90,51 @@ def compose(
 ) -> Agent:
     """A whole agent. Opens the state file, and locks it, unless a store is given.
 
-    Raises `ConfigError`, `AgentRunningError`, `StoreBrokenError`.
+    The store is closed when the config is refused. Raises `ConfigError`, `AgentRunningError`, `StoreBrokenError`.
     """
     sources = dict(systems) if systems is not None else connectors(config)
     made_clock, failpoint = clock_and_failpoint()
     clock = clock or made_clock
     state: Store = store or open_store(Path(config.agent.state), clock=clock)
     polls = {table.name: seconds(str(table.options.get("poll", "60s"))) for table in (*config.sources, config.crm)}
+    try:
+        policy = config.policy(live_from(state, clock))
+        refuse_orphans(state, policy)
+    except BaseException:
+        state.close()
+        raise
     return Agent(
         store=state,
         sources=sources,
         targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
-        policy=config.policy(live_from(state, clock)),
+        policy=policy,
         clock=clock,
         settings=Settings(polls=polls, crm=config.crm.name),
         failpoint=failpoint,
     )
 
 
+def refuse_orphans(store: Store, policy: Policy) -> None:
+    """A status in use cannot be removed without a mapping (law 13). Raises `ConfigError`."""
+    known = {*policy.crm.write_status.values(), *policy.crm.answers, *policy.crm.untouched}
+    problems = [
+        Problem(
+            "crm.status",
+            f"{count} open handoffs have the status {status!r}, which is not there any more.",
+            f'Keep it as an answer, for example: accepted = ["{status}"].',
+        )
+        for status, count in store.statuses_in_use().items()
+        if status not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def live_from(store: Store, clock: Clock) -> datetime:
     """The moment of the first start: only what happens from then on opens a handoff (law 11)."""
     known = store.meta("live_from")
     if known is None:
-        known = clock.now().isoformat()
+        # Sources tell whole seconds: what happens within this one must not seem to have been before.
+        known = clock.now().replace(microsecond=0).isoformat()
         store.set_meta("live_from", known)
     return datetime.fromisoformat(known).astimezone(UTC)

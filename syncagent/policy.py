@@ -206,6 +206,7 @@ class CrmPolicy(Struct, frozen=True):
     create: Literal["never", "when_missing"] = "never"
     me: str = ""
     automation_users: tuple[str, ...] = ()
+    notify: bool = False  # push a notification beside every task and alert, at most once
     default_company: str = "[not provided]"
 
 

@@ -18,6 +18,7 @@ from syncagent.model import Lane
 log = logging.getLogger("syncagent")
 
 FULL_AGAIN = 5.0
+BETWEEN_PAGES = 0.05
 LONGEST_SLEEP = 30.0
 DRAIN = 8.0
 IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
@@ -105,7 +106,9 @@ class Daemon:
         def work() -> None:
             while not agent.stopping.is_set():
                 self._patiently(lambda: agent.gather(name))
-                if is_crm:
+                if agent.may_carry_on(name):
+                    agent.clock.wait(agent.stopping, BETWEEN_PAGES)  # on with it: the poll had its turn
+                elif is_crm:
                     # A promise that is due waits for a fresh view (law 12): look sooner, but not in a frenzy.
                     agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
                     agent.clock.wait(agent.look_now, max(0.0, pause - agent.settings.poll_fast))

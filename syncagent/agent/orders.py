@@ -1,14 +1,17 @@
 """What an admin can tell an agent: one vocabulary, through the socket or from a command that is the writer itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
-from syncagent.model import Fact, Lane, Page
+from syncagent.handoff import plan, renewed
+from syncagent.model import Dossier, Fact, Lane, Page
+from syncagent.state.store import Settlement
 
 SWEEP = 2000
 
@@ -28,13 +31,53 @@ def carry_out(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _release(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     if order.get("deletions"):
-        agent.store.set_meta(f"believe/{order['deletions']}", "1")
+        agent.store.set_meta(f"believe/{order['deletions']}", agent.clock.now().isoformat())
         return {"released": 0}
     if order.get("scores"):
         agent.store.set_meta("scores_released", agent.clock.now().isoformat())
         agent.store.set_meta("scores_held", "")
         return {"released": sweep(agent)}
     return {"released": agent.store.release(order.get("people"), limit=order.get("limit"))}
+
+
+def _reapply(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Which live promises today's terms would move; with "go", they move (law 13)."""
+    moves: list[dict[str, Any]] = []
+    for dossier in _dossiers(agent, with_sales=True):
+        now = agent.clock.now()
+        moved = renewed(dossier, agent.policy, now)
+        if moved is None:
+            continue
+        settlement = Settlement(dossier.person, dossier.revision, moved)
+        if not order.get("go") or agent.store.settle(
+            [settlement], agent.store.roster(), now=now, config=agent.policy.digest
+        ):
+            moves.append({"person": dossier.person, **moved.events[0].data})
+    return {"moves": moves}
+
+
+def _history(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Who would be handed off if history since then counted; with "go", they are (law 11)."""
+    policy = structs.replace(agent.policy, live_from=datetime.fromisoformat(order["since"]))
+    count = 0
+    for dossier in _dossiers(agent, with_sales=False):
+        now, roster = agent.clock.now(), agent.store.roster()
+        planned = plan(dossier, policy, roster, now)
+        if planned.cause not in ("handoff", "handraiser"):
+            continue
+        settlement = Settlement(dossier.person, dossier.revision, planned)
+        count += agent.store.settle([settlement], roster, now=now, config=policy.digest) if order.get("go") else 1
+    return {"handoffs": count}
+
+
+def _dossiers(agent: Agent, *, with_sales: bool) -> Iterator[Dossier]:
+    after = 0
+    while people := agent.store.people(after, SWEEP, with_sales=with_sales):
+        after = people[-1]
+        for person in people:
+            dossier = agent.store.dossier(person)
+            if dossier is not None:
+                yield dossier
 
 
 def sweep(agent: Agent) -> int:
@@ -81,4 +124,6 @@ ORDERS = {
     "backfill": _backfill,
     "accept": _accept,
     "backup": _backup,
+    "reapply": _reapply,
+    "history": _history,
 }

@@ -24,15 +24,19 @@ from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import Deleted, Lane, Outcome, Page, Plan
+from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
+BACKFILL_PAGES = 20
+BELIEVED = timedelta(hours=1)
+"""How long an admin's word holds that so many deletions are right."""
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
+_MAY_END = (Deleted, CrmRecord)
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -45,6 +49,7 @@ class Settings(Struct, frozen=True):
     batch: int = 500
     down_again: float = 300.0
     poll_fast: float = 5.0
+    cold_share: float = 0.7  # of the org's daily calls, all its integrations counted
     mistrust: int = 50  # so many deletions in one page, and a fifth of all people, are not believed
 
 
@@ -79,6 +84,14 @@ class Agent:
         self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
         self._down_lock = Lock()
+        self._told_spent: set[str] = set()
+
+    def close(self) -> None:
+        """Finish what is being stored, and let go of the lock and the systems."""
+        self.stopping.set()
+        self.store.close()
+        for system in self.sources.values():
+            system.close()
 
     # -- gather
 
@@ -88,10 +101,11 @@ class Agent:
             return 0
         with self._watch(name):
             self._learn_me(name)
-            new = self._pull(name, self._stream(name), self._begin(name))
-            for stream in self.backfills(name):
-                new += self._pull(name, stream, None, backfill=True)
-            return new + self._look_up(name)
+            new = self._poll(name)
+            for stream in () if self._spent(name) else self.backfills(name):
+                new += self._carry_on(name, stream)
+            self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
+            return new
         return 0
 
     def _learn_me(self, name: str) -> None:
@@ -105,6 +119,10 @@ class Agent:
         return tuple(
             stream for stream in json.loads(self.store.meta("backfills") or "[]") if stream.startswith(f"{name}/")
         )
+
+    def may_carry_on(self, name: str) -> bool:
+        """Whether a backfill of this source is unfinished and nothing forbids to go on with it now."""
+        return bool(self.backfills(name)) and not self._is_down(name) and not self._spent(name)
 
     def start_backfill(self, name: str, since: datetime, until: datetime | None) -> str:
         """Remember a backfill; the source's next rounds carry it on, also after a restart. Returns the stream."""
@@ -122,14 +140,29 @@ class Agent:
         source = self.sources[name]
         return source.begin(BIRTH if name == self.settings.crm else self.policy.live_from)
 
-    def _pull(self, name: str, stream: str, begin: str | None, *, backfill: bool = False) -> int:
-        """Read on from the stored cursor; pages are fetched while those before them are being stored."""
+    def _poll(self, name: str) -> int:
+        """What is new since the last poll; the first reading of a CRM is history, and cold."""
+        stream = self._stream(name)
         stored = self.store.cursor(stream)
-        lane = Lane.COLD if backfill or (stored is None and name == self.settings.crm) else Lane.HOT
-        cursor = stored or begin
-        if cursor is None:
-            return 0
-        new = 0
+        lane = Lane.COLD if stored is None and name == self.settings.crm else Lane.HOT
+        new, _ = self._pull(name, stream, stored or self._begin(name), lane)
+        return new + self._look_up(name, lane)
+
+    def _carry_on(self, name: str, stream: str) -> int:
+        """A few pages of a backfill: the next poll must not wait for all of it."""
+        cursor = self.store.cursor(stream)
+        new, more = self._pull(name, stream, cursor, Lane.COLD, most=BACKFILL_PAGES) if cursor else (0, False)
+        if not more:
+            running = json.loads(self.store.meta("backfills") or "[]")
+            self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
+        return new + self._look_up(name, Lane.COLD)
+
+    def _pull(self, name: str, stream: str, cursor: str, lane: Lane, most: int | None = None) -> tuple[int, bool]:
+        """Read on from a cursor; pages are fetched while those before them are being stored.
+
+        How many facts were new, and whether it ended before the source did: at `most` pages, or because of a stop.
+        """
+        new, pages, more = 0, 0, False
         behind: deque[Future[Accepted]] = deque()
         try:
             for page in self.sources[name].pull(cursor):
@@ -139,15 +172,14 @@ class Agent:
                 self._failpoint("accept.before")
                 after = behind[-1] if behind else None
                 behind.append(self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane, after=after))
-                if self.stopping.is_set():
-                    backfill = False  # it is not finished
+                pages += 1
+                if self.stopping.is_set() or pages == most:
+                    more = True
                     break
         finally:
             while behind:  # also when the source has failed: what it told before is to be decided
                 new += self._stored(behind.popleft())
-        if backfill:
-            self._finish_backfill(stream)
-        return new
+        return new, more
 
     def _stored(self, behind: "Future[Accepted]") -> int:
         accepted = behind.result()
@@ -156,14 +188,14 @@ class Agent:
             self.bell.set()
         return accepted.new
 
-    def _finish_backfill(self, stream: str) -> None:
-        running = json.loads(self.store.meta("backfills") or "[]")
-        self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
-
     def _mistrust(self, page: Page, name: str) -> None:
         """A system that is suddenly empty is not believed (law 11)."""
-        gone = sum(isinstance(fact, Deleted) for fact in page.facts)
-        if gone <= self.settings.mistrust or self.store.meta(f"believe/{name}"):
+        ended = [fact for fact in page.facts if isinstance(fact, _MAY_END)]
+        gone = sum(not isinstance(fact, CrmRecord) or fact.deleted for fact in ended)
+        if gone <= self.settings.mistrust:
+            return
+        believed = self.store.meta(f"believe/{name}")
+        if believed and self.clock.now() - datetime.fromisoformat(believed) < BELIEVED:
             return
         people = self.store.health(self.clock.now()).people
         if gone > people / 5:
@@ -172,12 +204,12 @@ class Agent:
                 f"If that is right, run `syncagent release --deletions {name}`."
             )
 
-    def _look_up(self, name: str) -> int:
+    def _look_up(self, name: str, lane: Lane) -> int:
         new = 0
         while (wanted := self.store.wanted(name, LOOK_BATCH)) and not self.stopping.is_set():
             page = self.sources[name].look(wanted)
             self._mistrust(page, name)
-            new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=Lane.COLD))
+            new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=lane))
             self.store.looked(wanted)
         return new
 
@@ -250,10 +282,11 @@ class Agent:
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
-        for event in planned.events if log.isEnabledFor(logging.INFO) else ():
-            log.info(
-                "%s: %s", event.kind, event.why, extra={"person": person, "handoff": event.handoff, "data": event.data}
-            )
+        if planned.events and log.isEnabledFor(logging.INFO):
+            told = "; ".join(f"{event.kind}: {event.why}" for event in planned.events)
+            handoff = next((event.handoff for event in planned.events if event.handoff), "")
+            data = {event.kind: event.data for event in planned.events if event.data}
+            log.info("%s", told, extra={"person": person, "handoff": handoff, "data": data})
         for command in planned.commands:
             if command.target in self.targets:
                 self.outgoing[command.target, command.lane].set()
@@ -264,7 +297,7 @@ class Agent:
 
     def deliver(self, name: str, lane: Lane | None = None) -> int:
         """Send one batch of commands to a target; how many were sent (0: there is nothing to send now)."""
-        if self._is_down(name):
+        if self._is_down(name) or (lane is Lane.COLD and self._spent(name)):
             return 0
         target = self.targets[name]
         items = self.store.due(name, self.clock.now(), target.batch_size * 2, lane=lane)
@@ -307,7 +340,22 @@ class Agent:
             if not decided and not delivered:
                 return
 
-    # -- who is down
+    # -- who is down, and who is spent
+
+    def _spent(self, name: str) -> bool:
+        """Whether the whole org has used so much of its day that cold work must leave the rest to the hot."""
+        calls = self.sources[name].calls()
+        limit = calls.get("limit", 0)
+        spent = limit > 0 and calls.get("used", 0) >= self.settings.cold_share * limit
+        if spent and name not in self._told_spent:
+            log.warning(
+                "%s: %d of the org's %d calls are used; backfills and score updates wait until the day is over.",
+                name,
+                calls["used"],
+                limit,
+            )
+        (self._told_spent.add if spent else self._told_spent.discard)(name)
+        return spent
 
     def _is_down(self, name: str) -> bool:
         with self._down_lock:

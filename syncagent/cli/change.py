@@ -34,7 +34,7 @@ def order(config: Config, told: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return carry_out(agent, told)
     finally:
-        agent.store.close()
+        agent.close()
 
 
 @click.command()
@@ -43,12 +43,23 @@ def order(config: Config, told: Mapping[str, Any]) -> dict[str, Any]:
 @click.option("--limit", type=int, help="Let only so many go.")
 @click.option("--scores", is_flag=True, help="Let the first mass write of scores go.")
 @click.option("--deletions", metavar="SYSTEM", help="Believe SYSTEM that so many records were deleted.")
+@click.option("--reapply", is_flag=True, help="Put live promises under today's terms.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def release(
-    config_path: Path, *, limit: int | None, scores: bool, deletions: str | None, yes: bool, as_json: bool
+    config_path: Path,
+    *,
+    limit: int | None,
+    scores: bool,
+    deletions: str | None,
+    reapply: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Let go what the brake holds, after showing it."""
     config = load(config_path)
+    if reapply:
+        _reapply(config, yes=yes, as_json=as_json)
+        return
     if not (scores or deletions):
         store = open_store(Path(config.agent.state), read_only=True)
         try:
@@ -71,6 +82,21 @@ def release(
     click.echo(json.dumps(answer) if as_json else f"{answer['released']} people are planned anew.")
 
 
+def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:
+    moves = order(config, {"do": "reapply"})["moves"]
+    if not as_json:
+        for move in moves:
+            click.echo(f"Person {move['person']}: from {move['before']} to {move['after']}.")
+        if not moves:
+            click.echo("Every live promise stands under today's terms already.")
+    if moves and (yes or as_json or click.confirm(f"Move {len(moves)} promises?")):
+        moves = order(config, {"do": "reapply", "go": True})["moves"]
+        if not as_json:
+            click.echo(f"{len(moves)} promises moved.")
+    if as_json:
+        click.echo(json.dumps({"moves": moves}))
+
+
 def _moment(text: str, zone: str) -> datetime:
     try:
         if len(text) == len("2026-01-01"):
@@ -88,7 +114,11 @@ def _moment(text: str, zone: str) -> datetime:
 @click.argument("source")
 @click.option("--since", required=True, help="A date or moment, in the config's time zone.")
 @click.option("--until", help="A date or moment; default: now.")
-def backfill(config_path: Path, source: str, since: str, until: str | None, *, as_json: bool) -> None:
+@click.option("--handoff", is_flag=True, help="Then hand off who is ready by that history, after saying how many.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def backfill(
+    config_path: Path, source: str, since: str, until: str | None, *, handoff: bool, yes: bool, as_json: bool
+) -> None:
     """Read a source's history in the cold lane: it is scored, never handed off by itself.
 
     Stops and resumes anywhere: a running agent carries it on in the background; without one it is done here.
@@ -103,6 +133,8 @@ def backfill(config_path: Path, source: str, since: str, until: str | None, *, a
     answer = ask(Path(config.agent.state), told)
     if answer is not None:
         click.echo(json.dumps(answer) if as_json else "The running agent carries it out; see `syncagent status`.")
+        if handoff:
+            click.echo("Hand off what it finds, once it is done, by the same command with no agent running.", err=True)
         return
     agent = compose(config)
     try:
@@ -122,8 +154,21 @@ def backfill(config_path: Path, source: str, since: str, until: str | None, *, a
                 progress.update(task, description=f"Scoring: {planned} people")
         health = agent.store.health(agent.clock.now())
     finally:
-        agent.store.close()
-    click.echo(json.dumps({"new": new}) if as_json else f"{new} new facts; {health.people} people are scored.")
+        agent.close()
+    handed = _hand_off_history(config, str(told["since"]), yes=yes or as_json) if handoff else 0
+    if as_json:
+        click.echo(json.dumps({"new": new, "handoffs": handed}))
+        return
+    click.echo(f"{new} new facts; {health.people} people are scored.")
+    if handoff:
+        click.echo(f"{handed} people were handed off; `syncagent run` tells the CRM.")
+
+
+def _hand_off_history(config: Config, since: str, *, yes: bool) -> int:
+    count = int(order(config, {"do": "history", "since": since})["handoffs"])
+    if count and (yes or click.confirm(f"{count} people are ready by that history. Hand them off?")):
+        return int(order(config, {"do": "history", "since": since, "go": True})["handoffs"])
+    return 0
 
 
 @click.command("import")

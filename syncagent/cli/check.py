@@ -31,6 +31,8 @@ def check(config_path: Path, *, as_json: bool) -> None:
             raise
         except SyncagentError as error:
             found[name] = [Problem(name, str(error))]
+        finally:
+            system.close()
     fatal = any(problem.fatal for problems in found.values() for problem in problems)
     if as_json:
         shown = {name: [vars_of(problem) for problem in problems] for name, problems in found.items()}

@@ -81,10 +81,7 @@ class Story:
         for entry in sorted(news, key=lambda one: one.id):
             self._told = max(self._told, entry.id)
             if entry.kind not in QUIET:
-                why = entry.why
-                for role, name in (("rep", "Ana Silva"), ("second_rep", "Ben Ode"), ("manager", "Mia Chan")):
-                    why = why.replace(self.ids[f"{role}_user_id"], name)
-                self.console.print(f"    {self.name(entry.person):<14} {entry.kind:<15} {why}", highlight=False)
+                self.console.print(f"    {self.name(entry.person):<14} {entry.kind:<15} {entry.why}", highlight=False)
 
     def name(self, person: int) -> str:
         """What people call them."""
@@ -232,7 +229,7 @@ def stage(console: Console) -> Iterator[Story]:
             yield story
         finally:
             story.close()
-            agent.store.close()
+            agent.close()
 
 
 @click.command()

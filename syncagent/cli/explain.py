@@ -16,12 +16,12 @@ from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
 from syncagent.config import load
 from syncagent.errors import UserError
-from syncagent.handoff.scoring import score
-from syncagent.model import Dossier, Handoff, Score
+from syncagent.handoff import score, why
+from syncagent.model import Dossier, Score
 from syncagent.policy import Policy
 from syncagent.state.store import JournalEntry
 
-MOMENT = "%Y-%m-%d %H:%M"
+Journal = tuple[JournalEntry, ...]
 
 
 @click.command()
@@ -41,7 +41,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
             raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
         dossier = store.dossier(people[0])
         journal = store.journal(people[0], limit=200)
-        live_from = store.meta("live_from")
+        live_from, roster = store.meta("live_from"), store.roster()
     finally:
         store.close()
     if dossier is None:
@@ -67,7 +67,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
             )
         )
         return
-    _print(dossier, scored, policy, journal)
+    _print(dossier, why(dossier, policy, roster, now), scored, policy, journal)
 
 
 def _moment(text: str) -> datetime:
@@ -78,32 +78,24 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _print(dossier: Dossier, scored: Score, policy: Policy, journal: tuple[JournalEntry, ...]) -> None:
-    console = Console()
-    decision = dossier.decision
+def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Policy, journal: Journal) -> None:
+    console = Console(highlight=False)
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
     console.print(f"Person {dossier.person}: {masked(', '.join(dossier.emails)) or 'no email'} ({masked(ids)})")
-    console.print(f"Stage: {decision.stage.value if decision else 'not planned yet'}")
-    table = Table("rule", "points", "why", title=f"Score {scored.total:g} ({scored.grade})", title_justify="left")
-    for part in scored.contributions:
-        lost = f" ({part.lost:g} lost)" if part.lost else ""
-        table.add_row(part.rule, f"{part.points:g}{lost}", part.why)
-    console.print(table)
-    console.print(_short_of(scored, policy))
-    for handoff in decision.handoffs if decision else ():
-        _print_handoff(console, handoff)
-    if decision and decision.contested:
-        console.print(f"Contested, no longer written: {', '.join(decision.contested)} (automation overwrote it twice).")
+    for line in lines:
+        console.print(masked(line), soft_wrap=True)
+    console.print(_nearest(scored, policy))
     for entry in dossier.outbox:
-        why = f": {masked(entry.why)}" if entry.why else ""
-        console.print(f"  {entry.verb} {entry.key}: {entry.state}{why}")
+        told = f": {masked(entry.why)}" if entry.why else ""
+        console.print(f"  {entry.verb} {entry.key}: {entry.state}{told}", soft_wrap=True)
     history = Table("when (UTC)", "what", "why", title="What was decided", title_justify="left")
-    for line in reversed(journal):
-        history.add_row(f"{line.at:{MOMENT}}", line.kind, masked(line.why))
+    for past in reversed(journal):
+        history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, masked(past.why))
     console.print(history)
 
 
-def _short_of(scored: Score, policy: Policy) -> str:
+def _nearest(scored: Score, policy: Policy) -> str:
+    """The single changes that would cross the line."""
     line = policy.mql.score
     if line is None:
         return f"Ready at one of the grades {', '.join(policy.mql.grades)}."
@@ -119,28 +111,9 @@ def _short_of(scored: Score, policy: Policy) -> str:
         for rule in policy.scoring.interest
     ]
     would_do = [f"{name} (+{points:g})" for name, points in best if name not in earned and points >= short]
-    return f"{short:g} points short of {line:g}." + (
-        f" One of these would do: {', '.join(would_do)}." if would_do else ""
-    )
-
-
-def _print_handoff(console: Console, handoff: Handoff) -> None:
-    console.print(
-        f"Handoff {handoff.id}: {handoff.state.value}, opened {handoff.opened_at:{MOMENT}} for {handoff.cause}"
-    )
-    for number, assignment in enumerate(handoff.assignments, 1):
-        console.print(f"  {number}. {assignment.owner} by route {assignment.route or '-'}: {assignment.why}")
-        for line in assignment.pool:
-            console.print(f"       {line}")
-    if handoff.sla:
-        started = f"runs since {handoff.clock_started_at:{MOMENT}}" if handoff.clock_started_at else "not started"
-        console.print(f"  Promise {handoff.sla.name} ({handoff.sla.clock} clock): {started}")
-    if handoff.touched_at:
-        console.print(f"  Touched {handoff.touched_at:{MOMENT}} by {handoff.touched_by}: {handoff.touched_how}")
-    if handoff.come_back_at:
-        console.print(f"  Comes back {handoff.come_back_at:{MOMENT}} ({handoff.recycle_reason or 'no reason given'})")
-    if handoff.outcome:
-        console.print(f"  Outcome: {handoff.outcome}")
+    if not would_do:
+        return f"{short:g} points short of {line:g}; no single change would do."
+    return f"{short:g} points short of {line:g}. One of these would do: {', '.join(would_do)}."
 
 
 COMMANDS = {"explain": explain}

@@ -47,4 +47,3 @@ def set_up(form: Literal["text", "json"], level: str) -> None:
     logger = logging.getLogger("syncagent")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
-    logger.propagate = False

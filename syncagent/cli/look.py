@@ -78,6 +78,10 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
         console.print("  See what was refused and why with `syncagent outbox list`.")
     for cause, count in sorted(health.held.items()):
         console.print(f"Held: {count} ({cause}). Let them go with `syncagent release`.")
+    if health.waiting_for_crm:
+        console.print(
+            f"Waiting for the CRM: {health.waiting_for_crm} promises are due, and nobody is told on a stale view."
+        )
     if scores_held:
         console.print("Held: the first mass write of scores. Let it go with `syncagent release --scores`.")
     if health.disk_full:

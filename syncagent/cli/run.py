@@ -67,7 +67,7 @@ def run(
         Daemon(agent, Path(config.agent.state)).run()
         _notify_systemd("STOPPING=1")
     finally:
-        agent.store.close()
+        agent.close()
 
 
 def _sum_up(agent: Agent, *, as_json: bool) -> str:
@@ -158,7 +158,7 @@ def _rehearse(config: Config, *, as_json: bool) -> None:
             summary = _sum_up(agent, as_json=False)
             held = agent.store.held()
         finally:
-            agent.store.close()
+            agent.close()
     if as_json:
         click.echo(json.dumps({"would_write": msgspec.to_builtins(told), "held": msgspec.to_builtins(held)}))
         return

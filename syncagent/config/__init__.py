@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation
 from syncagent.config.reading import read_table, seconds
@@ -53,10 +53,12 @@ class Config(Struct, frozen=True):
     def policy(self, live_from: datetime) -> Policy:
         """The agreement, with `live_from` unless the config gives its own."""
         problems: list[Problem] = []
-        fields = tuple(self.crm.options.get("fields", {}))
+        fields = _mapped(self.crm)
         policy = Translation(self.tables, self.agent.timezone, problems).policy(
             self.crm.name, fields, live_from, self.digest
         )
+        notify = bool(self.crm.options.get("notification_type"))
+        policy = structs.replace(policy, crm=structs.replace(policy.crm, notify=notify))
         if problems:
             raise ConfigError(problems)
         return policy
@@ -119,7 +121,7 @@ def parse(text: str, folder: Path = Path()) -> Config:
     tables = _read_agreement(shape | {"crm": agreed}, problems)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     if tables is not None and crm is not None:
-        fields = tuple(crm.options.get("fields", {}))
+        fields = _mapped(crm)
         Translation(tables, agent.timezone, problems).policy(
             crm.name, fields, datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
         )
@@ -129,6 +131,12 @@ def parse(text: str, folder: Path = Path()) -> Config:
     if problems or tables is None or crm is None:
         raise ConfigError(problems)
     return Config(agent, sources, crm, tables, digest)
+
+
+def _mapped(crm: ConnectorTable) -> tuple[str, ...]:
+    """Our names of the fields that the CRM has, on leads or on contacts."""
+    given = [crm.options.get(table, {}) for table in ("fields", "contact_fields")]
+    return tuple(dict.fromkeys(name for table in given if isinstance(table, dict) for name in table))
 
 
 def _read_agreement(raw: dict[str, Any], problems: list[Problem]) -> AgreementTables | None:

@@ -36,7 +36,13 @@ def read_table(shape: type[T], raw: object, path: str, problems: list[Problem]) 
                 problems.append(Problem(f"{path}.{key}", "This key is missing."))
             continue
         values[info.name] = _read(hints[info.name], raw[key], f"{path}.{key}", problems)
-    return shape(**values) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    try:
+        return shape(**values)
+    except ValueError as error:  # a table that is whole and makes no sense says so itself
+        problems.append(Problem(path, str(error)))
+        return None
 
 
 def _read(kind: Any, raw: object, path: str, problems: list[Problem]) -> Any:  # noqa: ANN401  (any type a field can have)
@@ -48,11 +54,21 @@ def _read(kind: Any, raw: object, path: str, problems: list[Problem]) -> Any:  #
         return tuple(read_table(get_args(kind)[0], item, f"{path}[{n}]", problems) for n, item in enumerate(raw, 1))
     if get_origin(kind) is dict and isinstance(raw, Mapping) and _is_struct(get_args(kind)[1]):
         return {key: read_table(get_args(kind)[1], item, f"{path}.{key}", problems) for key, item in raw.items()}
+    if date in get_args(kind):
+        return _read_day(raw, path, problems)
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         problems.append(Problem(path, f"{str(error).split(' - at')[0]}."))
         return None
+
+
+def _read_day(raw: object, path: str, problems: list[Problem]) -> date | None:
+    """TOML knows days and moments itself; msgspec takes only one of the two."""
+    if isinstance(raw, date):
+        return raw
+    problems.append(Problem(path, "A day or a moment is needed here.", "Write it without quotes, like 2026-01-31."))
+    return None
 
 
 def _is_struct(kind: object) -> bool:

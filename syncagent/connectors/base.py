@@ -59,6 +59,10 @@ class Source(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of connections; a wait in progress ends at once."""
+        ...
+
     def calls(self) -> Mapping[str, int]:
         """How many API calls: {"made": by us since the start, "used": of the org's day, "limit": the org's day}."""
         ...

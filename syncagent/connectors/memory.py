@@ -161,6 +161,9 @@ class Memory:
                     facts.extend(self._about(one))
             return Page(tuple(facts), "")
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def calls(self) -> Mapping[str, int]:
         """Counted as a vendor would count: one for a page, a look, a batch."""
         return {"made": self._made, "used": self._made, "limit": 1_000_000}

@@ -5,7 +5,7 @@ Who gave it: the last `FieldChange` to that value, else the record's last writer
 from what we told is a flow that runs as us: automation.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -19,6 +19,8 @@ from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState,
 
 _TOUCHING = ("Call", "Email", "Meeting")
 _NOTHING = object()
+_LOST_WITHIN = timedelta(minutes=2)
+"""A write that a repeat has found done had read the record at most so long before its effect."""
 
 
 class _Actor(NamedTuple):
@@ -99,7 +101,7 @@ def _first_sight(draft: Draft) -> None:
             draft.told.pop("status", None)
             draft.want.pop("status", None)
             draft.event(
-                "adopted", f"The status is {status or 'empty'} again: marketing may hand it off.", status=status
+                "reopened", f"The status is {status or 'empty'} again: marketing may hand it off.", status=status
             )
         return
     if said is Stage.RECYCLED:
@@ -143,10 +145,16 @@ def _mend_gap(draft: Draft) -> None:
         if not last or field not in receipt.before:
             continue
         theirs, ours = rows[last - 1], rows[last]
+        if receipt.before[field] == receipt.values.get(field) and not (
+            receipt.adopted and ours.at - theirs.at <= _LOST_WITHIN
+        ):
+            continue  # this write left the field alone: the row is an earlier write's, which had read their value
         ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
         stands = draft.told.get(field) == ours.new == draft.current.get(field)
         if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):
-            draft.event("restored", f"{theirs.by} had set {field} in the moment we wrote: put back.", field=field)
+            draft.event(
+                "restored", f"{draft.called(theirs.by)} had set {field} in the moment we wrote: put back.", field=field
+            )
             _answer(draft, field, ours.old, _Actor(theirs.by, theirs.at, person=True))
             draft.told[field] = ours.new
 
@@ -178,17 +186,23 @@ def _overwritten(draft: Draft, field: str, value: Value, actor: _Actor) -> None:
     elif field in draft.overwritten:
         draft.contested = tuple(sorted({*draft.contested, field}))
         draft.adopt(field, value)
-        draft.event("contested", f"Automation ({actor.by}) keeps setting {field}: no longer written.", field=field)
+        draft.event(
+            "contested", f"Automation ({draft.called(actor.by)}) keeps setting {field}: no longer written.", field=field
+        )
     else:
         draft.overwritten = tuple(sorted({*draft.overwritten, field}))
         draft.told[field] = value
-        draft.event("overwritten", f"Automation ({actor.by}) set {field} to {value}: written again.", field=field)
+        draft.event(
+            "overwritten", f"Automation ({draft.called(actor.by)}) set {field} to {value}: written again.", field=field
+        )
 
 
 def _new_owner(draft: Draft, owner: str, actor: _Actor, handoff: Handoff) -> None:
     last = handoff.assignments[-1]
     queue = owner in draft.policy.queues.values()
-    why = "Taken from the queue." if last.queue and not queue else f"{actor.by} set this owner in the CRM."
+    why = (
+        "Taken from the queue." if last.queue and not queue else f"{draft.called(actor.by)} set this owner in the CRM."
+    )
     taken = Assignment(owner, draft.now, "crm", why, queue=queue, pinned=not last.queue)
     draft.loads.give_back(last.owner)
     draft.loads.take(owner, counted=False)
@@ -212,10 +226,12 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
             draft.give_back("on hold", back, _reason(draft))
             if "recycle_until" in draft.current:
                 draft.adopt("recycle_until", draft.current["recycle_until"])
-            draft.event("recycled", f"{actor.by} put it on hold.", come_back_at=back.isoformat(), by=actor.by)
+            draft.event(
+                "recycled", f"{draft.called(actor.by)} put it on hold.", come_back_at=back.isoformat(), by=actor.by
+            )
     elif said in (Stage.DISQUALIFIED, Stage.WON, Stage.LOST, Stage.CUSTOMER):
         if handoff.state is not HandoffState.CLOSED:
-            draft.close(str(said), f"{actor.by} set the status to {value}.")
+            draft.close(str(said), f"{draft.called(actor.by)} set the status to {value}.")
     elif handoff.state is HandoffState.WITH_SALES and actor.person and _is_working(draft, value, said):
         _touch(draft, actor, f"set the status to {value}", handoff.outcome)
 
@@ -236,7 +252,7 @@ def recycle(draft: Draft, actor: _Actor) -> None:
     """A rep has given the lead back: it returns on their date, else after the policy's time."""
     handoff = draft.handoffs[-1]
     rule, back, reason = draft.policy.recycle, _come_back(draft), _reason(draft)
-    said = f"{actor.by} gave it back" + (f": {reason}." if reason else ".")
+    said = f"{draft.called(actor.by)} gave it back" + (f": {reason}." if reason else ".")
     if handoff.number >= rule.most_returns:
         draft.give_back("recycled for good", back, reason)
         draft.put(replace(draft.handoffs[-1], state=HandoffState.CLOSED, come_back_at=None))
@@ -295,7 +311,7 @@ def _touch(draft: Draft, actor: _Actor, how: str, outcome: str) -> None:
         owner = handoff.assignments[-1].owner
         minutes = round(minutes_between(handoff.sla, owner, handoff.clock_started_at, actor.at, draft.policy), 1)
     draft.put(replace(handoff, touched_at=actor.at, touched_by=actor.by, touched_how=how, outcome=outcome))
-    draft.event("touched", f"{actor.by} {how}.", by=actor.by, how=how, minutes=minutes)
+    draft.event("touched", f"{draft.called(actor.by)} {how}.", by=actor.by, how=how, minutes=minutes)
 
 
 def _deals(draft: Draft) -> None:

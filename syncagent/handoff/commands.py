@@ -23,6 +23,7 @@ from syncagent.model import (
     Identity,
     Key,
     Lane,
+    Notify,
     Nurture,
     OutboxEntry,
     Value,
@@ -180,7 +181,9 @@ def give_task(draft: Draft) -> None:
             record=record_of(draft),
             owner=last.owner,
             subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
-            body=brief(draft.dossier, draft.policy, draft.score, handoff, draft.attributes, draft.view),
+            body=brief(
+                draft.dossier, draft.policy, draft.score, draft.handoffs, draft.attributes, draft.view, draft.called
+            ),
             due=due,
             remind_at=draft.now,
             priority="high",
@@ -225,6 +228,27 @@ def write_keys(draft: Draft) -> tuple[Key, ...]:
     return (entry.key,) if entry is not None and entry.state != "dropped" else ()
 
 
+def push(draft: Draft) -> None:
+    """Beside each new task and alert a notification for its owner, where the CRM has them; at most once."""
+    if not draft.policy.crm.notify:
+        return
+    for one in [one for one in draft.commands if isinstance(one, CreateTask | Alert)]:
+        to = one.owner if isinstance(one, CreateTask) else one.to
+        draft.commands.append(
+            Notify(
+                key=f"{one.key}:push",
+                target=one.target,
+                person=one.person,
+                handoff=one.handoff,
+                depends_on=(*one.depends_on, one.key),
+                record=one.record,
+                to=(to,),
+                title=one.subject,
+                body=one.body.partition("\n")[0],
+            )
+        )
+
+
 def nurture(draft: Draft) -> None:
     """Marketing gets back whom sales has given back, unless they opted out of mail or are unknown there."""
     handoff, target = draft.handoff, draft.policy.recycle.nurture
@@ -264,7 +288,7 @@ def tidy(draft: Draft) -> None:
         handoff = handoffs.get(hid)
         if handoff is None or not verb:
             continue
-        reason = _stale(handoff, step, entry.verb, is_current=hid == current)
+        reason = _stale(draft, handoff, step, entry.verb, is_current=hid == current)
         if not reason:
             continue
         if entry.state in _UNSENT:
@@ -273,7 +297,7 @@ def tidy(draft: Draft) -> None:
             _close(draft, entry, hid, step, reason)
 
 
-def _stale(handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
+def _stale(draft: Draft, handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
     """Why a task has lost its sense; empty when it has not."""
     if handoff.state is HandoffState.RETURNING and handoff.outcome == "on hold" and is_current:
         return ""  # the rep keeps lead and task
@@ -287,7 +311,7 @@ def _stale(handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
     if verb == "Alert" and not _is_reminder(handoff, step):
         return ""
     newer = handoff.assignments[int(number)]
-    return f"Passed on to {newer.owner}: {newer.why}"
+    return f"Passed on to {draft.called(newer.owner)}: {newer.why}"
 
 
 def _is_reminder(handoff: Handoff, step: str) -> bool:

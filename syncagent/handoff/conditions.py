@@ -43,7 +43,7 @@ def is_known(value: Value) -> bool:
     return value is not None and value != ""
 
 
-def test_of(condition: Condition) -> Test:
+def as_test(condition: Condition) -> Test:
     """The condition as a function of one value; what cannot be compared does not hold."""
     tests: list[Test] = []
     if condition.present is not None:
@@ -78,7 +78,7 @@ def _matcher(pattern: str) -> Test:
 
 def fits_of(when: Mapping[str, Condition]) -> Fits:
     """All the conditions as one function of a person's attributes."""
-    tests = tuple((name, test_of(condition)) for name, condition in sorted(when.items()))
+    tests = tuple((name, as_test(condition)) for name, condition in sorted(when.items()))
     if not tests:
         return lambda _attributes: True
     return lambda attributes: all(test(attributes.get(name)) for name, test in tests)

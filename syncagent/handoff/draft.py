@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.routing import Loads
+from syncagent.handoff.routing import Loads, team_of
 from syncagent.handoff.scoring import Judged, attributes_of, judge
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
@@ -63,7 +63,12 @@ class Draft:
         self._entries: dict[str, OutboxEntry] | None = None
         self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
-        keep = self.desired.record if self.desired is not None and self.is_open else None
+        self.look()
+
+    def look(self, *, anew: bool = False) -> None:
+        """Choose the CRM record, and read what stands in it. Between two handoffs it stays; a new one chooses anew."""
+        dossier, policy = self.dossier, self.policy
+        keep = self.desired.record if self.desired is not None and self.handoffs and not anew else None
         self.view = view_of(dossier, policy, keep) if dossier.records or dossier.outbox else None
         self.contact = self.view is not None and is_contact(self.view.record)
         written = last_write(dossier, self.view.record.identity) if self.view is not None else None
@@ -88,6 +93,14 @@ class Draft:
     @property
     def with_sales(self) -> bool:
         return bool(self.handoffs) and self.handoffs[-1].state is HandoffState.WITH_SALES
+
+    def called(self, who: str) -> str:
+        """What people call a CRM user or queue; its id where nobody has told a name."""
+        rep = team_of(self.policy).reps.get(who)
+        if rep is not None:
+            return rep.name
+        queues = (name for name, known in self.policy.queues.items() if known == who)
+        return self._roster.names.get(who) or next(queues, who)
 
     def key(self, *parts: str) -> Key:
         """A key of this installation, e.g. key("17.1", "a1", "task")."""
@@ -177,7 +190,9 @@ class Draft:
             self._wake = at
 
     def withdraw_keys(self, keys: Iterable[Key]) -> None:
-        self.withdraw.extend(key for key in keys if key not in self.withdraw)
+        """Commands that no longer make sense, each with the push beside it."""
+        both = (one for key in keys for one in (key, f"{key}:push"))
+        self.withdraw.extend(key for key in both if key not in self.withdraw and self.entry(key) is not None)
 
     def finish(self) -> Plan:
         """The plan."""

@@ -1,6 +1,6 @@
 """The brief in a rep's task: why now, up to three interesting moments, what is unknown. At most 120 words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from syncagent.handoff.conditions import is_known
 from syncagent.model import Activity, CrmView, Dossier, Handoff, InterestingMoment, Score, Value
@@ -21,18 +21,20 @@ def name_of(attributes: dict[str, Value], emails: Sequence[str]) -> str:
     )
 
 
-def moments(dossier: Dossier, score: Score) -> tuple[InterestingMoment, ...]:
-    """The newest activities that gave points, one for each kind and asset, newest first."""
+def moments(dossier: Dossier, score: Score, cause: str = "") -> tuple[InterestingMoment, ...]:
+    """The newest activities that gave points or were the cause, one for each kind and asset, newest first."""
     evidence = {key for one in score.contributions if one.points > 0 for key in one.evidence}
     chosen: list[Activity] = []
     seen: set[tuple[str, str]] = set()
     for activity in sorted(dossier.activities, key=lambda one: (one.at, one.key), reverse=True):
-        if activity.key in evidence and (activity.kind, activity.asset) not in seen:
+        if (activity.kind, activity.asset) in seen:
+            continue
+        if activity.key in evidence or moment_of(activity) == cause:
             seen.add((activity.kind, activity.asset))
             chosen.append(activity)
             if len(chosen) == _MOMENTS:
                 break
-    return tuple(InterestingMoment(one.at, _line(one)) for one in chosen)
+    return tuple(InterestingMoment(one.at, moment_of(one)) for one in chosen)
 
 
 def unknown_answers(attributes: dict[str, Value], policy: Policy) -> tuple[str, ...]:
@@ -41,14 +43,24 @@ def unknown_answers(attributes: dict[str, Value], policy: Policy) -> tuple[str, 
 
 
 def brief(
-    dossier: Dossier, policy: Policy, score: Score, handoff: Handoff, attributes: dict[str, Value], view: CrmView | None
+    dossier: Dossier,
+    policy: Policy,
+    score: Score,
+    handoffs: Sequence[Handoff],
+    attributes: dict[str, Value],
+    view: CrmView | None,
+    called: Callable[[str], str],
 ) -> str:
-    """The text of the task, in lines, cut at 120 words."""
-    lines = [f"Why now: {handoff.cause}. Score {score.total:.0f} ({score.grade})."]
+    """The text of the task, in lines, cut at 120 words. `handoffs`: the last one is the one that it is about."""
+    handoff = handoffs[-1]
+    scored = f"score {score.total:.0f} ({score.grade})"
+    lines = [f"Why now: {handoff.cause}." + ("" if handoff.cause == scored else f" S{scored[1:]}.")]
+    if handoff.number > 1:
+        lines.append(_return(handoffs, called))
     reasons = sorted((one for one in score.contributions if one.points > 0), key=lambda one: (-one.points, one.rule))
     if reasons:
         lines.append("Because: " + "; ".join(f"{one.why} (+{one.points:g})" for one in reasons[:3]) + ".")
-    found = moments(dossier, score)
+    found = moments(dossier, score, handoff.cause)
     if found:
         lines.append("Moments:")
         lines += [f"- {moment.at:%Y-%m-%d %H:%M} UTC {moment.text}" for moment in found]
@@ -57,15 +69,27 @@ def brief(
     if missing:
         lines.append("Unknown, please ask: " + ", ".join(missing) + ".")
     if len(handoff.assignments) > 1:
-        lines.append(f"Earlier with: {', '.join(one.owner for one in handoff.assignments[:-1])}.")
-    if handoff.number > 1:
-        lines.append(f"This is handoff number {handoff.number}.")
+        tried = ", ".join(called(one.owner) for one in handoff.assignments[:-1])
+        lines.append(f"Earlier with: {tried}.")
     if view is not None and view.others:
         lines.append("Also in the CRM as: " + ", ".join(f"{one.object} {one.id}" for one in view.others[:3]) + ".")
     return _cut(lines)
 
 
-def _line(activity: Activity) -> str:
+def _return(handoffs: Sequence[Handoff], called: Callable[[str], str]) -> str:
+    """That it is a return, and what happened before."""
+    last, earlier = handoffs[-1], handoffs[:-1]
+    told = f"This is a return (handoff number {last.number})."
+    if earlier:
+        before = earlier[-1]
+        owner = f" with {called(before.assignments[-1].owner)}" if before.assignments else ""
+        reason = f": {before.recycle_reason}" if before.recycle_reason else ""
+        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{reason}."
+    return told
+
+
+def moment_of(activity: Activity) -> str:
+    """What somebody did, in words: "form submitted: demo-request"."""
     what = activity.kind.replace(".", " ").replace("_", " ")
     return f"{what}: {activity.asset}" if activity.asset else what
 

@@ -34,10 +34,11 @@ def fold_absorbed(draft: Draft) -> None:
     if draft.desired is not None:
         highest = max(one.desired.revision for one in everyone if one.desired is not None)
         draft.desired = replace(draft.desired, revision=max(highest, draft.desired.revision))
-    draft.adopted = all(one.adopted for one in everyone if one.handoffs or one.adopted) and draft.adopted
+    draft.adopted = not draft.handoffs and any(one.adopted for one in everyone)
     draft.contested = tuple(sorted({field for one in everyone for field in one.contested}))
     written = [one.score_written_at for one in everyone if one.score_written_at is not None]
     draft.score_written_at = max(written, default=None)
+    draft.look()
 
 
 def _claim(handoff: Handoff) -> tuple[bool, bool, datetime, str]:

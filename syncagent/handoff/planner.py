@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.answers import hear
 from syncagent.handoff.calendar import before
-from syncagent.handoff.commands import give_task, nurture, opening_row, score_row, tidy, write_row
+from syncagent.handoff.commands import give_task, nurture, opening_row, push, score_row, tidy, write_row
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
-from syncagent.handoff.insight import unknown_answers
+from syncagent.handoff.insight import moment_of, unknown_answers
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.promise import keep
-from syncagent.handoff.routing import Case, assign, team_of
+from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import terms_for
 from syncagent.model import Assignment, Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
@@ -55,6 +55,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
+        push(draft)
     return draft.finish()
 
 
@@ -105,7 +106,7 @@ def _reason(draft: Draft) -> _Opening | None:
     if raiser is not None and since is not None and raiser.at > draft.now:
         draft.wake(raiser.at)  # a source whose clock runs ahead must not open one handoff after another
     elif raiser is not None and raiser.at >= live and (since is None or raiser.at > since):
-        return _Opening(f"{raiser.kind} {raiser.asset}".strip(), "handraiser", last)
+        return _Opening(moment_of(raiser), "handraiser", last)
     if handoff is not None or _was_recycled(draft):
         return _woken(draft, since or live, last)
     latest = draft.judged.latest
@@ -168,6 +169,8 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
     old = draft.handoff
     if old is not None and old.state is HandoffState.RETURNING:
         draft.put(replace(old, state=HandoffState.CLOSED, come_back_at=None))
+    if old is not None:
+        draft.look(anew=True)
     number = max((one.number for one in draft.handoffs), default=0) + 1
     assignment = _assign(draft, opening.last)
     score = draft.score
@@ -215,9 +218,7 @@ def _assign(draft: Draft, last: str) -> Assignment:
         ]:
             if holder and draft.active.get(holder, True) and holder != draft.policy.crm.me:
                 draft.loads.take(holder)
-                rep = team_of(draft.policy).reps.get(holder)
-                name = rep.name if rep is not None else holder
-                return Assignment(holder, draft.now, "contact", f"{name} {why}.")
+                return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
     case = Case(draft.attributes, draft.now, last=last, current=owner, account=account)
     return assign(case, draft.policy, draft.loads)
 

@@ -25,6 +25,9 @@ def keep(draft: Draft) -> None:
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
         _leave_queue(draft)
+        if draft.handoffs[-1].clock_started_at is None and _start_clock(draft):
+            for due, _, _ in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
+                draft.wake(due)
     _watch_stage(draft)
 
 
@@ -37,6 +40,8 @@ def _start_clock(draft: Draft) -> bool:
     """The promise runs from when owner and task are confirmed."""
     handoff = draft.handoffs[-1]
     last, number = handoff.assignments[-1], len(handoff.assignments)
+    if any(draft.want[name] != draft.told.get(name) for name in draft.want if name not in draft.contested):
+        return False  # a row is about to be told
     if not draft.contact:
         if draft.write_pending or (draft.current.get("owner") != last.owner and "owner" not in draft.contested):
             return False
@@ -47,14 +52,22 @@ def _start_clock(draft: Draft) -> bool:
         if (entry is None or entry.state not in ("done", "dropped")) and handoff.cause != "adopted from sales":
             return False
     draft.put(replace(handoff, clock_started_at=draft.now))
-    draft.event("clock.started", f"{last.owner} has the lead: the promise runs.", owner=last.owner, assignment=number)
+    draft.event(
+        "clock.started",
+        f"{draft.called(last.owner)} has the lead: the promise runs.",
+        owner=last.owner,
+        assignment=number,
+    )
     return True
 
 
 def _given_up(draft: Draft) -> bool:
-    """An admin has dropped the write from the outbox: the handoff ends, for nobody has got it."""
+    """An admin has dropped the first write from the outbox: the handoff ends, for nobody has got it.
+
+    A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.
+    """
     entry, desired = draft.write_entry, draft.desired
-    if entry is None or desired is None or entry.state != "dropped":
+    if entry is None or desired is None or entry.state != "dropped" or len(draft.handoffs[-1].assignments) > 1:
         return False
     if draft.contact or draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
         return False
@@ -113,7 +126,9 @@ def _do(draft: Draft, index: int, step: SlaStep) -> None:
         name = name_of(draft.attributes, draft.dossier.emails)
         body = f"Promised: first touch within the SLA {handoff.sla.name if handoff.sla else ''}. {handoff.cause}."
         alert(draft, f"s{len(handoff.assignments)}.{index}", last.owner, f"Still waiting for you: {name}", body)
-        draft.event("reminded", f"{last.owner} was reminded at {step.at:.0%} of the promised time.", **figures)
+        draft.event(
+            "reminded", f"{draft.called(last.owner)} was reminded at {step.at:.0%} of the promised time.", **figures
+        )
     elif step.do == "escalate":
         _escalate(draft, index, step, "not touched in the promised time")
     elif last.pinned:
@@ -134,11 +149,11 @@ def _escalate(draft: Draft, index: int, step: SlaStep, why: str) -> None:
     owner = handoff.assignments[-1].owner
     manager = manager_of(owner, draft.policy, other=step.to if step.to != "manager" else "")
     name = name_of(draft.attributes, draft.dossier.emails)
-    body = f"{name} is with {owner}: {why} ({_minutes(draft, handoff):g} minutes). {handoff.cause}."
+    body = f"{name} is with {draft.called(owner)}: {why} ({_minutes(draft, handoff):g} minutes). {handoff.cause}."
     told = alert(draft, f"s{len(handoff.assignments)}.{index}", manager, f"Promise broken: {name}", body)
     draft.event(
         "escalated",
-        f"{manager if told else 'Nobody'} was told: {why}.",
+        f"{draft.called(manager) if told else 'Nobody'} was told: {why}.",
         owner=owner,
         to=manager if told else "",
         minutes=_minutes(draft, handoff),
@@ -168,7 +183,7 @@ def _pass_on(draft: Draft, index: int, step: SlaStep, *, to_queue: bool) -> None
     if chosen is None:
         _escalate(draft, index, step, "not touched in the promised time, and nobody else can take it")
         return
-    _move(draft, chosen, f"{last.owner} did not touch it in the promised time: {chosen.why}")
+    _move(draft, chosen, f"{draft.called(last.owner)} did not touch it in the promised time: {chosen.why}")
 
 
 def _move(draft: Draft, chosen: Assignment, why: str) -> None:
@@ -197,32 +212,34 @@ def _leave_queue(draft: Draft) -> None:
 
 
 def _watch_stage(draft: Draft) -> None:
-    """Law 6: a lead that sales has taken up, and that stays where it is for too long, is told once a stage."""
+    """Law 6: a lead that stays in its stage for too long is told to the manager, and again after every such period.
+
+    Where the process map names no longest stay, the policy's come-back time stands in, so that no lead with sales is
+    without a timer.
+    """
     handoff = draft.handoffs[-1]
     stage = draft.stage_now()
     rule = next((one for one in draft.policy.stages if one.stage is stage), None)
-    if rule is None or rule.longest is None:
-        if handoff.touched_at is None:
-            return
-        longest = draft.policy.recycle.default
-    else:
-        longest = rule.longest
-    code = STUCK - _STAGES.index(stage)
-    if any(one.step == code for one in handoff.steps_done):
+    longest = rule.longest if rule is not None and rule.longest is not None else draft.policy.recycle.default
+    if not longest.days and not longest.minutes:
         return
-    since = handoff.touched_at or handoff.opened_at
-    due = after(max(since, handoff.opened_at), longest, draft.policy.timezone)
+    code = STUCK - _STAGES.index(stage)
+    told = [one.at for one in handoff.steps_done if one.step == code]
+    since = max(handoff.touched_at or handoff.opened_at, handoff.opened_at)
+    due = after(max(since, *told) if told else since, longest, draft.policy.timezone)
     if due > draft.now:
         draft.wake(due)
         return
     if not draft.crm_has_seen(due):
         return
     _mark(draft, code)
+    draft.wake(after(draft.now, longest, draft.policy.timezone))
     owner = handoff.assignments[-1].owner
     name = name_of(draft.attributes, draft.dossier.emails)
     after_that = f" Next would be {rule.next}." if rule is not None and rule.next is not None else ""
-    body = f"{name} has been {stage} with {owner} since {since:%Y-%m-%d}.{after_that}"
-    alert(draft, f"t{_STAGES.index(stage)}", manager_of(owner, draft.policy), f"Stuck: {name}", body)
+    body = f"{name} has been {stage} with {draft.called(owner)} since {since:%Y-%m-%d}.{after_that}"
+    step = f"t{_STAGES.index(stage)}.{len(told) + 1}"
+    alert(draft, step, manager_of(owner, draft.policy), f"Stuck: {name}", body)
     answers_for = rule.owner if rule is not None else ""
     draft.event("stuck", f"It has been {stage} for too long.", stage=str(stage), owner=owner, answers_for=answers_for)
 

@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from syncagent.handoff.calendar import is_away, local_day
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of
@@ -71,7 +73,7 @@ class Loads:
 
     def roster(self) -> Roster:
         """The roster after the plan."""
-        return Roster(self._turns, self._open, self._today, self._day, self._first.active, self._first.epoch)
+        return replace(self._first, turns=self._turns, open=self._open, today=self._today, day=self._day)
 
 
 class Case(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.conditions import Test, is_known, is_yes, test_of
+from syncagent.handoff.conditions import Test, as_test, is_known, is_yes
 from syncagent.model import Activity, Contribution, Dossier, Score, Value
 from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
 
@@ -184,7 +184,7 @@ _scorer_of = once_per_policy(_Scorer)
 
 
 def _fit(rule: FitRule) -> _Fit:
-    choices = tuple((test_of(one.condition), rule.weight * one.priority / 10) for one in rule.choices)
+    choices = tuple((as_test(one.condition), rule.weight * one.priority / 10) for one in rule.choices)
     return _Fit(rule.name, rule.attribute, choices)
 
 

@@ -5,14 +5,17 @@ terms (the rep's own hours, the team's, the wall); days are calendar days of the
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from syncagent.handoff.calendar import add_working, after, working_between
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of
 from syncagent.handoff.routing import team_of
-from syncagent.model import Handoff, Sla, SlaStep, Value
+from syncagent.handoff.scoring import attributes_of
+from syncagent.model import Dossier, Event, Handoff, HandoffState, Plan, Sla, SlaStep, Value
 from syncagent.policy import Duration, Hours, Policy, SlaTerms
 
 UNDELIVERED = -1
@@ -45,6 +48,25 @@ def terms_for(grade: str, attributes: Mapping[str, Value], policy: Policy) -> Sl
                 not_by=terms.not_by,
             )
     return None
+
+
+def renewed(dossier: Dossier, policy: Policy, now: datetime) -> Plan | None:
+    """The current handoff under today's terms, as a plan to settle when an admin asks (law 13); None: nothing moves.
+
+    It wakes at once: the next ordinary plan goes on from the new terms.
+    """
+    decision = dossier.decision
+    handoff = decision.handoff if decision is not None else None
+    if decision is None or handoff is None or handoff.state is not HandoffState.WITH_SALES:
+        return None
+    terms = terms_for(handoff.grade, attributes_of(dossier), policy)
+    if terms == handoff.sla:
+        return None
+    names = [sla.name if sla is not None else "no promise" for sla in (handoff.sla, terms)]
+    why = f"The promise moved from {names[0]} to {names[1]}, as an admin asked."
+    event = Event("reapplied", now, why, handoff.id, {"before": names[0], "after": names[1]})
+    moved = replace(decision, handoffs=(*decision.handoffs[:-1], replace(handoff, sla=terms)))
+    return Plan(decision=moved, events=(event,), wake_at=now + timedelta(milliseconds=1))
 
 
 def due_at(sla: Sla, owner: str, start: datetime, share: float, policy: Policy) -> datetime:

@@ -90,6 +90,7 @@ class Roster(Struct, frozen=True):
     day: str = ""
     active: dict[str, bool] = {}
     epoch: str = "e1"  # the installation's; part of every key
+    names: dict[str, str] = {}  # what CRM users and queues are called, by id
 
 
 class Plan(Struct, frozen=True):
@@ -123,4 +124,5 @@ class HealthSnapshot(Struct, frozen=True):
     seen_until: dict[str, datetime | None]
     down: dict[str, str]
     calls_today: dict[str, int]
+    waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False

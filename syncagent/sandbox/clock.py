@@ -1,15 +1,15 @@
-"""The sandbox's own time:
+"""The sandbox's own time: real by default, set and moved through the control API.
 
-Real by default, set and moved through the control API. All vendors of one process share one clock.
+All vendors of one process share one clock.
 """
 
 from datetime import UTC, datetime, timedelta
 
 
 class SandboxClock:
-    """Aware UTC time. `set` stops it at a moment, `advance` moves it on (running or stopped), `real` returns to the.
+    """Aware UTC time.
 
-    Machine's clock.
+    `set` stops it at a moment, `advance` moves it on (running or stopped), `real` returns to the machine's clock.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,8 @@
 """Planted faults: which call they hit, how often, and what happens to it.
 
 A fault is JSON with `match`, `times` (default 1, null: for ever) and one action. `match` may have `method`, `path`
-and `body` (regular
-expressions, searched in the decoded path with its query and in the body) and `after` (let the first n matching calls
-pass). The actions:
+and `body` (regular expressions, searched in the decoded path with its query and in the body) and `after` (let the
+first n matching calls pass). The actions:
 
     {"status": 503, "body": "<html>..", "headers": {..}}    answered like that
     {"empty": 500}, {"html": 503}                           short forms of it
@@ -14,8 +13,8 @@ pass). The actions:
     {"cut": true}       done; the chunked body is cut in the middle
 
 Beside `status`, `empty` and `html`, `"execute": true` does the call before the error is answered. Every other action
-is a kind of
-the vendor's own. A call is spent on the first fault that matches and is not used up; later ones do not count it.
+is a kind of the vendor's own. A call is spent on the first fault that matches and is not used up; later ones do not
+count it.
 """
 
 import re
@@ -79,8 +78,7 @@ class Faults:
     """The faults planted at one vendor.
 
     `kinds` are the vendor's own actions; unless a fault says which path it is about, they strike only where
-    `kinds_path`
-    (a regular expression) is found.
+    `kinds_path` (a regular expression) is found.
     """
 
     kinds: frozenset[str] = frozenset()

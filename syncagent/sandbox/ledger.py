@@ -10,9 +10,9 @@ KEPT = 200_000
 
 @dataclass(slots=True)
 class Entry:
-    """One call. `status` is None when the client got no answer; `executed` says whether the call took effect all the.
+    """One call.
 
-    Same.
+    `status` is None when the client got no answer; `executed` says whether the call took effect all the same.
     """
 
     n: int
@@ -41,9 +41,9 @@ class Entry:
 
 
 class Ledger:
-    """Numbers calls from 1 on, for the life of the server; keeps the newest 200,000 and the totals since the last.
+    """Numbers calls from 1 on, for the life of the server.
 
-    `clear`.
+    Keeps the newest 200,000 of them and the totals since the last `clear`.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,8 @@
 """The shape of a simulated vendor: one call in, one answer out, as one atomic step.
 
 A vendor lives in the module `syncagent.sandbox.NAME` and is made by that module's `create(clock) -> Vendor`. It is
-called only from the
-server's event loop, one call at a time, so it needs no lock and "concurrent" calls meet it in the order of their
-arrival.
+called only from the server's event loop, one call at a time, so it needs no lock and "concurrent" calls meet it in
+the order of their arrival.
 """
 
 import os
@@ -19,9 +18,9 @@ JSON = "application/json;charset=UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request. `path` is percent-decoded, `raw_path` is as sent (for ids that contain a slash); header names.
+    """One HTTP request.
 
-    Are lower-case.
+    `path` is percent-decoded, `raw_path` is as sent (for ids that contain a slash); header names are lower-case.
     """
 
     method: str
@@ -64,8 +63,7 @@ class Vendor(Protocol):
     """One simulated system.
 
     It may have a `fault_path`: a regular expression for the paths that its own fault kinds strike unless told
-    otherwise.
-    `seed`, `dump` and `act` are the control API's; they raise ValueError or LookupError with a sentence.
+    otherwise. `seed`, `dump` and `act` are the control API's; they raise ValueError or LookupError with a sentence.
     """
 
     name: str

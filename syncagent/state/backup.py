@@ -18,10 +18,13 @@ from syncagent.state.lock import StateLock
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
-def quick_check(path: Path) -> None:
-    """Raise `StoreBrokenError` when the file is damaged."""
+def quick_check(path: Path, *, ours: bool = False) -> None:
+    """Raise `StoreBrokenError` when the file is damaged.
+
+    `ours`: we hold its lock, and may roll back what a killed process left half done.
+    """
     try:
-        with contextlib.closing(_open(path, "ro")) as db:
+        with contextlib.closing(_open(path, "rw" if ours else "ro")) as db:
             told = db.execute("pragma quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         told = str(error)
@@ -69,17 +72,31 @@ def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> st
             db.execute("pragma journal_mode = delete").close()
             db.execute("insert or replace into meta values ('epoch', ?)", (epoch,))
         _sync(half)
-        replaced = target.with_name(target.name + ".replaced")
-        for suffix in ("", *_SIDE_FILES):
-            old = target.with_name(target.name + suffix)
-            if old.exists():
-                old.replace(replaced.with_name(replaced.name + suffix))
+        _put_aside(target)
         half.replace(target)
         _sync(target.parent)
     finally:
         half.unlink(missing_ok=True)
         lock.release()
     return epoch
+
+
+def _put_aside(state: Path) -> None:
+    """Keep the old file as `<state>.replaced`, while the state's name never stands for nothing: a kill in between must
+    not let an agent begin with an empty file.
+    """
+    if not state.exists():
+        return
+    # Closing the last connection folds the log into the file. A damaged one is kept as it is, its log beside it.
+    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(_open(state, "rw")) as db:
+        db.execute("pragma wal_checkpoint(truncate)").close()
+    replaced = state.with_name(state.name + ".replaced")
+    replaced.unlink(missing_ok=True)
+    os.link(state, replaced)
+    for suffix in _SIDE_FILES:
+        old = state.with_name(state.name + suffix)
+        if old.exists():
+            old.replace(replaced.with_name(replaced.name + suffix))
 
 
 def _epoch(path: Path) -> int:

@@ -250,15 +250,19 @@ def _record_of(people: People, person: int, receipt: Receipt) -> None:
 
 
 def postpone(db: sqlite3.Connection, keys: Sequence[Key], until: datetime, why: str, now: int) -> None:
-    """A whole call failed without an answer: back to the queue, but what must not come twice is unknown now."""
+    """A whole call failed without an answer: back to the queue, but what must not come twice is unknown now.
+
+    Certainly unsent is what depends on something that is not done: a target carries that out first and tells of it.
+    """
     people = People(db, now, Lane.HOT)
     for key in keys:
         row = db.execute(
-            "select person, once, next_revision is not null from outbox where key = ? and state = 'sending'", (key,)
+            "select person, once, next_revision is not null, body from outbox where key = ? and state = 'sending'",
+            (key,),
         ).fetchone()
         if row is None:
             continue
-        if row[1]:
+        if row[1] and all(_state(db, needed)[0] == "done" for needed in decode_command(row[3]).depends_on):
             db.execute("update outbox set state = 'unknown', why = ? where key = ?", (why, key))
             people.changed(row[0])
             continue
@@ -300,10 +304,14 @@ def drop(db: sqlite3.Connection, keys: Sequence[Key], now: datetime) -> int:
 
 
 def listed(db: sqlite3.Connection, states: Sequence[str], limit: int) -> tuple[OutboxItem, ...]:
-    """Commands by state, oldest first; all that are not done when no state is named."""
+    """Commands by state, oldest first; all that are not done when no state is named.
+
+    What waits for a command that is stuck says so: nothing waits in a hidden place.
+    """
     where = f"state in ({','.join('?' * len(states))})" if states else "state <> 'done'"
     rows = db.execute(
-        "select body, attempt, state, revision, not_before, why, queued_at from outbox"  # noqa: S608
+        "select body, attempt, state, revision, not_before,"  # noqa: S608
+        " case when blocked_by is null then why else 'It waits for ' || blocked_by || '.' end, queued_at from outbox"
         f" where {where} order by id limit ?",
         (*states, limit),
     )

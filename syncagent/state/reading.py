@@ -172,9 +172,11 @@ def roster(db: sqlite3.Connection) -> Roster:
     """Turns and loads as last settled; who is active as the CRM last said; the installation's epoch."""
     row = db.execute("select value from meta where name = 'roster'").fetchone()
     stored = Roster() if row is None else decode_roster(row[0])
-    active = {user: bool(flag) for user, flag in db.execute("select id, active from crm_user order by id")}
+    users = db.execute("select id, active, name from crm_user order by id").fetchall()
+    active = {user: bool(flag) for user, flag, _ in users}
+    names = {user: name for user, _, name in users if name}
     epoch = db.execute("select value from meta where name = 'epoch'").fetchone()[0]
-    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch)
+    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch, names)
 
 
 def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:
@@ -232,6 +234,26 @@ def journal(db: sqlite3.Connection, person: int | None, limit: int) -> tuple[Jou
     )
 
 
+def people(db: sqlite3.Connection, after: int, limit: int, *, with_sales: bool) -> tuple[int, ...]:
+    """The next people behind `after`."""
+    sql = (
+        "select distinct person from handoff where state = 'with_sales' and person > ? order by person limit ?"
+        if with_sales
+        else "select id from person where merged_into is null and id > ? order by id limit ?"
+    )
+    return tuple(row[0] for row in db.execute(sql, (after, limit)))
+
+
+def statuses_in_use(db: sqlite3.Connection) -> dict[str, int]:
+    """What open handoffs have told the CRM to hold as a status, and how many."""
+    sql = (
+        "select json_extract(decision, '$.desired.values.status') as status, count(*) from judged"
+        " where status is not null and person in (select person from handoff where state = 'with_sales')"
+        " group by status"
+    )
+    return dict(db.execute(sql).fetchall())
+
+
 def next_wake(db: sqlite3.Connection) -> datetime | None:
     """The earliest wake-up of anybody who is not held."""
     sql = "select wake_at from person where wake_at is not null and held is null order by wake_at limit 1"
@@ -262,5 +284,6 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
         calls_today={name: int(value) for name, value in settings("calls").items()},
+        waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
     )

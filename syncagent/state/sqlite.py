@@ -27,6 +27,7 @@ from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
+_READER_CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
 
 
 def sqlite_version() -> str:
@@ -65,7 +66,7 @@ class SqliteStore:
         try:
             with _plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
-                    backup.quick_check(self.path)
+                    backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
             self._write("recover", lambda db: outbox.recover(db, ms(self._clock.now())))
         except BaseException:
@@ -115,7 +116,7 @@ class SqliteStore:
                 cached_statements=128,
                 timeout=10.0,
             )
-            _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
+            _pragma(connection, "cache_size", f"-{_READER_CACHE_KIB}")
         healthy = False
         try:
             connection.execute("begin")
@@ -210,6 +211,14 @@ class SqliteStore:
     def brake_counts(self, since: datetime) -> tuple[Mapping[str, int], Mapping[str, int]]:
         with self._reading() as db:
             return reading.brake_counts(db, since)
+
+    def people(self, after: int, limit: int, *, with_sales: bool = False) -> tuple[int, ...]:
+        with self._reading() as db:
+            return reading.people(db, after, limit, with_sales=with_sales)
+
+    def statuses_in_use(self) -> Mapping[str, int]:
+        with self._reading() as db:
+            return reading.statuses_in_use(db)
 
     # -- commands out
 

@@ -156,6 +156,14 @@ class Store(Protocol):
         """How many plans were settled since: by cause, and by owner."""
         ...
 
+    def people(self, after: int, limit: int, *, with_sales: bool = False) -> tuple[int, ...]:
+        """The next people behind `after`, in the order of their ids; only those with sales, if asked."""
+        ...
+
+    def statuses_in_use(self) -> Mapping[str, int]:
+        """The statuses that open handoffs have told the CRM to hold, and how many (law 13)."""
+        ...
+
     # -- commands out
     def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
         """Commands to send now, hot first, with what they depend on done or before them in the same batch.

@@ -1,6 +1,7 @@
 """The commands as an admin types them, on memory systems and a real state file."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,16 @@ ROOT = Path(__file__).parents[2]
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config.toml").write_text(CONFIG.replace('create = "when_missing"', 'create = "never"'))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def quiet_again() -> Iterator[None]:
+    """A command sets the log up for its process; here the process goes on."""
+    logger = logging.getLogger("syncagent")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 def syncagent(folder: Path, *args: str, exit_code: int = 0, give: str = "") -> Result:
@@ -118,6 +129,16 @@ def test_backup_and_restore(folder: Path) -> None:
     (folder / "syncagent.db").unlink()
     assert "new epoch e2" in syncagent(folder, "restore", str(folder / "copy.db")).output
     assert json.loads(syncagent(folder, "explain", "mia@example.com", "--json").output)["person"] == 1
+
+
+def test_the_demo_comes_out(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "syncagent", "demo"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✗" not in done.stdout
+    assert done.stdout.count("✓") == 15
 
 
 @pytest.fixture

@@ -1,123 +1,20 @@
 """A sandbox org over real HTTP for one test, and the suites' assertions told in full."""
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from syncagent.connectors import salesforce
-from syncagent.connectors.salesforce import Options, Salesforce
-from syncagent.model import CreateTask, Identity, WriteLead
-from syncagent.sandbox import Control, Sandbox
+pytest.register_assert_rewrite("tests.contract.source", "tests.contract.target", "tests.contract.salesforce_org")
 
-pytest.register_assert_rewrite("tests.contract.source", "tests.contract.target")
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-FIELDS = {
-    "score": "Lead_Score__c",
-    "grade": "Lead_Grade__c",
-    "stage_date": "MQL_Date__c",
-    "recycle_until": "Recycle_Until__c",
-}
-
-
-class Org:
-    """One org for one test: `crm` is the connector, `act` what people do, `made` the tasks that stand."""
-
-    def __init__(self, box: Sandbox, folder: Path) -> None:
-        self.control = Control(box.url("salesforce"))
-        self.known = box.credentials("salesforce")
-        key = folder / "key.pem"
-        key.write_text(self.known["private_key"])
-        self.url = self.known["login_url"]
-        self.table = {
-            "login_url": self.url,
-            "client_id": self.known["client_id"],
-            "username": self.known["username"],
-            "private_key": {"file": str(key)},
-            "fields": FIELDS,
-            "contact_fields": {"status": "Contact_Status__c"},
-        }
-        self.control.clock_set(NOON)
-        self.waits: list[float] = []
-        self.open: list[Salesforce] = []
-        self.crm = self.connect()
-        self.rep = self.known["rep_user_id"]
-
-    def connect(self, **more: object) -> Salesforce:
-        """A connector with these options on top; a fresh one knows nothing of earlier calls."""
-        options = msgspec.convert({**self.table, **more}, Options)
-        crm = salesforce.open("salesforce", options, sleep=lambda seconds: bool(self.waits.append(seconds)))
-        self.open.append(crm)
-        return crm
-
-    def close(self) -> None:
-        for crm in self.open:
-            crm.close()
-        self.control.close()
-
-    def act(self, do: str, **args: object) -> dict:
-        return self.control.act(do, **args)
-
-    def leads(self, count: int, **fields: object) -> list[Identity]:
-        rows = [
-            {
-                "LastName": f"Person {n}",
-                "Company": "Example",
-                "Email": f"person{n}@example.com",
-                "Status": "Open - Not Contacted",
-                "OwnerId": self.known["integration_user_id"],
-                **fields,
-            }
-            for n in range(count)
-        ]
-        return [Identity("salesforce", "Lead", one) for one in self.control.seed(leads=rows)["leads"]]
-
-    def row(self, identity: Identity | str) -> dict:
-        return self.act("get", id=identity if isinstance(identity, str) else identity.id)
-
-    def rows(self, kind: str) -> list[dict]:
-        return self.control.dump()["objects"][kind]
-
-    def tasks(self) -> list[dict]:
-        return [row for row in self.rows("Task") if row.get("SyncAgent_Key__c")]
-
-    def cost(self) -> int:
-        return self.control.quota()["cost"]
-
-    def write(self, lead: Identity | None, key: str = "e1:1.1:write", **more) -> WriteLead:
-        values = {
-            "status": "Sales Ready",
-            "owner": self.rep,
-            "score": 72.0,
-            "grade": "A1",
-            "stage_date": "2026-11-23T12:00:00+00:00",
-        }
-        given = {"values": values, "expects": {"status": "Open - Not Contacted"}, "revision": 1, **more}
-        return WriteLead(key=key, target="salesforce", person=1, record=lead, **given)
-
-    def task(self, lead: Identity | None, key: str = "e1:1.1:task", **more) -> CreateTask:
-        given = {
-            "owner": self.rep,
-            "subject": "Call Ann",
-            "body": "Asked for a demo.",
-            "due": NOON + timedelta(hours=1),
-            **more,
-        }
-        return CreateTask(key=key, target="salesforce", person=1, record=lead, **given)
+from syncagent.sandbox import Sandbox  # noqa: E402 - the rewriting must be asked for before the modules are loaded
+from tests.contract.salesforce_org import Org  # noqa: E402
 
 
 @pytest.fixture
 def org(tmp_path: Path) -> Iterator[Org]:
+    """A fresh org, its people, and a connector."""
     with Sandbox(["salesforce"]) as box:
         org = Org(box, tmp_path)
         yield org
         org.close()
-
-
-@pytest.fixture
-def again() -> Callable:
-    """The same command, tried once more."""
-    return lambda command: msgspec.structs.replace(command, attempt=command.attempt + 1)

@@ -11,6 +11,7 @@ from syncagent.errors import ConnectorDownError, RetryableError
 from syncagent.model import (
     Activity,
     Alert,
+    CloseTask,
     CrmRecord,
     CrmUser,
     Deleted,
@@ -169,6 +170,15 @@ def test_a_deleted_record_is_a_conflict_for_a_write(world):
     assert any(isinstance(fact, Deleted) for fact in world.memory.look([record]).facts)
     write = CrmContract().write(world, "e1/w", record, status="MQL")
     assert carry_out(world.memory, [write])["e1/w"].kind == "conflict"
+
+
+def test_a_task_that_a_person_has_completed_stays_theirs_when_we_close_it(world):
+    suite = CrmContract()
+    carry_out(world.memory, [suite.task(world, "e1/t", world.record(status="Open"))])
+    world.complete("e1/t")
+    close = CloseTask(key="e1/c", target="crm", person=1, task="e1/t", reason="Given to another rep")
+    assert carry_out(world.memory, [close])["e1/c"].receipt.adopted
+    assert world.memory.tasks[world.memory.keys["e1/t"]].modified_by == "U1"
 
 
 def test_a_push_whose_answer_was_lost_is_not_sent_again(world):

@@ -1,7 +1,13 @@
 """Tests that guard the house itself."""
 
 import ast
+import re
+import subprocess
 from pathlib import Path
+
+import pytest
+
+from syncagent import model, policy
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "syncagent").rglob("*.py"))
@@ -33,3 +39,22 @@ def test_every_public_module_class_and_function_says_what_it_promises() -> None:
 def test_nobody_promises_to_do_it_later() -> None:
     later = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
     assert not [path for path in SOURCES for word in later if word in path.read_text()]
+
+
+def test_each_word_of_the_glossary_is_a_name_of_the_program() -> None:
+    words = re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "glossary.md").read_text(), flags=re.M)
+    assert len(words) > 20
+    assert not [word for word in words if not hasattr(model, word) and not hasattr(policy, word)]
+
+
+def test_nothing_that_is_kept_names_a_machine_or_a_registry() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("This is not a checkout of the repository.")
+    secret = re.compile(r"(/work/|/root/|pypi\.org|@gmail\.com)")
+    named = [
+        name
+        for name in listed.stdout.split()
+        if name != "tests/house/test_house.py" and secret.search((ROOT / name).read_text(errors="replace"))
+    ]
+    assert not named

@@ -10,9 +10,11 @@ from syncagent.model import (
     CrmTask,
     Decision,
     Done,
+    Dossier,
     FieldChange,
     Handoff,
     Identity,
+    Lane,
     Lead,
     Notify,
     Opportunity,
@@ -119,3 +121,14 @@ def settle(store, *, minute: float = 1, roster: Roster | None = None, **rest) ->
 
 def done(key: str, minute: float, of: Identity | None = None, **values) -> Done:
     return Done(Receipt(key, of or sf(1), at(minute), values))
+
+
+def only(store, minute=9) -> Dossier:
+    """The one person who is unsettled."""
+    found = store.unsettled(at(minute), 100).dossiers
+    assert len(found) == 1
+    return found[0]
+
+
+def take(store, *facts, stream="marketo/poll", minute=1, lane=Lane.HOT, **rest):
+    return store.accept(page(*facts, **rest), stream, now=at(minute), lane=lane)

@@ -47,6 +47,28 @@ class TestLock:
             assert path.stat().st_mode & 0o077 == 0
 
 
+class TestKilledHalfWay:
+    def test_a_rollback_journal_that_a_kill_left_is_rolled_back(self, path, tmp_path):
+        """The very first writes of a file, before it keeps a write-ahead log, leave one."""
+        with opened(path) as store:
+            store.set_meta("known", "before")
+        left = tmp_path / "left" / path.name
+        left.parent.mkdir()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("pragma journal_mode = delete").fetchone()
+            db.execute("pragma cache_size = 1")
+            db.execute("begin")
+            db.execute("update meta set value = 'half done' where name = 'known'")
+            db.execute("create table ballast (text)")
+            db.executemany("insert into ballast values (?)", [("x" * 4000,)] * 50)
+            for each in (path, path.with_name(path.name + "-journal")):
+                shutil.copy(each, left.parent)
+            db.execute("rollback")
+        assert left.with_name(left.name + "-journal").stat().st_size
+        with opened(left) as store:
+            assert store.meta("known") == "before"
+
+
 class TestReadersBeside:
     def test_another_process_reads_while_the_agent_writes(self, path):
         with opened(path) as store:
@@ -155,6 +177,19 @@ class TestGroups:
             assert (store.meta("a"), store.meta("b"), store.meta("half")) == ("x", "x", None)
             assert runs[-2:] == ["a", "b"]
 
+    def test_a_disk_that_cannot_sync_breaks_the_store_and_stores_nothing(self, path, monkeypatch):
+        def fail(name):
+            if name.endswith("before_commit"):
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+                raise error
+
+        with opened(path) as store:
+            with monkeypatch.context() as patched, pytest.raises(StoreBrokenError, match="look at the disk"):
+                patched.setattr(writer, "FAILPOINT", fail)
+                store.set_meta("a", "b")
+            assert store.meta("a") is None
+
     def test_nobody_waits_for_a_dead_writer(self, path, monkeypatch):
         def die(name):
             if name == "set_meta.after_commit":
@@ -211,6 +246,18 @@ class TestKilled:
             assert len(store.unsettled(at(3), 10).dossiers) == 1
             (item,) = store.due("salesforce", at(3), 10)
             assert (item.command.key, item.command.attempt) == ("t", 1)
+
+
+class TestErased:
+    def test_nothing_of_theirs_is_taken_in_any_more(self, path):
+        with opened(path) as store:
+            store.accept(page(lead(1, emails=["a@example.com"]), act(1, "a")), "s", now=at(1))
+            store._writer.do("test", lambda db: db.execute("update person set erased = 1").rowcount)
+            told = store.accept(page(lead(1, 5, emails=["b@example.com"]), act(1, "b"), act(2, "c")), "s", now=at(2))
+            assert told.new == 1
+            assert store.find("b@example.com") == ()
+            (erased,) = (d for d in store.unsettled(at(3), 10).dossiers if d.erased)
+            assert [a.key for a in erased.activities] == ["a"]
 
 
 class TestFull:
@@ -286,6 +333,25 @@ class TestBackup:
             assert store.health(at(3)).people == 1
             store.accept(page(act(2, "b"), cursor="2"), "s", now=at(2))
         assert restore(copy, path) == "e3"
+        with contextlib.closing(sqlite3.connect(path.with_name("state.db.replaced"))) as old:
+            assert old.execute("select cursor from stream").fetchall() == [("2",)]
+
+    def test_a_restore_that_is_killed_leaves_a_state(self, path, tmp_path, monkeypatch):
+        copy = tmp_path / "copy.db"
+        with opened(path) as store:
+            store.accept(page(act(1, "a"), cursor="1"), "s", now=at(1))
+            store.backup(str(copy))
+            store.accept(page(act(2, "b"), cursor="2"), "s", now=at(2))
+
+        def killed(self, target):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(Path, "replace", killed)
+            restore(copy, path)
+        with opened(path) as store:
+            assert store.cursor("s") == "2"
+        assert restore(copy, path) == "e2"
 
     def test_a_damaged_backup_is_refused_and_the_state_kept(self, path, tmp_path):
         copy = tmp_path / "copy.db"

@@ -137,3 +137,21 @@ def test_a_plain_secret_is_refused() -> None:
 
 def test_the_contract_is_a_protocol_that_can_be_asked() -> None:
     assert not isinstance(object(), Source)
+
+
+@pytest.mark.parametrize(
+    ("given", "moment"),
+    [
+        ("2026-03-01", datetime(2026, 2, 28, 23, tzinfo=UTC)),
+        ("2026-03-01T09:00:00", datetime(2026, 3, 1, 8, tzinfo=UTC)),
+        ("2026-03-01T09:00:00Z", datetime(2026, 3, 1, 9, tzinfo=UTC)),
+    ],
+)
+def test_live_from_is_a_day_or_a_moment(given: str, moment: datetime) -> None:
+    text = '[agent]\ntimezone = "Europe/Berlin"\n' + SMALL.replace("[handoff]", f"[handoff]\nlive_from = {given}")
+    assert parse(text).policy(T0).live_from == moment
+
+
+def test_live_from_in_quotes_is_told() -> None:
+    problems = problems_of(SMALL.replace("[handoff]", '[handoff]\nlive_from = "soon"'))
+    assert "2026-01-31" in problems["handoff.live_from"]

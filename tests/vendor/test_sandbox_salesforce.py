@@ -1,6 +1,7 @@
 """The simulated Salesforce, driven by an unmodified simple-salesforce and by bare HTTP: crm.md, Part C, point by point.
 
-Each test's name begins with the number of its point. People and their acts (point 11) and SOQL have files of their own.
+Each test's name begins with the number of its point. People and their acts (point 11) and SOQL have files of their
+own.
 """
 
 import threading
@@ -169,6 +170,16 @@ def test_02_concurrent_inserts_of_one_key_make_one_row(org: Org) -> None:
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [201] + [400] * 7
+
+
+def test_02_an_upsert_that_loses_a_race_is_duplicate_value(org: Org) -> None:
+    org.control.act("begin", name="other")
+    fields = {"SyncAgent_Key__c": "k", "Subject": "Theirs"}
+    theirs = org.control.act("create", object="Task", fields=fields, transaction="other")["id"]
+    lost = org.call("PATCH", "sobjects/Task/SyncAgent_Key__c/k", {"Subject": "Ours"})
+    assert (lost.status_code, lost.json()[0]["errorCode"]) == (400, "DUPLICATE_VALUE")
+    org.control.act("commit", transaction="other")
+    assert org.call("PATCH", "sobjects/Task/SyncAgent_Key__c/k", {"Subject": "Ours"}).json()["id"] == theirs
 
 
 def test_02_composite_substitutes_and_rolls_back(org: Org) -> None:
@@ -343,7 +354,8 @@ def test_08_a_refused_row_tells_why_and_does_not_harm_the_others(
     assert results[0]["errors"][0]["statusCode"] == code
     assert "City" not in org.row(bad)
     single = org.call("PATCH", f"sobjects/Lead/{bad}", resolved)
-    assert (single.status_code, single.json()[0]["errorCode"]) == (400, code)
+    status = 404 if code == "INVALID_CROSS_REFERENCE_KEY" else 400
+    assert (single.status_code, single.json()[0]["errorCode"]) == (status, code)
 
 
 def test_08_duplicate_rule_alert_gives_way_to_allow_save(org: Org) -> None:

@@ -37,7 +37,7 @@ def test_11_a_rep_completes_reopens_reassigns_and_deletes_a_task(org: Org) -> No
     org.control.clock_set(NOON)
     lead = org.lead()
     rep, other = org.known["rep_user_id"], org.known["second_rep_user_id"]
-    task = org.control.seed(tasks=[{"WhoId": lead, "OwnerId": rep, "Subject": "Call"}])["tasks"][0]
+    task = org.control.seed(tasks=[{"WhoId": lead, "OwnerId": rep, "SyncAgent_Key__c": "k"}])["tasks"][0]
     org.control.clock_advance(60)
     org.control.act("complete_task", task=task, description="Spoke to them")
     row = org.row(task)
@@ -52,6 +52,7 @@ def test_11_a_rep_completes_reopens_reassigns_and_deletes_a_task(org: Org) -> No
     assert org.row(task)["IsDeleted"] is True
     org.control.act("undelete", id=task)
     assert org.row(task)["IsDeleted"] is False
+    assert org.sf.Task.upsert("SyncAgent_Key__c/k", {"Subject": "Same"}) == 200
 
 
 def test_11_closed_is_what_the_org_calls_closed(org: Org) -> None:

@@ -206,3 +206,17 @@ def test_a_taken_port_is_an_error_and_leaves_nothing_open(box: Sandbox) -> None:
     port = int(box.url("counter").rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Sandbox(["counter"], {"counter": port}).__enter__()
+
+
+@pytest.mark.parametrize("fault", [{"late": 30}, {"delay": 30}])
+def test_stopping_does_not_wait_for_calls_that_a_fault_holds_back(
+    box: Sandbox, control: Control, http: requests.Session, fault: dict[str, int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    control.plant(**fault)
+    with pytest.raises(requests.Timeout):
+        http.get(box.url("counter") + "/", timeout=0.1)
+    began = time.monotonic()
+    box.close()
+    assert time.monotonic() - began < 5
+    assert capfd.readouterr() == ("", "")
+    assert box.vendor("counter").count == 0

@@ -32,8 +32,8 @@ _DELETED_EVERY: Final = timedelta(hours=1)
 _USAGE_EVERY: Final = timedelta(hours=6)
 _WORDS_EVERY: Final = timedelta(hours=24)
 _DELETED_KEPT: Final = timedelta(days=13)  # Marketo may prune deletions after 14
-_SWEEP_PAGES: Final = 20  # in one round: the poll must not wait for a long sweep
-_MOST_OWED: Final = 5.0  # rounds
+_RARE_PAGES: Final = 20  # in one round, of deletions and of the sweep: the poll must not wait long for them
+_MOST_OWED: Final = 10  # rounds
 _REMEMBERED: Final = 50_000
 _NESTED: Final = (list, dict)
 
@@ -95,7 +95,7 @@ class Place(Struct, omit_defaults=True):
     swept_at: datetime | None = None
     sweep_began: datetime | None = None
     sweep: list[str] = []
-    owed: float = 0.0
+    owed: int = 0
     left_out: int = 0
     idle: int = 0
     done: bool = False
@@ -125,8 +125,8 @@ class Feed:
         if place.done:
             yield Page((), cursor, place.until)
             return
-        if place.owed >= 1.0:
-            place.owed -= 1.0
+        if place.owed and place.left_out < len(place.streams):  # bounded: who waits, waits for a poll or two more
+            place.owed -= 1
             place.left_out += 1
             yield Page((), place.text())
             return
@@ -171,9 +171,10 @@ class Feed:
                 else:
                     self._catalog.forget()
                     self._words_at = seen
+                    place.idle += 2  # calls of the next round
         if before:
-            rounds = (seen - before) / self._poll - 1 - place.left_out  # how many more polls this time could have had
-            place.owed = min(_MOST_OWED, max(0.0, place.owed + place.idle - 1 - max(0.0, rounds)))
+            rounds = (seen - before) // self._poll - 1 - place.left_out  # how many more polls this time could have had
+            place.owed = min(_MOST_OWED, max(0, place.owed + place.idle - 1 - max(0, rounds)))
         place.left_out = 0
         yield Page(facts, place.text(), seen)
 
@@ -322,12 +323,15 @@ class Feed:
 
     def _deletions(self, place: Place, now: datetime) -> Iterator[Page]:
         since = max(place.since, now - _DELETED_KEPT)
-        for rows, token, _, _ in self._pages(place, "/deletedleads", place.deleted, lambda: since):
-            place.deleted = token
+        idle, feed = place.idle, self._pages(place, "/deletedleads", place.deleted, lambda: since)
+        for count, (rows, token, more, _) in enumerate(feed, 1):
+            place.deleted, place.idle = token, idle + 1
             facts = [Deleted(Identity(self.name, "lead", str(row.lead_id)), moment(row.activity_date)) for row in rows]
             self._remember({fact.identity.id: fact for fact in facts})
             if facts:
                 yield Page(tuple(facts), place.text(), now)
+            if more and count >= _RARE_PAGES:
+                return  # the next round goes on
         place.deleted_at = now
 
     def _swept(self, place: Place, now: datetime, words: Words) -> Iterator[Page]:
@@ -345,7 +349,7 @@ class Feed:
                 pages += 1
                 if rows:
                     yield Page(tuple(self._facts(rows, words, None)), place.text(), now)
-                if pages >= _SWEEP_PAGES:
+                if pages >= _RARE_PAGES:
                     return
         place.swept_at, place.sweep = place.sweep_began, []
 

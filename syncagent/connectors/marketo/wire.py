@@ -3,7 +3,6 @@
 Marketo answers nearly everything with HTTP 200; what went wrong stands inside. Source: marketing_automation.md 1.1-1.3.
 """
 
-import re
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from msgspec import Struct
 
 from syncagent.clock import SystemClock, monotonic
 from syncagent.config import Secret
-from syncagent.connectors.http import Http, Reply
+from syncagent.connectors.http import Http, Reply, masked
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError
 
 _RENEW: Final = frozenset({"601", "602"})
@@ -34,7 +33,6 @@ _HELP: Final = {
     "1003": "",
     "1006": "Run `syncagent check`: it names the field that Marketo does not have.",
 }
-_EMAIL: Final = re.compile(r"[^\s'\"<>,;]+@[^\s'\"<>,;]+")
 
 
 class Fault(Struct, frozen=True):
@@ -44,8 +42,8 @@ class Fault(Struct, frozen=True):
     message: str = ""
 
     def told(self) -> str:
-        """Code and message for people, without an email address."""
-        return f"{self.code} {_EMAIL.sub('***', self.message)[:200]}".strip()
+        """Code and message for people, without a full email address."""
+        return f"{self.code} {masked(self.message)[:200]}".strip()
 
 
 class Envelope(Struct, rename="camel"):
@@ -96,7 +94,10 @@ class Wire:
     def __init__(self, http: Http, client_id: Secret, client_secret: Secret, pace: int) -> None:
         self.http = http
         self._client_id, self._client_secret = client_id, client_secret
-        self._pace = 0 if urlsplit(http.base_url).scheme == "http" else pace  # plain http is a sandbox on this machine
+        local = urlsplit(http.base_url).scheme == "http"  # plain http is a sandbox on this machine, Http sees to that
+        self._pace = 0 if local else pace
+        # on one machine, packing and unpacking a page takes longer than sending it
+        self._headers = {"Accept-Encoding": "identity"} if local else {}
         self._recent: deque[float] = deque()
         self._closed = threading.Event()
         self._waiting = threading.Lock()
@@ -120,8 +121,8 @@ class Wire:
         renewed = False
         while True:
             self._keep_pace()
-            bearer = {"Authorization": f"Bearer {token}"}
-            reply = self.http.call(method, path, params=params, json=json, form=form, headers=bearer, safe=safe)
+            headers = {**self._headers, "Authorization": f"Bearer {token}"}
+            reply = self.http.call(method, path, params=params, json=json, form=form, headers=headers, safe=safe)
             if not reply.ok:
                 raise RefusedCallError(
                     f"{reply.where} answered HTTP {reply.status}. Check base_url, and that nothing stands between.",
@@ -229,6 +230,8 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(text.removesuffix("+0000") if "Z+" in text else text)
     except ValueError:
         raise RetryableError(f"Marketo told a moment that is none: {text[:40]!r}.", 60.0) from None
+    if found.tzinfo is UTC:
+        return found
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 

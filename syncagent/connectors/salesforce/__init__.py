@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import structs
+
 from syncagent.clock import Clock, SystemClock
 from syncagent.connectors.http import Sleep
 from syncagent.connectors.salesforce.checking import examine
@@ -64,6 +66,7 @@ class Salesforce:
         self._reader = Reader(self._org, options)
         self._lock = threading.Lock()
         self._found: dict[str, tuple[str, Row]] = {}  # records that a write came upon: told by the next pull
+        self._told: tuple[Cursor, frozenset[str]] = ("", frozenset())  # with which cursor, and which of them
         self._untried: set[Key] = set()  # came back without having been sent
         self._known: dict[str, Any] = {}
 
@@ -94,10 +97,15 @@ class Salesforce:
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round; see `read` for its guarantees."""
         with self._lock:
-            found, self._found = self._found, {}
+            stored, ids = self._told
+            if stored == cursor:  # the page that told them has been stored
+                self._found = {ident: one for ident, one in self._found.items() if ident not in ids}
+            found = dict(self._found)
         for page in self._reader.pull(cursor):
             facts: list[Fact] = [fact for kind, row in found.values() for fact in self._reader.record(kind, row)]
-            found = {}
+            if found:
+                self._told = (page.cursor, frozenset(found))
+                found = {}
             yield Page((*facts, *page.facts), page.cursor, page.seen_until)
 
     def look(self, identities: Sequence[Identity]) -> Page:
@@ -169,7 +177,8 @@ class Salesforce:
         if closings:
             yield lambda: tasks.close(closings)
         if notices:
-            yield lambda: self._notify(notices, tasks, fresh)
+            shown = [self._shown(command, outcomes) for command in notices]
+            yield lambda: self._notify(shown, tasks, fresh)
         if others:
             yield lambda: ((one.key, Refused("Salesforce does not do this.", code="NOT_SUPPORTED")) for one in others)
 
@@ -201,6 +210,12 @@ class Salesforce:
                     yield command.key, Refused(why, "conflict", "NOT_FOUND")
         if placed:
             yield from tasks.create(placed)
+
+    def _shown(self, notice: Notify, outcomes: Mapping[Key, Outcome]) -> Notify:
+        """With the record that it leads to, if a command before it has made one."""
+        before = [one for key in notice.depends_on if isinstance(one := outcomes.get(key), Done)]
+        made = (done.receipt.record for done in before if done.receipt.record.object in _PEOPLE)
+        return notice if notice.record is not None else structs.replace(notice, record=next(made, None))
 
     def _made(self, keys: Sequence[Key]) -> dict[Key, str]:
         """The leads that earlier commands have made, by key."""

@@ -36,7 +36,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
     try:
         (lead, contact, task, history, notifications), _ = org.composite(subs)
     except (RetryableError, ConnectorDownError) as error:
-        return [Problem("crm", str(error))]
+        return [Problem("crm", str(error), "Until this is mended, nothing can be read or written.")]
     except ConfigError as error:
         return list(error.problems)
     problems: list[Problem] = []

@@ -152,6 +152,10 @@ class Org:
         """Close the connections."""
         self.http.close()
 
+    def now(self) -> datetime:
+        """This machine's time: good for guesses, never compared with the org's stamps."""
+        return self._clock.now()
+
     # -- the login
 
     def token(self, stale: Token | None = None) -> Token:
@@ -223,7 +227,14 @@ class Org:
                 " integration user is active and may use the API; then run: syncagent check"
             )
         if not reply.ok:
-            self._check_limits(errors(_json(reply))[0])
+            error = errors(_json(reply))[0]
+            self._check_limits(error, reply)
+            if path.startswith("/composite") and reply.status in (403, 404, 410):
+                raise ConnectorDownError(
+                    f"{self.name}: Salesforce does not serve the integration user at all ({error.code}: {error.text})."
+                    " Check that the org's API is on, that the user has API Enabled, and crm.api_version;"
+                    " then run: syncagent check"
+                )
         return reply
 
     def _send(
@@ -243,13 +254,13 @@ class Org:
             self.budget.saw(int(usage[1]), int(usage[2]))
         return reply
 
-    def _check_limits(self, error: Error) -> None:
+    def _check_limits(self, error: Error, reply: Reply) -> None:
         """Raise when the org allows no more calls: for seconds, or until its sliding day has room (crm.md A11)."""
         if error.code not in ("REQUEST_LIMIT_EXCEEDED", "TXN_SECURITY_METERING_ERROR"):
             return
         if "concurrent" in error.text.lower():
             raise RetryableError(f"{self.name}: too many long calls are running in this org ({error.text}).", after=7)
-        until = self._clock.now() + _QUOTA_PAUSE
+        until = (reply.date or self._clock.now()) + _QUOTA_PAUSE
         calls = self.budget.calls()
         used = f" ({calls['used']} of {calls['limit']})" if calls["limit"] else ""
         raise ConnectorDownError(
@@ -287,7 +298,7 @@ class Org:
                 one = found[f"r{n}"]
                 answer = Answer(one["httpStatusCode"], one.get("body"))
                 if not answer.ok:
-                    self._check_limits(answer.error)
+                    self._check_limits(answer.error, reply)
                 answers.append(answer)
         return answers, began or self._clock.now().astimezone(UTC)
 

@@ -11,6 +11,7 @@ after its commit. `seen_until` is the org's own time at which the round began, f
 what was committed before is in; a save that was still under way then is not, and comes with a later round.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,6 +43,7 @@ ROUND: Final = ("Lead", "Contact", "Task", "LeadHistory", "Opportunity")
 RARE: Final = {0: "User", 10: "Group", 20: "OpportunityContactRole"}  # in these rounds of thirty
 WATCHED: Final = ("Lead", "Contact", "Task", "LeadHistory")  # what `seen_until` speaks of
 RECENT: Final = timedelta(seconds=30)
+_AGES: Final = timedelta(days=365 * 20)
 SWEEP: Final = timedelta(minutes=5)
 KINDS: Final = {"00Q": "Lead", "003": "Contact", "001": "Account", "005": "User", "00G": "Queue", "006": "Opportunity"}
 
@@ -57,6 +59,7 @@ _FIELDS: Final = {
     "Group": "Id Name SystemModstamp",
     "OpportunityContactRole": "Id OpportunityId ContactId SystemModstamp",
 }
+_ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")  # anything else makes Salesforce refuse the whole query
 _WHERE: Final = {"Task": " AND WhoId != null", "Group": " AND Type = 'Queue'"}
 
 
@@ -71,10 +74,16 @@ class Place(Struct, frozen=True):
     done: bool = False
 
 
+Told = dict[str, tuple[datetime, int]]
+"""Rows by id: stamp and digest."""
+
+
 class Reader:
     """Reads one org; `name` is the system of all identities."""
 
     def __init__(self, org: Org, options: Options) -> None:
+        # What the last pull told, and the cursor that it yielded: only who comes with that cursor has stored it.
+        self._memory: tuple[Cursor, Told] = ("", {})
         self.org = org
         self.name = org.name
         self.options = options
@@ -102,19 +111,25 @@ class Reader:
             kinds += RARE.values()
         elif rare := RARE.get(place.round % 30):
             kinds[-1] = rare
-        now_or_so = max(place.marks.values())
+        now_or_so = max(self.org.now(), *place.marks.values())
         sweeping = now_or_so - place.swept >= SWEEP and kinds[-1] in ROUND  # a sweep is of all five
         texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
+        stored, told = self._memory
+        told = dict(told) if stored == cursor else {}
         held: Page | None = None
+        fresh: Told = {}
         marks = dict(place.marks)
-        began = now_or_so
+        began = max(place.marks.values())
         for pages, when in self.org.pages(texts):
             if held is not None:
+                told |= fresh
+                self._memory = (held.cursor, told)
                 yield held
+                fresh = {}
             began = when
             facts: list[Fact] = []
             for kind, rows in zip(kinds, pages, strict=True):
-                facts += self._facts(kind, rows)
+                facts += self._facts(kind, _news(kind, rows, told, fresh))
                 if rows:
                     marks[kind] = max(marks[kind], moment(rows[-1][_stamp(kind)]))
             held = Page(tuple(facts), _encode(structs.replace(place, marks=dict(marks))))
@@ -128,7 +143,11 @@ class Reader:
             done=place.until is not None,
         )
         seen_until = min(marks[kind] for kind in WATCHED)
-        yield Page(held.facts if held else (), _encode(after), seen_until)
+        edge = after.swept - self.overlap
+        told = {ident: one for ident, one in (told | fresh).items() if one[0] >= edge}
+        last = Page(held.facts if held else (), _encode(after), seen_until)
+        self._memory = (last.cursor, told)
+        yield last
 
     def _since(self, kind: str, place: Place, *, sweeping: bool) -> str | None:
         start = place.swept - self.overlap if sweeping else place.marks[kind] - RECENT
@@ -138,7 +157,9 @@ class Reader:
         text = self._select(kind)
         if text is None:
             return None
-        text += format_soql(f" WHERE {stamp} >= {{}}", max(place.floor, min(start, place.marks[kind])))
+        everybody = place.round == 0 and kind in ("User", "Group")  # people are older than the first lead
+        start = place.floor - _AGES if everybody else max(place.floor, min(start, place.marks[kind]))
+        text += format_soql(f" WHERE {stamp} >= {{}}", start)
         if place.until:
             text += format_soql(f" AND {stamp} < {{}}", place.until)
         return f"{text}{_WHERE.get(kind, '')} ORDER BY {stamp}, Id"
@@ -159,7 +180,8 @@ class Reader:
         """These as they are now, leads with their history and our tasks; what they became, if they moved on."""
         asked: dict[str, list[str]] = {}
         for identity in identities:
-            asked.setdefault(identity.object, []).append(identity.id)
+            asked.setdefault("Group" if identity.object == "Queue" else identity.object, []).append(identity.id)
+        asked = {kind: [ident for ident in ids if _ID.fullmatch(ident)] for kind, ids in asked.items()}
         texts = [self.by(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
         people = [*asked.get("Lead", []), *asked.get("Contact", [])]
         texts += [self.by("LeadHistory", "LeadId", some) for some in chunks(asked.get("Lead", []))]
@@ -190,7 +212,7 @@ class Reader:
             ]
             known |= further
         told = {fact.identity for fact in facts if not isinstance(fact, FieldChange | Merged)}
-        gone = [Deleted(one, began) for one in identities if one not in told and one.object in _FIELDS]
+        gone = [Deleted(one, began) for one in identities if one not in told and one.object in (*_FIELDS, "Queue")]
         return Page((*facts, *gone), "", began)
 
     def by(
@@ -205,6 +227,11 @@ class Reader:
         return partial(text, kind)
 
     # -- rows to facts
+
+    @staticmethod
+    def well_formed(ident: str) -> bool:
+        """Whether a query may ask for this id."""
+        return _ID.fullmatch(ident) is not None
 
     def identity(self, ident: str) -> Identity | None:
         """The identity behind an id, by its prefix (crm.md A1)."""
@@ -337,6 +364,17 @@ class Reader:
             )
             for row in rows
         ]
+
+
+def _news(kind: str, rows: Sequence[Row], told: Told, fresh: Told) -> list[Row]:
+    """The rows that were not told as they are, noted in `fresh`: most of an overlap was told before."""
+    news: list[Row] = []
+    for row in rows:
+        one = (moment(row[_stamp(kind)]), hash(msgspec.json.encode(row)))
+        if told.get(row["Id"]) != one:
+            fresh[row["Id"]] = one
+            news.append(row)
+    return news
 
 
 def plain(value: object) -> Value:

@@ -82,7 +82,9 @@ class LeadWriter:
         asked: list[tuple[str, str, Callable[[], str | None]]] = []
         for kind in ("Lead", "Contact"):
             ids = {one.record.id for one in commands if one.record is not None and one.record.object == kind}
-            asked += [("id", kind, reader.by(kind, "Id", some)) for some in chunks(sorted(ids))]
+            asked += [
+                ("id", kind, reader.by(kind, "Id", some)) for some in chunks(sorted(filter(reader.well_formed, ids)))
+            ]
             emails = {email.lower() for one in lost for email in one.emails}
             asked += [("email", kind, reader.by(kind, "Email", some)) for some in chunks(sorted(emails))]
         keys = sorted(one.key for one in lost if one.attempt)
@@ -136,7 +138,9 @@ class LeadWriter:
                 code="NOT_FOUND",
             )
         write = Write(command, "Lead")
-        self._fill(write, {**command.create, **command.values})
+        # Without its address the new lead would be found by nobody, and made once more by the next handoff.
+        address = {"email": command.emails[0]} if command.emails else {}
+        self._fill(write, {**address, **command.create, **command.values})
         write.body[self.reader.options.lead_key_field] = command.key
         return write
 

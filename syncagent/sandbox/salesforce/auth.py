@@ -1,8 +1,8 @@
 """The OAuth token endpoint and the sessions that it opens (crm.md A2).
 
 JWT bearer (RS256, really verified against the registered public key or certificate) and client credentials. A token
-reply has no `expires_in`;
-a session slides with its use and ends after `session_seconds` of sandbox time, or when a fault or an act ends it.
+reply has no `expires_in`; a session slides with its use and ends after `session_seconds` of sandbox time, or when a
+fault or an act ends it.
 """
 
 import base64

@@ -119,6 +119,8 @@ class Batches:
             wanted, fields = body.get("ids", []), body.get("fields", [])
         else:
             wanted, fields = request.query.get("ids", "").split(","), request.query.get("fields", "").split(",")
+        if not isinstance(wanted, list) or not isinstance(fields, list):
+            raise RequestError(400, "JSON_PARSER_ERROR", "ids and fields must be lists.")
         if len(wanted) > (2000 if request.method == "POST" else 800) or not wanted or not fields:
             raise RequestError(400, "LIMIT_EXCEEDED", "Give fields and at most 2000 ids.")
         found = [self._world.find(name, ids.full(one) or "") for one in wanted]
@@ -156,7 +158,9 @@ class Batches:
         graphs = request.json().get("graphs")
         if not isinstance(graphs, list) or not graphs or len(graphs) > 75:
             raise RequestError(400, "LIMIT_EXCEEDED", "A payload holds 1 to 75 graphs.")
-        if sum(len(graph.get("compositeRequest", ())) for graph in graphs) > 500:
+        if not all(isinstance(graph, dict) and isinstance(graph.get("compositeRequest"), list) for graph in graphs):
+            raise RequestError(400, "JSON_PARSER_ERROR", "Every graph needs its compositeRequest.")
+        if sum(len(graph["compositeRequest"]) for graph in graphs) > 500:
             raise RequestError(400, "LIMIT_EXCEEDED", "A payload holds at most 500 nodes.")
         results = []
         for graph in graphs:
@@ -213,8 +217,10 @@ class Batches:
 
 def _subrequests(body: dict[str, Any], most: int) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = _list(body.get("compositeRequest"), most)
-    if any(not {"method", "url", "referenceId"} <= part.keys() for part in parts):
+    if any(not isinstance(part.get(key), str) for part in parts for key in ("method", "url", "referenceId")):
         raise RequestError(400, "INVALID_INPUT", "Every subrequest needs method, url and referenceId.")
+    if any(not isinstance(part.get("httpHeaders") or {}, dict) for part in parts):
+        raise RequestError(400, "INVALID_INPUT", "httpHeaders must be a JSON object.")
     if len({part["referenceId"] for part in parts}) < len(parts):
         raise RequestError(400, "INVALID_INPUT", "The referenceIds of a call must differ.")
     heavy = sum(1 for part in parts if re.search(r"/(query|queryAll|composite/sobjects)\b", part["url"]))
@@ -233,7 +239,8 @@ def _list(records: Any, most: int = 200) -> list[dict[str, Any]]:  # noqa: ANN40
 
 def _kind(record: dict[str, Any]) -> object:
     attributes = record.get("attributes")
-    return attributes.get("type") if isinstance(attributes, dict) else None
+    kind = attributes.get("type") if isinstance(attributes, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _done(ident: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from syncagent.sandbox.salesforce.world import Actor, Row, RowError, World
+from syncagent.sandbox.salesforce.world import Actor, Row, RowError, World, unique_key
 
 _NEEDS_ACTIVE_OWNER: Final = frozenset({"Lead", "Contact", "Task"})
 
@@ -74,7 +74,15 @@ def check_unique(world: World, name: str, row: Row) -> None:
     for known in table.shape.fields.values():
         if not known.unique or (value := row.get(known.name)) is None:
             continue
-        other = next((ident for ident in table.holders(known, value) if ident != row["Id"]), None)
+        key = unique_key(known, value)
+        # a row that an open transaction has not shown yet holds its key as well: that is how a race is lost
+        pending = [
+            ident
+            for each in world.transactions.values()
+            for (kind, ident), one in each.pending.items()
+            if kind == name and known.name in one and unique_key(known, one[known.name]) == key and not one["IsDeleted"]
+        ]
+        other = next((ident for ident in [*table.holders(known, value), *pending] if ident != row["Id"]), None)
         if other is not None:
             message = f"duplicate value found: {known.name} duplicates value on record with id: {other[:15]}"
             raise RowError("DUPLICATE_VALUE", message)

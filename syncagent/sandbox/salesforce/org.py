@@ -176,6 +176,7 @@ client_id = {{ file = {client} }}
 username = "{auth.USERNAME}"
 private_key = {{ file = {key} }}
 create = "when_missing"
+notification_type = "SyncAgent"
 poll = "5s"
 automation_users = ["{self.known["automation_user_id"]}"]
 

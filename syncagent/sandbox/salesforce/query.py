@@ -32,9 +32,9 @@ _ARCHIVE_AFTER: Final = timedelta(days=365)
 
 @dataclass(slots=True)
 class Reached:
-    """Where a path leads: steps are (reference field, relationship name, possible objects); `known` is None for a.
+    """Where a path leads.
 
-    Polymorphic Type.
+    A step is (reference field, relationship name, possible objects); `known` is None for a polymorphic Type.
     """
 
     steps: list[tuple[str, str, tuple[str, ...]]]
@@ -109,9 +109,9 @@ class Queries:
 
 
 def reach(world: World, kind: str, path: str, text: str, at: int) -> Reached:
-    """What a path of a query leads to, seen from an object; INVALID_FIELD when the integration user finds nothing.
+    """What a path of a query leads to, seen from an object.
 
-    There.
+    RequestError with INVALID_FIELD when the integration user finds nothing there.
     """
     *relations, last = path.split(".")
     if relations and relations[0].lower() == kind.lower() and relations[0] not in world.shapes[kind].fields:
@@ -340,7 +340,7 @@ def _compare(world: World, kind: str, text: str, where: Compare) -> Test:
     if where.sign == "LIKE":
         pattern = "".join({"%": ".*", "_": "."}.get(letter, re.escape(letter)) for letter in str(where.values[0].value))
         like = re.compile(pattern, re.IGNORECASE | re.DOTALL)
-        return lambda row: (value := get(row)) is not None and like.fullmatch(value) is not None
+        return lambda row: (value := get(row)) is not None and like.fullmatch(str(value)) is not None
     ranges = [_range(world, known, each, text, where.at) for each in where.values]
     if where.sign in ("IN", "NOT IN"):
         wanted = {low for low, _ in ranges}

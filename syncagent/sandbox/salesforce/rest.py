@@ -1,8 +1,7 @@
 """The REST resources under /services/data/vNN.0: rows, describe, query, replication, limits, actions, tooling.
 
 `Rest.dispatch` answers one request of one session; a composite call comes back here for each of its parts. Shapes and
-error texts after
-crm.md A3 to A9, A15, A17.
+error texts after crm.md A3 to A9, A15, A17.
 """
 
 import re
@@ -82,7 +81,7 @@ def refusal(error: RowError | RequestError) -> Reply:
     """An error as the JSON array that single-resource calls answer (crm.md A3)."""
     if isinstance(error, RequestError):
         return Reply(error.status, [{"message": error.message, "errorCode": error.code}])
-    status = 404 if error.code == "ENTITY_IS_DELETED" else 400
+    status = 404 if error.code in ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY") else 400  # crm.md A13
     return Reply(status, [{"message": error.message, "errorCode": error.code, "fields": error.fields, **error.extra}])
 
 
@@ -349,7 +348,7 @@ class Rest:
             problem = "customNotifTypeId: no such notification type"
         elif not isinstance(to, list) or not to or len(to) > 500:
             problem = "recipientIds: give 1 to 500 recipients"
-        elif not wish.get("title") or len(wish["title"]) > 250 or not wish.get("body") or len(wish["body"]) > 750:
+        elif not 0 < len(str(wish.get("title") or "")) <= 250 or not 0 < len(str(wish.get("body") or "")) <= 750:
             problem = "title (250) and body (750) are required and limited in length"
         elif not wish.get("targetId") and not wish.get("targetPageRef"):
             problem = "targetId or targetPageRef is required"
@@ -378,7 +377,9 @@ class Rest:
         name, _, key = str(body.get("FullName", "")).partition(".")
         wish = body.get("Metadata", {})
         name = "Task" if name == "Activity" else name
-        if name not in self._world.shapes or not key.endswith("__c") or wish.get("type") not in _METADATA_TYPES:
+        length = wish.get("length", 0) if isinstance(wish, dict) else None
+        known_type = length is not None and str(wish.get("type")) in _METADATA_TYPES
+        if name not in self._world.shapes or not key.endswith("__c") or not known_type or not isinstance(length, int):
             raise RequestError(400, "FIELD_INTEGRITY_EXCEPTION", "FullName or Metadata is not right")
         if key in self._world.shapes[name].fields:
             message = f"There is already a field named {key} on {name}."
@@ -386,7 +387,7 @@ class Rest:
         known = Field(
             key,
             _METADATA_TYPES[wish["type"]],
-            int(wish.get("length", 0)),
+            length,
             external=bool(wish.get("externalId")),
             unique=bool(wish.get("unique")),
             case_sensitive=bool(wish.get("caseSensitive")),

@@ -3,10 +3,11 @@
 Types, lengths and rights follow crm.md A14 (describes of real orgs; Task from its object reference). One line
 describes one field:
 
-    Name type[(length)] [flags]     flags: required, ro (never writable), new (writable at creation only), ext,
-    unique, cs (case
-                                    sensitive), idx (the sandbox keeps an index), open (unrestricted picklist),
-                                    =default, >Parent,Other:Relation
+    Name type[(length)] [flags]
+
+Flags: required; ro (never writable); new (writable at creation only); ext (external id); unique; cs (case sensitive);
+idx (the sandbox keeps an index); open (unrestricted picklist); =default (a comma stands for a space);
+>Parent,Other:Relation (what a reference points to, and its name in queries).
 """
 
 import re

@@ -14,8 +14,9 @@ first lead of this seed.
      "lead_history": [{field: value}],
      "records": {"Any Object": [{field: value}]}}
 
-Any field may be given, also Id, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, CreatedById. Lists of statuses
-replace those that were there. No validation but types and unique keys, and no history rows: the data is older than we.
+Any field may be given, also Id, OwnerId, CreatedDate, LastModifiedDate, SystemModstamp, CreatedById. Lists of
+statuses replace those that were there. No validation but types and unique keys, and no history rows: the data is
+older than we.
 """
 
 from dataclasses import fields

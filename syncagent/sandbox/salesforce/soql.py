@@ -1,15 +1,14 @@
 """Parses the part of SOQL that integrations use, with Salesforce's error texts (crm.md A8).
 
 SELECT fields (also over relationships: `Owner.Name`) or COUNT(); FROM one object; WHERE with AND, OR, NOT, brackets,
-= != <> < <= > >= LIKE,
-IN and NOT IN with lists or a sub-select; ORDER BY; LIMIT; OFFSET. Literals: 'text', numbers, TRUE, FALSE, NULL,
-dates, date-times, TODAY,
-YESTERDAY, TOMORROW, LAST_N_DAYS:n, NEXT_N_DAYS:n. No GROUP BY, no other functions, no child sub-selects: those are
-MALFORMED_QUERY here.
+= != <> < <= > >= LIKE, IN and NOT IN with lists or a sub-select; ORDER BY; LIMIT; OFFSET. Literals: 'text', numbers,
+TRUE, FALSE, NULL, dates, date-times, TODAY, YESTERDAY, TOMORROW, LAST_N_DAYS:n, NEXT_N_DAYS:n. No GROUP BY, no other
+functions, no child sub-selects: those are MALFORMED_QUERY here.
 """
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from syncagent.sandbox.salesforce.world import RequestError
@@ -169,10 +168,16 @@ class _Parser:
             while self.eat(","):
                 found.order.append(self.order())
         if self.eat("LIMIT"):
-            found.limit = int(self.take("number").text)
+            found.limit = self.whole()
         if self.eat("OFFSET"):
-            found.offset = int(self.take("number").text)
+            found.offset = self.whole()
         return found
+
+    def whole(self) -> int:
+        token = self.take("number")
+        if not token.text.isdigit():
+            raise refuse(self.text, token.at, "MALFORMED_QUERY", f"invalid number: {token.text}")
+        return int(token.text)
 
     def path(self) -> tuple[str, int]:
         token = self.take("word")
@@ -212,6 +217,8 @@ class _Parser:
             return inner
         path, at = self.path()
         if self.eat("LIKE"):
+            if self.here is None or self.here.kind != "text":
+                raise self.unexpected()
             return Compare(path, at, "LIKE", [self.literal()])
         for sign, words in (("IN", ("IN",)), ("NOT IN", ("NOT", "IN"))):
             if self.eat(*words):
@@ -252,4 +259,8 @@ class _Parser:
                 return Literal("day", word)
             self.place -= 1
             raise self.unexpected()
+        try:
+            datetime.fromisoformat(token.text)
+        except ValueError as error:
+            raise refuse(self.text, token.at, "MALFORMED_QUERY", f"no such day or time: {token.text}") from error
         return Literal(token.kind, token.text)

@@ -1,5 +1,6 @@
 """Turns what a client sends for a field into the value that is kept, or refuses it as Salesforce does (crm.md A13)."""
 
+import math
 import re
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -55,6 +56,8 @@ def _number(known: Field, value: object) -> float | int:
         number = float(value)
     except ValueError as error:
         raise _unparsable(known, value) from error
+    if not math.isfinite(number):
+        raise _unparsable(known, value)
     return int(number) if known.type == "int" else number
 
 

@@ -1,8 +1,8 @@
 """The org's rows: tables with indexes, undo for "all or none", and transactions that are seen only at their commit.
 
 A row is a dict of wire values (dates and stamps as Salesforce writes them, so that comparing text compares time); a
-field that is null is
-absent. Rows are replaced, never changed in place. Deleted rows stay, with IsDeleted true: the recycle bin.
+field that is null is absent. Rows are replaced, never changed in place. Deleted rows stay, with IsDeleted true: the
+recycle bin.
 """
 
 from bisect import bisect_left, insort
@@ -123,9 +123,9 @@ class Transaction:
 
 @dataclass(slots=True)
 class Actor:
-    """Who writes and how: `api` is the integration over REST (field security, rules and locks apply), else somebody on.
+    """Who writes and how.
 
-    The screen.
+    `api` is the integration over REST (field security, rules and locks apply), else somebody on the screen.
     """
 
     user: str

@@ -44,9 +44,9 @@ def create(world: World, actor: Actor, name: str, values: dict[str, Any]) -> str
 
 
 def update(world: World, actor: Actor, name: str, ident: str, values: dict[str, Any]) -> None:
-    """Change a row; raises RowError with ENTITY_IS_DELETED or INVALID_CROSS_REFERENCE_KEY when there is none to.
+    """Change a row.
 
-    Change.
+    Raises RowError, with ENTITY_IS_DELETED or INVALID_CROSS_REFERENCE_KEY when there is none to change.
     """
     old = live(world, actor, name, ident)
     clean = _clean(world, actor, name, values, new=False)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from syncagent.clock import ManualClock
-from syncagent.connectors.http import Budget, Http, Reply
+from syncagent.connectors.http import Budget, Http, Reply, masked
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError
 
 
@@ -236,3 +236,15 @@ def test_calls_from_many_threads_share_the_session(vendor: Vendor, http: Http) -
         thread.join()
     assert http.budget.calls()["made"] == 20
     assert len({path for _, path, _, _ in vendor.seen}) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Email: invalid email address: ann.lee@example.com", "Email: invalid email address: a***@example.com"),
+        ("<a+b@mail.example.co.uk>, c@example.org", "<a***@mail.example.co.uk>, c***@example.org"),
+        ("nothing @ all, and user@localhost", "nothing @ all, and user@localhost"),
+    ],
+)
+def test_addresses_in_a_vendors_text_are_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown

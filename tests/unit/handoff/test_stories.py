@@ -2,9 +2,26 @@
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from syncagent.handoff import plan
-from syncagent.model import HandoffState, Roster, Stage, WriteLead
-from tests.unit.handoff.worlds import ANA, BEN, NOW, accept, answer, apply, dossier, kinds, minutes, policy, verbs
+from syncagent.model import FieldChange, HandoffState, Receipt, Roster, Stage, WriteLead
+from tests.unit.handoff.worlds import (
+    ANA,
+    BEN,
+    LEAD,
+    ME,
+    NOW,
+    accept,
+    activity,
+    answer,
+    apply,
+    dossier,
+    kinds,
+    minutes,
+    policy,
+    verbs,
+)
 
 
 def test_a_ready_lead_is_handed_off_and_its_clock_starts_when_owner_and_task_stand():
@@ -47,3 +64,28 @@ def test_a_rep_gives_the_lead_back_and_it_comes_up_again():
     up = plan(told, policy(), first.roster, NOW + timedelta(days=53))
     assert up.decision.handoff.number == 2
     assert up.decision.handoff.assignments[-1].owner == ANA
+
+
+def test_a_later_score_is_no_reason_to_put_an_old_answer_back():
+    """A receipt that left the status alone says nothing of the write that set it weeks ago."""
+    told = apply(first := plan(dossier(), policy(), Roster(), NOW), dossier())
+    told = answer(told, NOW + minutes(5), status="Recycled")
+    back = plan(told, policy(), first.roster, NOW + minutes(5))
+    told = apply(back, told, NOW + minutes(6))
+    signals = (activity("a2", NOW + timedelta(days=4), "form.submitted", "demo-request"),)
+    told = replace(told, activities=(*told.activities, *signals), crm_seen_until=NOW + timedelta(days=4))
+    again = plan(told, policy(), first.roster, NOW + timedelta(days=4))
+    assert again.decision.handoff.number == 2
+    at = NOW + timedelta(days=4, minutes=1)
+    ours = FieldChange(LEAD, "ours", "status", "Recycled", "Sales Ready", ME, at)
+    told = apply(again, told, at)
+    told = replace(told, changes=(*told.changes, ours))
+    wrote = next(one for one in told.outbox if one.verb == "WriteLead")
+    left_alone = {"status": "Sales Ready", "owner": told.records[0].fields["owner"]}
+    later = NOW + timedelta(days=5)
+    receipt = Receipt(wrote.key, LEAD, later, {**left_alone, "score": 41}, left_alone, wrote.revision + 1)
+    entries = tuple(replace(one, receipt=receipt) if one.key == wrote.key else one for one in told.outbox)
+    told = replace(told, outbox=entries, crm_seen_until=later)
+    quiet = plan(told, policy(), first.roster, later)
+    assert "restored" not in kinds(quiet)
+    assert quiet.decision.handoff.state is HandoffState.WITH_SALES

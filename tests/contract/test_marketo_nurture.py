@@ -1,0 +1,115 @@
+"""Recycled leads go back to nurturing: by list (repeatable), by requested campaign (at most once)."""
+
+import pytest
+from msgspec.structs import replace
+
+from syncagent.errors import ConnectorDownError, RetryableError
+from syncagent.model import CloseTask, Done, Identity, Refused, Retry
+from tests.contract.marketo_world import marketo_world
+from tests.contract.target import carry_out
+
+TRIGGER = r"/campaigns/\d+/trigger"
+
+
+@pytest.fixture
+def world(monkeypatch):
+    with marketo_world(monkeypatch) as world:
+        yield world
+
+
+def commands(world, count, **where):
+    leads = world.control.seed(leads=[{"email": f"n{n}@example.com"} for n in range(count)])["leads"]
+    first = world.command("e1/x", **where)
+    return [replace(first, key=f"e1/{n}", lead=Identity("marketo", "lead", str(lead))) for n, lead in enumerate(leads)]
+
+
+def requested(world):
+    return sorted(lead for each in world.control.dump()["requests"] for lead in each["leads"])
+
+
+def numbers(batch):
+    return sorted(int(command.lead.id) for command in batch)
+
+
+def test_700_leads_go_into_a_list_with_three_calls(world):
+    batch = commands(world, 700)
+    world.source.look([world.one])
+    world.control.clear_calls()
+    outcomes = carry_out(world.target, batch)
+    assert all(isinstance(outcome, Done) for outcome in outcomes.values())
+    assert len(world.control.calls()) == 3
+    [members] = [one["members"] for one in world.control.dump()["lists"] if one["id"] == world.list_id]
+    assert sorted(members) == numbers(batch)
+
+
+def test_a_list_that_is_not_there_is_refused_and_the_others_go_on(world):
+    [first, second] = commands(world, 2)
+    outcomes = carry_out(world.target, [replace(first, list_id=999), second])
+    assert isinstance(outcomes[first.key], Refused)
+    assert "list 999" in outcomes[first.key].why
+    assert isinstance(outcomes[second.key], Done)
+
+
+def test_250_leads_are_requested_with_three_calls(world):
+    batch = commands(world, 250, campaign_id=world.campaign_id)
+    world.source.look([world.one])
+    world.control.clear_calls()
+    outcomes = carry_out(world.target, batch)
+    assert all(isinstance(outcome, Done) for outcome in outcomes.values())
+    assert len(world.control.calls()) == 3
+    assert requested(world) == numbers(batch)
+
+
+@pytest.mark.parametrize(("fault", "arrived"), [({"drop": "after"}, 1), ({"drop": "before"}, 0), ({"html": 503}, 0)])
+def test_a_campaign_without_an_answer_is_unknown_and_never_asked_again(world, fault, arrived):
+    [command] = commands(world, 1, campaign_id=world.campaign_id)
+    world.fault(TRIGGER, **fault)
+    outcome = carry_out(world.target, [command])[command.key]
+    assert (outcome.kind, len(requested(world))) == ("unknown", arrived)
+    assert "Request Campaign" in outcome.why
+    again = carry_out(world.fresh(), [replace(command, attempt=1)])[command.key]
+    assert (again.kind, len(requested(world))) == ("unknown", arrived)
+
+
+@pytest.mark.parametrize("code", ["611", "713", "604"])
+def test_an_error_that_may_have_come_after_the_effect_is_unknown(world, code):
+    [command] = commands(world, 1, campaign_id=world.campaign_id)
+    world.fault(TRIGGER, code={"code": code, "execute": True})
+    assert carry_out(world.target, [command])[command.key].kind == "unknown"
+    assert len(requested(world)) == 1
+
+
+@pytest.mark.parametrize("code", ["606", "615", "607"])
+def test_a_campaign_that_was_turned_away_at_the_door_may_be_asked_again(world, code):
+    [command] = commands(world, 1, campaign_id=world.campaign_id)
+    world.fault(TRIGGER, code=code)
+    with pytest.raises(ConnectorDownError if code == "607" else RetryableError):
+        list(world.target.apply([command]))
+    assert requested(world) == []
+
+
+def test_one_lead_that_is_gone_does_not_keep_the_others_from_the_campaign(world):
+    batch = commands(world, 20, campaign_id=world.campaign_id)
+    world.delete(batch[7].lead)
+    outcomes = carry_out(world.target, batch)
+    assert [key for key, outcome in outcomes.items() if isinstance(outcome, Refused)] == [batch[7].key]
+    assert requested(world) == numbers(one for one in batch if one is not batch[7])
+
+
+def test_a_campaign_that_sleeps_is_refused_with_what_helps_and_asked_once(world):
+    batch = commands(world, 20, campaign_id=world.campaign_id)
+    world.control.act("set_campaign_active", id=world.campaign_id, active=False)
+    world.control.clear_calls()
+    outcomes = carry_out(world.target, batch)
+    assert all("active" in outcome.why for outcome in outcomes.values())
+    assert len([call for call in world.control.calls() if "trigger" in call["path"]]) == 1
+
+
+def test_what_marketo_cannot_do_is_refused_and_what_waits_for_it_is_left_untried(world):
+    [first] = commands(world, 1)
+    close = CloseTask(key="e1/c", target="marketo", person=1, task="e1/t", reason="Done")
+    outcomes = carry_out(world.target, [replace(first, depends_on=("e1/c",)), close])
+    assert outcomes["e1/c"].code == "unsupported"
+    assert isinstance(outcomes[first.key], Retry)
+    nowhere = carry_out(world.target, [replace(first, list_id=None)])[first.key]
+    assert "recycle.nurture" in nowhere.why

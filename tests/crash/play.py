@@ -1,0 +1,139 @@
+"""Plays the story, with kills where a case wants them, and tells what came of it. Cases run in processes of their own."""
+
+import functools
+import json
+import random
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from tests.crash.reckoning import effects, reckon
+from tests.crash.runner import Runner, Zygote, shot_after
+from tests.crash.theatre import BEATS, Theatre
+
+ROUNDS = 12
+TRIES = 60
+
+Point = tuple[str, int]
+"""A failpoint by its name, and which time it is reached in one life."""
+
+Round = Callable[[Runner, int], int]
+"""Runs one child in a beat; its exit code. A case that kills does it here."""
+
+
+class Told(Struct):
+    """What came of a story: what stands at the end, how many children were killed, and what the case has to say."""
+
+    outcome: dict[str, Any]
+    effects: int
+    killed: int
+    more: Any = None
+
+
+@functools.cache
+def zygote(preload: Path | None = None) -> Zygote:
+    """One for each process that plays stories."""
+    return Zygote(preload)
+
+
+@contextmanager
+def stage(preload: Path | None = None, synchronous: str | None = None) -> Iterator[tuple[Theatre, Runner]]:
+    """A fresh world and a fresh state."""
+    with tempfile.TemporaryDirectory(prefix="crash-") as folder, Theatre(Path(folder)) as theatre:
+        yield theatre, Runner(zygote(preload), theatre.config, theatre.clock, synchronous)
+
+
+def play(theatre: Theatre, runner: Runner, round_: Round) -> Told:
+    """The whole story."""
+    for number, (moment, _, act) in enumerate(BEATS):
+        theatre.move_to(moment)
+        if act is not None:
+            act(theatre)
+        _until_quiet(theatre, runner, number, round_)
+    return Told(reckon(theatre), effects(theatre), runner.killed)
+
+
+def _until_quiet(theatre: Theatre, runner: Runner, number: int, round_: Round) -> None:
+    """Children until a whole round goes through and nothing waits for its time of a few seconds."""
+    for _ in range(ROUNDS):
+        if not any(round_(runner, number) == 0 for _ in range(TRIES)):
+            raise AssertionError(f"no round went through in beat {number}: {runner.log()}")
+        if not _waits(theatre):
+            return
+        theatre.move_to(theatre.now + timedelta(seconds=15))
+    raise AssertionError(f"never quiet in beat {number}: {runner.log()}")
+
+
+def _waits(theatre: Theatre) -> bool:
+    db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
+    try:
+        (unsent,) = db.execute("select count(*) from outbox where state in ('queued', 'sending')").fetchone()
+        down = [
+            json.loads(note)
+            for (note,) in db.execute("select value from meta where name like 'down/%' and value <> ''")
+        ]
+    finally:
+        db.close()
+    return bool(unsent) or any(datetime.fromisoformat(note["until"]) > theatre.now for note in down)
+
+
+# -- cases
+
+
+def undisturbed() -> Told:
+    """Nobody is killed. `more`: the failpoints of the first round of each beat."""
+    traces: dict[int, list[Point]] = {}
+    with stage() as (theatre, runner):
+        trace = theatre.folder / "trace"
+
+        def round_(runner: Runner, number: int) -> int:
+            trace.unlink(missing_ok=True)
+            code = runner.run(trace=trace)
+            if number not in traces:
+                names = trace.read_text().split()
+                traces[number] = [(name, names[: place + 1].count(name)) for place, name in enumerate(names)]
+            return code
+
+        told = play(theatre, runner, round_)
+    told.more = traces
+    return told
+
+
+def dying_at(points: Mapping[int, Point]) -> Told:
+    """In each beat the first child dies at that point. `more`: the beats in which it did."""
+    hit: list[int] = []
+    with stage() as (theatre, runner):
+        seen: set[int] = set()
+
+        def round_(runner: Runner, number: int) -> int:
+            first = number not in seen
+            seen.add(number)
+            code = runner.run(die_at=points.get(number) if first else None)
+            if code != 0:
+                hit.append(number)
+            return code
+
+        told = play(theatre, runner, round_)
+    told.more = hit
+    return told
+
+
+def shot(seed: int, shots: int) -> Told:
+    """SIGKILL from outside at random moments, up to `shots` times in each beat."""
+    dice = random.Random(seed)
+    with stage() as (theatre, runner):
+        fired: dict[int, int] = {}
+
+        def round_(runner: Runner, number: int) -> int:
+            fired[number] = fired.get(number, 0) + 1
+            if fired[number] > shots:
+                return runner.run()
+            return runner.run(harm=shot_after(dice.uniform(0.0, runner.seconds)))
+
+        return play(theatre, runner, round_)

@@ -1,0 +1,106 @@
+"""What stands in the vendors and in the state at the end, without what may differ: ids, and who of the pool got whom."""
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.crash.theatre import LIST, Theatre
+
+FIELDS = ("Status", "Lead_Score__c", "Lead_Grade__c", "MQL_Date__c", "Recycle_Until__c", "Recycle_Reason__c")
+
+
+def reckon(stage: Theatre) -> dict[str, Any]:
+    """Everything that must be equal, whatever was killed. Asserts what must hold in every story."""
+    leads, contacts, tasks = stage.rows("Lead"), stage.rows("Contact"), stage.rows("Task")
+    owners = _who_may_own(stage)
+    names = {row["Id"]: (row["Email"], kind) for kind, rows in (("Lead", leads), ("Contact", contacts)) for row in rows}
+    ours = [task for task in tasks if task["CreatedById"] == stage.ids["integration_user_id"]]
+    return {
+        "leads": sorted(_lead(row, owners) for row in leads),
+        "tasks": _tasks(ours, names),
+        "owners": _owners(leads, ours),
+        "contacts": sorted((row["Email"], row.get("Lead_Grade__c")) for row in contacts),
+        "list": _members(stage),
+        "notifications": len(stage.salesforce.dump()["notifications"]),
+        "state": _state(stage.state),
+    }
+
+
+def effects(stage: Theatre) -> int:
+    """Records that we made or changed: leads, tasks, closings, changed fields (as people see them), list members."""
+    me = stage.ids["integration_user_id"]
+    made = sum(row["CreatedById"] == me for kind in ("Lead", "Task") for row in stage.rows(kind))
+    closed = sum(row["LastModifiedById"] == me and bool(row["IsClosed"]) for row in stage.rows("Task"))
+    seen = {
+        (row["LeadId"], row["CreatedDate"])
+        for row in stage.rows("LeadHistory")
+        if row["CreatedById"] == me and row["Field"] != "created"
+    }
+    return made + closed + len(seen) + len(_members(stage))
+
+
+def _who_may_own(stage: Theatre) -> set[str]:
+    return {stage.ids[f"{role}_user_id"] for role in ("rep", "second_rep", "manager")} | {stage.ids["queue_id"]}
+
+
+def _lead(row: dict[str, Any], owners: set[str]) -> tuple[str, ...]:
+    assert row["OwnerId"] in owners, f"{row['Email']} belongs to {row['OwnerId']}"
+    told = [f"{name}={_minute(row.get(name))}" for name in FIELDS]
+    gone = ("deleted " if row["IsDeleted"] else "") + ("converted" if row.get("IsConverted") else "")
+    return (row["Email"], gone, *told)
+
+
+def _minute(value: Any) -> Any:
+    return value[:16] if isinstance(value, str) and len(value) > 16 and value[10] == "T" else value
+
+
+def _tasks(tasks: list[dict[str, Any]], names: dict[str, tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Each by its key, with whom it is about and how it stands."""
+    keys = Counter(task.get("SyncAgent_Key__c") for task in tasks)
+    assert None not in keys, "a task of ours has no key"
+    twice = [key for key, times in keys.items() if times > 1]
+    assert not twice, f"told twice: {twice}"
+    return sorted(
+        (
+            *names.get(task["WhoId"], (task["WhoId"], "nobody")),
+            task["SyncAgent_Key__c"],
+            "closed" if task["IsClosed"] else "open",
+            "deleted" if task["IsDeleted"] else "",
+            str(_minute(task.get("ReminderDateTime"))),
+            task["ActivityDate"],
+        )
+        for task in tasks
+    )
+
+
+def _owners(leads: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> str:
+    """An open lead and its open task of the present assignment belong to the same person."""
+    owner = {row["Id"]: row["OwnerId"] for row in leads if not row["IsDeleted"] and not row.get("IsConverted")}
+    for task in tasks:
+        is_work = task["SyncAgent_Key__c"].endswith(":task")
+        if is_work and not task["IsClosed"] and not task["IsDeleted"] and task["WhoId"] in owner:
+            assert task["OwnerId"] == owner[task["WhoId"]], f"{task['SyncAgent_Key__c']} is not its lead's owner's"
+    return "agree"
+
+
+def _members(stage: Theatre) -> list[str]:
+    dump = stage.marketo.dump()
+    mails = {row["id"]: row["email"] for row in dump["leads"]}
+    (found,) = [each for each in dump["lists"] if each["id"] == LIST]
+    return sorted(mails.get(member, str(member)) for member in found["members"])
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """The state's own audit."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        (fine,) = db.execute("pragma integrity_check").fetchone()
+        outbox = db.execute("select key, verb, state from outbox order by key").fetchall()
+        journal = db.execute("select kind, count(*) from journal group by kind order by kind").fetchall()
+    finally:
+        db.close()
+    assert fine == "ok"
+    stuck = [row for row in outbox if row[2] not in ("done", "dropped")]
+    assert not stuck, f"not delivered: {stuck}"
+    return {"outbox": outbox, "journal": journal}
