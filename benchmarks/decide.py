@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+from sqlite_utils.utils import sqlite3
+
 from benchmarks import world
 from benchmarks.report import Figure, tell
 from syncagent.agent import Agent
@@ -13,6 +16,7 @@ from syncagent.clock import monotonic
 from syncagent.model import Activity, Identity
 
 TARGET = 8_000.0
+CEILING = "sqlite3 and msgspec, 500 leads a FULL transaction"
 AGAIN = 10_000
 T = TypeVar("T")
 
@@ -54,12 +58,44 @@ def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
                 first[size], again[size] = _measure(agent, size, figures, timed)
             finally:
                 agent.store.close()
+            bare = _bare(Path(folder) / "state.db")
+            figures.append(
+                Figure(f"{size:,} leads, ceiling: rows read, decoded, one written", bare, "leads/s", note=CEILING)
+            )
+            figures.append(
+                Figure(f"{size:,} leads: agent / ceiling", first[size] / bare, "of the ceiling", note="for comparison")
+            )
     if len(sizes) > 1:
         small, large = sizes[0], sizes[-1]
         figures.append(_compare(f"{large:,} leads against {small:,}: rate a lead, all", first[large] / first[small]))
         what = f"{large:,} leads against {small:,}: rate a lead, scattered"
         figures.append(_compare(what, again[large] / again[small]))
     return figures
+
+
+def _bare(path: Path) -> float:
+    """Leads a second of a loop that reads facts and writes a row a lead, and thinks of nothing."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("pragma synchronous = full")
+    db.execute("create table bare (person integer primary key, decision text)")
+    last = min(db.execute("select max(id) from person").fetchone()[0], 20_000)
+    decode = msgspec.json.Decoder().decode
+    start = monotonic()
+    for first in range(1, last + 1, 500):
+        these = (first, first + 499)
+        said = db.execute("select body from said where person between ? and ?", these).fetchall()
+        done = db.execute(
+            "select '[' || group_concat(body) || ']' from activity where person between ? and ? group by person", these
+        ).fetchall()
+        judged = db.execute("select person, decision from judged where person between ? and ?", these).fetchall()
+        for row in (*said, *done):
+            decode(row[0])
+        db.execute("begin")
+        db.executemany("insert into bare values (?, ?)", judged)
+        db.execute("commit")
+    spent = monotonic() - start
+    db.close()
+    return last / spent
 
 
 def _compare(what: str, ratio: float) -> Figure:

@@ -1,5 +1,6 @@
 """Latency: from an activity's arrival to the call of a slow CRM, with the daemon's own threads beside a backfill."""
 
+import itertools
 import logging
 import random
 import statistics
@@ -22,6 +23,7 @@ CALL_SECONDS = 0.1
 EVERY = 0.05  # seconds between two arrivals, on average
 HISTORY = 5  # activities of each lead of the backfill
 LONGEST = 150.0  # seconds
+FEWEST = 10  # arrivals
 PAGE = 300
 
 
@@ -49,27 +51,20 @@ class Past(Memory):
 
     def __init__(self, people: int) -> None:
         super().__init__("web")
-        self._people = people
+        self._history = (_cold(fact) for fact in world.history(people, each=HISTORY))
         self.told = threading.Event()
 
     def begin(self, since: datetime, until: datetime | None = None) -> Cursor:
-        return "" if until is None else "0"
+        return "poll" if until is None else "history"
 
     def pull(self, cursor: Cursor) -> Iterator[Page]:
-        if not cursor:
-            yield Page((), "poll", datetime.now(UTC))
+        if cursor == "poll":
+            yield Page((), cursor, datetime.now(UTC))
             return
-        if cursor == "poll" or self.told.is_set():
-            yield Page((), cursor)
-            return
-        held: list[Fact] = []
-        for place, fact in enumerate(world.history(self._people, each=HISTORY)):
-            held.append(_cold(fact))
-            if len(held) == PAGE:
-                yield Page(tuple(held), str(place))
-                held = []
+        while facts := tuple(itertools.islice(self._history, PAGE)):
+            yield Page(facts, cursor)
         self.told.set()
-        yield Page(tuple(held), "end")
+        yield Page((), cursor)
 
 
 def _cold(fact: Fact) -> Fact:
@@ -85,7 +80,7 @@ def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-late-") as folder:
         crm, past = SlowCrm(), Past(size)
         agent = world.agent(Path(folder), systems={"web": past, "crm": crm})
-        idle = _measure(agent, crm, past, Path(folder), seconds=1.0 if quick else 8.0)
+        idle = _measure(agent, crm, past, Path(folder), seconds=2.0 if quick else 8.0)
         crm, past = SlowCrm(), Past(size)
         (Path(folder) / "busy").mkdir()
         agent = world.agent(Path(folder) / "busy", systems={"web": past, "crm": crm})
@@ -122,15 +117,17 @@ def _measure(
         while monotonic() < until and not agent.stopping.is_set():
             SystemClock().wait(agent.stopping, dice.expovariate(1 / EVERY))
             _arrive(agent, len(arrived), arrived)
-            if backfill and past.told.is_set() and _all_decided(agent):
+            if backfill and len(arrived) >= FEWEST and past.told.is_set() and _all_decided(agent):
                 break
-        SystemClock().wait(agent.stopping, 2.0)
+        until = monotonic() + 5.0
+        while arrived.keys() - crm.issued.keys() and monotonic() < until:
+            SystemClock().wait(agent.stopping, 0.05)
     finally:
         agent.stopping.set()
         daemon.join()
         agent.store.close()
     missing = arrived.keys() - crm.issued.keys()
-    if missing or len(arrived) < 5:
+    if missing or len(arrived) < FEWEST:
         raise SystemExit(f"{len(missing)} of {len(arrived)} arrivals never reached the CRM: this measures nothing.")
     return [(crm.issued[email] - at) * 1000 for email, at in arrived.items()]
 

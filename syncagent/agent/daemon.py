@@ -4,12 +4,12 @@ They meet only in the store. A stop is heard at every wait; a full disk makes al
 """
 
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from syncagent.agent.control import Control, socket_path
+from syncagent.agent.process import tuned
 from syncagent.agent.rounds import Agent
 from syncagent.clock import monotonic
 from syncagent.errors import StoreFullError
@@ -23,9 +23,6 @@ LONGEST_SLEEP = 30.0
 DRAIN = 8.0
 IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
 """Calls that a target gets at once: a hot command does not wait for the answer to another one."""
-SWITCH = 0.0005
-"""Seconds after which a thread that computes lets another one go on. Python's own 5 ms are waited for after every
-answer of SQLite and of a socket, so that beside a busy thread all others crawl."""
 
 
 class Daemon:
@@ -39,6 +36,10 @@ class Daemon:
 
     def run(self) -> None:
         """Work until `agent.stopping` is set, then drain: what is under way is finished, nothing new is begun."""
+        with tuned():
+            self._run()
+
+    def _run(self) -> None:
         agent = self._agent
         control = Control(agent, socket_path(self._state))
         threads = [
@@ -52,8 +53,6 @@ class Daemon:
             ),
         ]
         log.info("The agent runs: %d systems, state in %s.", len(agent.sources), self._state)
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH)
         try:
             for thread in threads:
                 thread.start()
@@ -67,7 +66,6 @@ class Daemon:
             for thread in threads:
                 thread.join(max(0.1, deadline - monotonic()))
             control.close()
-            sys.setswitchinterval(before)
         if self._failed is not None:
             raise self._failed
         log.info("The agent has stopped.")

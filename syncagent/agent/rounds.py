@@ -35,8 +35,9 @@ LOUD = frozenset(("undelivered", "contested"))  # decisions that somebody should
 BACKFILL_PAGES = 20
 BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
-PAGES_BEHIND = 3
+PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
+_MAY_END = (Deleted, CrmRecord)
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -190,7 +191,8 @@ class Agent:
 
     def _mistrust(self, page: Page, name: str) -> None:
         """A system that is suddenly empty is not believed (law 11)."""
-        gone = sum(isinstance(fact, Deleted) or (isinstance(fact, CrmRecord) and fact.deleted) for fact in page.facts)
+        ended = [fact for fact in page.facts if isinstance(fact, _MAY_END)]
+        gone = sum(not isinstance(fact, CrmRecord) or fact.deleted for fact in ended)
         if gone <= self.settings.mistrust:
             return
         believed = self.store.meta(f"believe/{name}")
@@ -281,7 +283,7 @@ class Agent:
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
-        if planned.events:
+        if planned.events and log.isEnabledFor(logging.INFO):
             told = "; ".join(f"{event.kind}: {event.why}" for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")
             data = {event.kind: event.data for event in planned.events if event.data}

@@ -16,6 +16,8 @@ from syncagent.model import Activity, Contribution, Dossier, Score, Value
 from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
 
 _TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
+_Meaning = tuple[tuple[int, ...], bool]  # the rules that an activity counts for, and whether it asks for sales
+_UNMET: _Meaning = ((), False)
 _BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activity attribute
 
 
@@ -101,7 +103,7 @@ class _Scorer:
         self._exclude_bots = model.exclude_bots
         self._possible = (sum(rule.weight for rule in model.fit), sum(rule.weight for rule in model.interest))
         self._letters, self._numbers = model.letters, model.numbers
-        self._table: dict[tuple[str, str], tuple[tuple[int, ...], bool] | None] = {}
+        self._table: dict[tuple[str, str], _Meaning | None] = {}
         self._always_look = tuple(index for index, rule in enumerate(self._interest) if rule.counts_none)
         self._windows = {window for rule in self._interest for _, _, window in rule.choices if window is not None}
         self._cutoffs: tuple[datetime | None, dict[Duration, datetime]] = (None, {})
@@ -141,7 +143,9 @@ class _Scorer:
         table = self._table
         for activity in activities:
             place = (activity.kind, activity.asset)
-            meaning = table[place] if place in table else self._learn(place)
+            meaning = table.get(place, _UNMET)
+            if meaning is _UNMET:
+                meaning = self._learn(place)
             if meaning is None:
                 continue
             name = (activity.identity.system, activity.key)
@@ -159,7 +163,7 @@ class _Scorer:
                 raiser = activity
         return hits, raiser
 
-    def _learn(self, place: tuple[str, str]) -> tuple[tuple[int, ...], bool] | None:
+    def _learn(self, place: tuple[str, str]) -> _Meaning | None:
         kind, asset = place
         rules = tuple(index for index, globs in enumerate(self._globs) if _matches(kind, asset, *globs))
         raises = any(_raises(one, kind, asset) for one in self._raisers)

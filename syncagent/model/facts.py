@@ -15,7 +15,7 @@ Key = str
 """Names one command for ever: the installation's epoch, the handoff's stored id, the step and the verb."""
 
 
-class Identity(Struct, frozen=True, order=True):
+class Identity(Struct, frozen=True, order=True, gc=False):
     """An id in one system, e.g. ("marketo", "lead", "17") or ("salesforce", "Lead", "00Q...")."""
 
     system: str
@@ -36,8 +36,11 @@ class Lead(Struct, frozen=True, tag=True, tag_field="fact"):
     also: tuple[Identity, ...] = ()
 
 
-class Activity(Struct, frozen=True, tag=True, tag_field="fact"):
-    """One thing somebody did. (`source`, `key`) is unique; the same one told twice is one."""
+class Activity(Struct, frozen=True, tag=True, tag_field="fact", gc=False):
+    """One thing somebody did. (`source`, `key`) is unique; the same one told twice is one.
+
+    `gc=False` here and at `Identity`: there are millions of them, and none can ever be part of a circle.
+    """
 
     identity: Identity
     key: str

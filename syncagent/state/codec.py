@@ -53,6 +53,9 @@ decode_data = msgspec.json.Decoder(dict[str, Value]).decode
 decode_gone = msgspec.json.Decoder(Gone).decode
 
 
+_BIRTH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def text(value: object) -> str:
     """Any of the model's structs, or a plain map, as JSON text."""
     return _encode(value).decode()
@@ -60,7 +63,8 @@ def text(value: object) -> str:
 
 def ms(moment: datetime) -> int:
     """UTC milliseconds since 1970; what is finer is cut off."""
-    return int(moment.timestamp() * 1000.0 + 0.0005)
+    since = moment - _BIRTH
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def maybe_ms(moment: datetime | None) -> int | None:

@@ -1,5 +1,6 @@
 """Decisions: settle, hold, release. Every `apply` runs inside the writer's transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -49,7 +50,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
                 [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
                 [(what, person) for what in plan.waits_on],
-                (at, plan.cause, plan.owner) if plan.cause else None,
+                (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
             )
         )
     return made
@@ -96,9 +97,13 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     if db.execute("select 1 from waits limit 1").fetchone() is not None:
         db.executemany("delete from waits where person = ?", [(each.person,) for each in taken])
     db.executemany("insert or ignore into waits values (?, ?)", [row for each in taken for row in each.waits])
-    braked = [each.brake for each in taken if each.brake is not None]
+    braked = Counter(each.brake for each in taken if each.brake is not None)
     if braked:
-        db.executemany("insert into brake (at, cause, owner) values (?, ?, ?)", braked)
+        db.executemany(
+            "insert into brake (at, cause, owner, count) values (?, ?, ?, ?)"
+            " on conflict do update set count = count + excluded.count",
+            [(*brake, count) for brake, count in braked.items()],
+        )
         db.execute("delete from brake where at < ?", (ms(now) - _BRAKE_KEEPS_MS,))
     if len(taken) < len(prepared):
         last = next((each.roster for each in reversed(taken) if each.roster is not None), None)

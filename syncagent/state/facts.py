@@ -326,7 +326,7 @@ class _Taking:
         for identity, told in activities.items():
             known = people.known(identity)
             person = people.join((identity,)) if known is None else known
-            if not people.is_erased(person):
+            if not (people.any_erased and people.is_erased(person)):
                 system = identity.system
                 rows += [(person, at, system, key, body) for at, key, body in told]
         rows.sort()
@@ -402,7 +402,7 @@ def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) 
     return tuple(replace(f, deleted=True) if f.identity == identity and f.modified_at <= at else f for f in facts)
 
 
-_CHUNK = 100
+_CHUNK = 300
 
 
 def _insert_activities(rows: int) -> tuple[str, str]:

@@ -12,7 +12,7 @@ child      which person holds a task's or an opportunity's copy, for updates tha
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
-brake      what was settled when, for the sliding hour
+brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
 All moments are integers, UTC milliseconds.
@@ -182,6 +182,29 @@ insert into meta values ('epoch', 'e1');
 def first(db: Database) -> None:
     """All tables of 0.1."""
     for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+_BRAKE_BY_SECOND = """
+alter table brake rename to brake_before;
+drop index brake_at;
+create table brake (
+  at integer not null,
+  cause text not null,
+  owner text not null,
+  count integer not null,
+  primary key (at, cause, owner)
+) strict, without rowid;
+insert into brake select (at + 999) / 1000 * 1000, cause, owner, count(*) from brake_before group by 1, 2, 3;
+drop table brake_before;
+"""
+
+
+@migrations()
+def brake_by_second(db: Database) -> None:
+    """What the brake counts is asked for at every batch: a row a second, not one a plan."""
+    for statement in _BRAKE_BY_SECOND.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)
 

@@ -236,9 +236,14 @@ def _next(db: sqlite3.Connection, key: Key) -> None:
     )
 
 
+_UNTRIED = "attempt = case when once = 1 then 0 else attempt end"
+"""What must not come twice is queued again only when it was certainly not sent, or when an admin wants it: it counts
+as new, also for a connector that has been started since."""
+
+
 def _requeue(db: sqlite3.Connection, key: Key, until: datetime | None, why: str) -> None:
     db.execute(
-        "update outbox set state = 'queued', not_before = ?, why = ? where key = ?",
+        f"update outbox set state = 'queued', {_UNTRIED}, not_before = ?, why = ? where key = ?",  # noqa: S608
         (None if until is None else ms(until), why, key),
     )
 
@@ -283,8 +288,8 @@ def retry(db: sqlite3.Connection, keys: Sequence[Key]) -> int:
     done = 0
     for key in keys:
         cursor = db.execute(
-            "update outbox set state = 'queued', why = '', not_before = null, blocked_by = null where key = ?"
-            " and state in ('parked', 'unknown', 'conflict')",
+            f"update outbox set state = 'queued', {_UNTRIED}, why = '', not_before = null, blocked_by = null"  # noqa: S608
+            " where key = ? and state in ('parked', 'unknown', 'conflict')",
             (key,),
         )
         done += cursor.rowcount

@@ -61,7 +61,7 @@ class People:
     def known(self, identity: Identity) -> int | None:
         """The person with this identity, if it was loaded and there is one."""
         person = self._person.get(identity)
-        return None if person is None else self._root(person)
+        return self._root(person) if self._into and person is not None else person
 
     def join(
         self,

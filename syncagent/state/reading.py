@@ -192,8 +192,8 @@ def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:
 def brake_counts(db: sqlite3.Connection, since: datetime) -> tuple[dict[str, int], dict[str, int]]:
     """Settled plans since: by cause, and by owner."""
     at = (ms(since),)
-    causes = dict(db.execute("select cause, count(*) from brake where at >= ? group by cause", at).fetchall())
-    owners = db.execute("select owner, count(*) from brake where at >= ? and owner <> '' group by owner", at)
+    causes = dict(db.execute("select cause, sum(count) from brake where at >= ? group by cause", at).fetchall())
+    owners = db.execute("select owner, sum(count) from brake where at >= ? and owner <> '' group by owner", at)
     return causes, dict(owners.fetchall())
 
 

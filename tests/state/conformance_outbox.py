@@ -217,6 +217,18 @@ class CommandsOut:
         store.postpone(["n"], at(4), "timed out")
         assert [i.state for i in store.outbox()] == ["unknown"]
 
+    def test_at_most_once_that_was_surely_not_sent_counts_as_new_after_a_restart(self, store):
+        """A connector that was started since knows only the count of attempts."""
+        self.queue(store, notify(1, "waits"), notify(1, "lost"))
+        assert len(store.due("salesforce", at(2), 10)) == 2
+        store.confirm([("waits", 0, Retry(60, "a call before it failed"))], now=at(2))
+        store.postpone(["lost"], at(3), "timed out")
+        (again,) = store.due("salesforce", at(3), 10)
+        assert (again.command.key, again.command.attempt) == ("waits", 0)
+        assert store.retry(["lost"]) == 1
+        (asked,) = store.due("salesforce", at(3), 10)
+        assert (asked.command.key, asked.command.attempt) == ("lost", 0)
+
     def test_drop_gives_up_and_plans_again(self, store):
         self.queue(store, write(1, "w"))
         store.due("salesforce", at(2), 10)

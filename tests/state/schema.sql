@@ -1,4 +1,3 @@
-CREATE INDEX brake_at on brake (at);
 CREATE INDEX child_person on child (person);
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
@@ -34,11 +33,12 @@ CREATE TABLE activity (
   primary key (person, at, source, key)
 ) strict, without rowid;
 CREATE TABLE brake (
-  id integer primary key,
   at integer not null,
   cause text not null,
-  owner text not null
-) strict;
+  owner text not null,
+  count integer not null,
+  primary key (at, cause, owner)
+) strict, without rowid;
 CREATE TABLE child (
   ext text not null,
   object text not null,
