@@ -24,13 +24,14 @@ from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan
+from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused, Retry
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
+LOUD = frozenset(("undelivered", "contested"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
 BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
@@ -286,7 +287,8 @@ class Agent:
             told = "; ".join(f"{event.kind}: {event.why}" for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")
             data = {event.kind: event.data for event in planned.events if event.data}
-            log.info("%s", told, extra={"person": person, "handoff": handoff, "data": data})
+            level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO
+            log.log(level, "%s", told, extra={"person": person, "handoff": handoff, "data": data})
         for command in planned.commands:
             if command.target in self.targets:
                 self.outgoing[command.target, command.lane].set()
@@ -422,7 +424,13 @@ def _chunks(
 
 
 def _log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:
+    """A line for each refusal; what only waits, in one line a reason: a failed call postpones thousands."""
+    waiting: dict[str, list[str]] = {}
     for key, _, outcome in outcomes:
-        why = getattr(outcome, "why", "")
-        if why:
-            log.warning("%s: %s: %s", type(outcome).__name__.lower(), key, why, extra={"key": key})
+        if isinstance(outcome, Refused):
+            log.warning("refused: %s: %s", key, outcome.why, extra={"key": key})
+        elif isinstance(outcome, Retry):
+            waiting.setdefault(outcome.why, []).append(key)
+    for why, keys in waiting.items():
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        log.warning("retry: %s%s: %s", keys[0], more, why, extra={"key": keys[0]})

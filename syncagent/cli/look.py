@@ -41,22 +41,32 @@ def status(config_path: Path, *, as_json: bool) -> None:
     finally:
         store.close()
     running = socket_path(state).exists()
+    down = _down(health, now)
     if as_json:
-        click.echo(json.dumps({"running": running, "scores_held": scores_held} | msgspec.to_builtins(health)))
+        told = {name: {"until": until.isoformat(), "why": why} for name, (until, why) in down.items()}
+        shown = msgspec.to_builtins(health) | {"down": told}
+        click.echo(json.dumps({"running": running, "scores_held": scores_held} | shown))
         return
     console = Console()
     console.print(f"Agent: {'running' if running else 'not running; start it with `syncagent run`'}.")
     console.print(f"People: {health.people}, {health.with_sales} with sales, {health.dirty} to be planned.")
-    console.print(_systems(health, now))
+    console.print(_systems(health, now, {("crm" if name == config.crm.name else name) for name in down}))
+    for name, (until, why) in down.items():
+        console.print(f"{name} is not used until {until:%Y-%m-%d %H:%M:%S} UTC: {why}", soft_wrap=True)
     _advise(console, health, scores_held=scores_held)
 
 
-def _systems(health: HealthSnapshot, now: datetime) -> Table:
+def _down(health: HealthSnapshot, now: datetime) -> dict[str, tuple[datetime, str]]:
+    """The systems that are not used at present, until when, and why."""
+    told = {name: json.loads(text) for name, text in sorted(health.down.items()) if text}
+    found = {name: (datetime.fromisoformat(one["until"]).astimezone(UTC), one["why"]) for name, one in told.items()}
+    return {name: one for name, one in found.items() if one[0] > now}
+
+
+def _systems(health: HealthSnapshot, now: datetime, down: set[str]) -> Table:
     table = Table("stream", "read until", "how it is", title="Systems", title_justify="left")
     for stream, seen in sorted(health.seen_until.items()):
-        name = stream.split("/")[0]
-        down = json.loads(health.down[name]) if health.down.get(name) else None
-        how = f"not used until {down['until']}: {down['why']}" if down else "in use"
+        how = "not used: see below" if stream.split("/")[0] in down else "in use"
         table.add_row(stream, _ago(seen, now), how)
     return table
 

@@ -166,19 +166,21 @@ def give_task(draft: Draft) -> None:
         return
     last, number = handoff.assignments[-1], len(handoff.assignments)
     key = draft.key(handoff.id, f"a{number}", "task")
-    if last.queue or not last.owner or handoff.cause == "adopted from sales" or draft.entry(key) is not None:
+    entry, record = draft.entry(key), record_of(draft)
+    moved = entry is not None and entry.hangs_on and record is not None and entry.hangs_on != record.id
+    if last.queue or not last.owner or handoff.cause == "adopted from sales" or (entry is not None and not moved):
         return
-    if handoff.touched_at is not None and number == 1:
+    if handoff.touched_at is not None and number == 1 and not moved:
         return
     due = promised_at(handoff, draft.policy, draft.now) or draft.now + timedelta(days=1)
     draft.commands.append(
         CreateTask(
-            key=key,
+            key=entry.key if entry is not None else key,
             target=draft.policy.crm.system,
             person=draft.dossier.person,
             handoff=handoff.id,
             depends_on=write_keys(draft),
-            record=record_of(draft),
+            record=record,
             owner=last.owner,
             subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
             body=brief(
@@ -282,6 +284,9 @@ def tidy(draft: Draft) -> None:
     """Withdraw what is unsent and no longer makes sense; close tasks that are no longer anybody's."""
     handoffs = {one.id: one for one in draft.handoffs}
     current = draft.handoffs[-1].id if draft.handoffs else ""
+    if draft.desired is not None and draft.desired.record is not None:  # its record was converted or merged
+        writes = [one for one in draft.dossier.outbox if one.verb == "WriteLead" and one.state in _UNSENT]
+        draft.withdraw_keys(one.key for one in writes if one.key != draft.write_key)
     given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
     for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]

@@ -92,7 +92,9 @@ def _watch_delivery(draft: Draft) -> None:
     why = entry.why if entry is not None and entry.state in ("parked", "unknown") else ""
     _mark(draft, UNDELIVERED)
     draft.event(
-        "undelivered", "Not delivered in time" + (f": {why}" if why else "") + ".", state=entry.state if entry else ""
+        "undelivered",
+        "Not delivered in time" + (f": {why.rstrip('.')}" if why else "") + ".",
+        state=entry.state if entry else "",
     )
     if entry is not None and entry.state in ("parked", "unknown"):
         name = name_of(draft.attributes, draft.dossier.emails)

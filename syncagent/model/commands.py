@@ -145,3 +145,4 @@ class OutboxEntry(Struct, frozen=True):
     handoff: str = ""
     why: str = ""
     receipt: Receipt | None = None
+    hangs_on: str = ""  # a queued task's record, by its id; empty: it is not known yet

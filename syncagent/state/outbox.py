@@ -64,7 +64,13 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Queue what `settle` decided."""
     for row in rows:
         if row[4] != "WriteLead":
-            db.execute(f"insert or ignore into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')", row)  # noqa: S608
+            # A task and its push that still wait may be told anew: their record was converted or merged.
+            db.execute(
+                f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
+                " on conflict (key) do update set body = excluded.body, blocked_by = null, not_before = null"
+                " where state = 'queued' and verb in ('CreateTask', 'Notify')",
+                row,
+            )
             continue
         key, person, target, lane, _, handoff, revision, _, queued_at, body = row
         stored = db.execute(
@@ -230,9 +236,14 @@ def _next(db: sqlite3.Connection, key: Key) -> None:
     )
 
 
+_UNTRIED = "attempt = case when once = 1 then 0 else attempt end"
+"""What must not come twice is queued again only when it was certainly not sent, or when an admin wants it: it counts
+as new, also for a connector that has been started since."""
+
+
 def _requeue(db: sqlite3.Connection, key: Key, until: datetime | None, why: str) -> None:
     db.execute(
-        "update outbox set state = 'queued', not_before = ?, why = ? where key = ?",
+        f"update outbox set state = 'queued', {_UNTRIED}, not_before = ?, why = ? where key = ?",  # noqa: S608
         (None if until is None else ms(until), why, key),
     )
 
@@ -277,8 +288,8 @@ def retry(db: sqlite3.Connection, keys: Sequence[Key]) -> int:
     done = 0
     for key in keys:
         cursor = db.execute(
-            "update outbox set state = 'queued', why = '', not_before = null, blocked_by = null where key = ?"
-            " and state in ('parked', 'unknown', 'conflict')",
+            f"update outbox set state = 'queued', {_UNTRIED}, why = '', not_before = null, blocked_by = null"  # noqa: S608
+            " where key = ? and state in ('parked', 'unknown', 'conflict')",
             (key,),
         )
         done += cursor.rowcount
@@ -304,11 +315,11 @@ def drop(db: sqlite3.Connection, keys: Sequence[Key], now: datetime) -> int:
 
 
 def listed(db: sqlite3.Connection, states: Sequence[str], limit: int) -> tuple[OutboxItem, ...]:
-    """Commands by state, oldest first; all that are not done when no state is named.
+    """Commands by state, oldest first; all that are neither done nor dropped when none is named.
 
     What waits for a command that is stuck says so: nothing waits in a hidden place.
     """
-    where = f"state in ({','.join('?' * len(states))})" if states else "state <> 'done'"
+    where = f"state in ({','.join('?' * len(states))})" if states else "state not in ('done', 'dropped')"
     rows = db.execute(
         "select body, attempt, state, revision, not_before,"  # noqa: S608
         " case when blocked_by is null then why else 'It waits for ' || blocked_by || '.' end, queued_at from outbox"

@@ -186,7 +186,7 @@ class Store(Protocol):
         ...
 
     def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
-        """Commands by state (all that are not done, if none is named)."""
+        """Commands by state (all that are neither done nor dropped, if none is named)."""
         ...
 
     def retry(self, keys: Sequence[Key]) -> int:

@@ -1,11 +1,14 @@
-"""Plays the story, with kills where a case wants them, and tells what came of it. Cases run in processes of their own."""
+"""Plays the story, with kills where a case wants them, and tells what came of it.
+
+The functions at the end are the cases; they run in processes of their own, one after the other.
+"""
 
 import functools
 import json
 import random
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +16,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from tests.crash import disk
 from tests.crash.reckoning import effects, reckon
 from tests.crash.runner import Runner, Zygote, shot_after
+from tests.crash.strace import Tracer
 from tests.crash.theatre import BEATS, Theatre
 
 ROUNDS = 12
@@ -137,3 +142,77 @@ def shot(seed: int, shots: int) -> Told:
             return runner.run(harm=shot_after(dice.uniform(0.0, runner.seconds)))
 
         return play(theatre, runner, round_)
+
+
+def forgotten(shim: Path, seed: int, shots: int, synchronous: str | None = None) -> Told:
+    """Killed at random moments on a disk that forgets what was not synced. `more`: how many bytes were lost."""
+    dice = random.Random(seed)
+    lost = 0
+    with stage(shim, synchronous) as (theatre, runner):
+        left = shots
+
+        def round_(runner: Runner, number: int) -> int:
+            nonlocal left, lost
+            if not left or dice.random() < 0.5:
+                return runner.run()
+            code = runner.run(harm=shot_after(dice.uniform(0.0, runner.seconds)))
+            if code != 0:
+                left -= 1
+                lost += disk.forget(theatre.state)
+            return code
+
+        told = play(theatre, runner, round_)
+    told.more = lost
+    return told
+
+
+def traced(call: str, first_beat: int, at: Sequence[int]) -> Told:
+    """From a beat on, dies on entering the nth `call` that all children together make, for each n in `at`.
+
+    `more`: the numbers at which it did.
+    """
+    hit: list[int] = []
+    with stage() as (theatre, runner):
+        todo = sorted(at)
+        made = 0
+
+        def round_(runner: Runner, number: int) -> int:
+            nonlocal made
+            if not todo or number < first_beat:
+                return runner.run()
+            # strace counts by thread, we count all: what another thread has passed is taken at the next first call.
+            with Tracer(theatre.folder, call, max(todo[0] - made, 1)) as tracer:
+                code = runner.run(harm=tracer.attach, go=tracer.go)
+            made += tracer.calls()
+            if code != 0:
+                hit.append(todo.pop(0))
+            return code
+
+        told = play(theatre, runner, round_)
+    told.more = hit
+    return told
+
+
+def unanswered(seed: int) -> Told:
+    """Nobody is killed, but answers to writes are lost: never arrived, done and not told, or done late.
+
+    `more`: how many faults struck.
+    """
+    dice = random.Random(seed)
+    with stage() as (theatre, runner):
+        struck = 0
+
+        def round_(runner: Runner, number: int) -> int:
+            nonlocal struck
+            for vendor, path in ((theatre.salesforce, "composite/sobjects"), (theatre.marketo, "/lists/")):
+                struck += sum(fault["struck"] for fault in vendor.faults())
+                vendor.clear_faults()
+                if dice.random() < 0.5:
+                    fault = dice.choice(({"drop": "before"}, {"drop": "after"}, {"late": 0.05}, {"cut": True}))
+                    method = dice.choice(("POST", "PATCH", "POST"))
+                    vendor.plant(match={"method": method, "path": path, "after": dice.randrange(2)}, **fault)
+            return runner.run()
+
+        told = play(theatre, runner, round_)
+    told.more = struck
+    return told

@@ -38,9 +38,12 @@ class Zygote:
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         pid = self._told("pid")
-        if harm is not None:
-            harm(pid)
-        return self._told("exit")
+        try:
+            if harm is not None:
+                harm(pid)
+        finally:
+            code = self._told("exit")
+        return code
 
     def _told(self, what: str) -> int:
         assert self._process.stdout is not None
@@ -56,7 +59,7 @@ class Zygote:
 
 
 class Runner:
-    """The children of one story. `killed` counts those that SIGKILL ended; `seconds` is what the last whole one took."""
+    """The children of one story. `killed`: how many SIGKILL ended; `seconds`: what the last whole one took."""
 
     def __init__(self, zygote: Zygote, config: Path, clock: str, synchronous: str | None = None) -> None:
         self.folder = config.parent

@@ -1,5 +1,6 @@
 """The stage of the crash tests: two vendors that outlive every kill, and people who act on their screens."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,9 +47,12 @@ class Theatre:
         self.ids = self._box.credentials("salesforce")
         self.marketo = Control(self._box.url("marketo"))
         self.salesforce = Control(self._box.url("salesforce"))
-        self.clock = f"{self._box.url('salesforce')}"
+        self.clock = self._box.url("salesforce")
         self.config = self.folder / "agent.toml"
-        self.config.write_text(self._box.config(self.folder))
+        # A score that falls by time alone is told when its person is next planned, which a kill may put off or hasten:
+        # within this month no score falls.
+        text = self._box.config(self.folder)
+        self.config.write_text(re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', text))
         self.state = self.folder / "syncagent.db"
         self.now = MONDAY
         self.move_to(MONDAY)
@@ -199,7 +203,7 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=36), "half an hour: reminders", None),
     (_after(minutes=50), "Ines is called", lambda stage: stage.calls("ines")),
     (_after(minutes=66), "an hour: others get them", None),
-    (_after(minutes=72), "Tom is called", lambda stage: stage.calls("tom")),
+    (_after(minutes=74), "Tom is called", lambda stage: stage.calls("tom")),
     (
         _after(minutes=80),
         "Dora is given back without a date",

@@ -1,5 +1,6 @@
 """What every store must keep of commands: due, confirmed, postponed, withdrawn."""
 
+import msgspec
 import pytest
 
 from syncagent.model import (
@@ -53,6 +54,28 @@ class CommandsOut:
         store.confirm([("w", 1, done("w", 3, sf("made")))], now=at(3))
         (item,) = store.due("salesforce", at(3), 10)
         assert item.command.record == sf("made")
+
+    def test_a_task_that_waits_may_be_told_anew_and_one_that_was_sent_may_not(self, store):
+        task = create_task(1, "t", depends_on=("w",))
+        self.queue(store, write(1, "w"), task)
+        store.due("salesforce", at(2), 10)
+        store.confirm([("w", 1, Refused("Converted", "conflict")), ("t", 0, Retry(5.0, "Untried"))], now=at(2))
+        assert store.due("salesforce", at(3), 10) == ()
+        (waiting,) = [entry for entry in store.dossier(1).outbox if entry.key == "t"]
+        assert (waiting.state, waiting.hangs_on) == ("queued", "")
+        moved = msgspec.structs.replace(task, depends_on=(), record=sf("contact"))
+        self.queue(store, moved, minute=4)
+        (waiting,) = [entry for entry in store.dossier(1).outbox if entry.key == "t"]
+        assert waiting.hangs_on == "contact"
+        (item,) = store.due("salesforce", at(5), 10)
+        assert (item.command.record, item.command.attempt) == (sf("contact"), 1)
+        self.queue(store, task, minute=6)  # it is being sent: too late
+        store.confirm([("t", 0, Retry(5.0, "A lock"))], now=at(6))
+        (item,) = store.due("salesforce", at(7), 10)
+        assert (item.command.record, item.command.attempt) == (sf("contact"), 2)
+        store.confirm([("t", 0, done("t", 8, sf("contact")))], now=at(8))
+        self.queue(store, task, minute=9)
+        assert store.due("salesforce", at(10), 10) == ()
 
     def test_what_depends_on_a_refusal_goes_on_after_retry(self, store):
         self.queue(store, write(1, "w"), create_task(1, "t", depends_on=("w",)))
@@ -158,7 +181,8 @@ class CommandsOut:
         assert self.keys(store.due("salesforce", at(2), 1)) == ["a"]
         take(store, act(1, "x"))
         settle(store, withdraw=("a", "b"))
-        assert {i.command.key: i.state for i in store.outbox()} == {"a": "sending", "b": "dropped"}
+        assert {i.command.key: i.state for i in store.outbox()} == {"a": "sending"}
+        assert [i.command.key for i in store.outbox(("dropped",))] == ["b"]
 
     def test_retry_outcome_comes_back_in_time(self, store):
         self.queue(store, write(1, "w"))
@@ -192,6 +216,18 @@ class CommandsOut:
         store.confirm([("w", 1, done("w", 3))], now=at(3))
         store.postpone(["n"], at(4), "timed out")
         assert [i.state for i in store.outbox()] == ["unknown"]
+
+    def test_at_most_once_that_was_surely_not_sent_counts_as_new_after_a_restart(self, store):
+        """A connector that was started since knows only the count of attempts."""
+        self.queue(store, notify(1, "waits"), notify(1, "lost"))
+        assert len(store.due("salesforce", at(2), 10)) == 2
+        store.confirm([("waits", 0, Retry(60, "a call before it failed"))], now=at(2))
+        store.postpone(["lost"], at(3), "timed out")
+        (again,) = store.due("salesforce", at(3), 10)
+        assert (again.command.key, again.command.attempt) == ("waits", 0)
+        assert store.retry(["lost"]) == 1
+        (asked,) = store.due("salesforce", at(3), 10)
+        assert (asked.command.key, asked.command.attempt) == ("lost", 0)
 
     def test_drop_gives_up_and_plans_again(self, store):
         self.queue(store, write(1, "w"))

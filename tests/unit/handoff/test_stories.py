@@ -5,7 +5,17 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import plan
-from syncagent.model import FieldChange, HandoffState, Receipt, Roster, Stage, WriteLead
+from syncagent.model import (
+    CreateTask,
+    CrmRecord,
+    FieldChange,
+    HandoffState,
+    Identity,
+    Receipt,
+    Roster,
+    Stage,
+    WriteLead,
+)
 from tests.unit.handoff.worlds import (
     ANA,
     BEN,
@@ -20,6 +30,7 @@ from tests.unit.handoff.worlds import (
     kinds,
     minutes,
     policy,
+    record,
     verbs,
 )
 
@@ -41,6 +52,20 @@ def test_a_ready_lead_is_handed_off_and_its_clock_starts_when_owner_and_task_sta
     second = plan(apply(first, dossier()), policy(), first.roster, NOW + minutes(1))
     assert kinds(second) == ["clock.started"]
     assert second.wake_at == NOW + minutes(7)
+
+
+def test_a_task_that_waits_follows_the_lead_to_its_contact():
+    contact = Identity("crm", "Contact", "C1")
+    stored = accept(first := plan(dossier(), policy(), Roster(), NOW), dossier())
+    entries = [replace(one, state="conflict") if one.verb == "WriteLead" else one for one in stored.outbox]
+    lead = replace(record(at=NOW, by=ANA), converted_to=contact)
+    after = CrmRecord(contact, NOW, NOW, ANA, {"owner": ANA}, ("eva@example.com",))
+    stored = replace(stored, outbox=tuple(entries), records=(lead, after))
+    again = plan(stored, policy(), first.roster, NOW + minutes(1))
+    (task,) = [one for one in again.commands if isinstance(one, CreateTask)]
+    assert (task.key, task.record, task.depends_on) == ("e1:17.1:a1:task", contact, ())
+    assert again.withdraw == ("lead:crm:L1",)
+    assert not plan(accept(again, stored), policy(), again.roster or first.roster, NOW + minutes(1)).commands
 
 
 def test_a_broken_promise_passes_the_lead_on():

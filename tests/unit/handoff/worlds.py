@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from syncagent.model import (
     Activity,
+    CreateTask,
     CrmRecord,
     CrmTask,
     Dossier,
@@ -158,8 +159,9 @@ def accept(result: Plan, before: Dossier) -> Dossier:
         revision = command.revision if isinstance(command, WriteLead) else 0
         old = entries.get(command.key)
         receipt = old.receipt if old is not None else None
+        hangs_on = command.record.id if isinstance(command, CreateTask) and command.record is not None else ""
         entries[command.key] = OutboxEntry(
-            command.key, type(command).__name__, "queued", revision, command.handoff, "", receipt
+            command.key, type(command).__name__, "queued", revision, command.handoff, "", receipt, hangs_on
         )
     return replace(before, decision=result.decision, absorbed=(), outbox=tuple(entries.values()))
 
