@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,9 +128,9 @@ def _measure(agent: Agent, size: int, figures: list[Figure], timed: _Timed) -> t
 
 def _rounds(agent: Agent, expected: int, what: str, figures: list[Figure], timed: _Timed) -> float:
     timed.spent.clear()
-    start = monotonic()
+    start, computing = monotonic(), time.process_time()
     count = _until_zero(agent.decide)
-    spent = monotonic() - start
+    spent, computed = monotonic() - start, time.process_time() - computing
     if count != expected:
         raise SystemExit(f"{count} leads were decided instead of {expected}: this measures something else.")
     rate = count / spent
@@ -142,7 +143,8 @@ def _rounds(agent: Agent, expected: int, what: str, figures: list[Figure], timed
             f"{what}: a lead",
             spent / count * 1e6,
             "us",
-            note=f"{inside['unsettled']:.0f} read + {rest:.0f} plan + {inside['settle']:.0f} settle",
+            note=f"{inside['unsettled']:.0f} read + {rest:.0f} plan + {inside['settle']:.0f} settle;"
+            f" {computed / count * 1e6:.0f} of CPU",
         )
     )
     return rate

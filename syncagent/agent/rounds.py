@@ -37,6 +37,8 @@ BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
+PARTS = 3
+"""A handoff is a row, a task and a push: a batch holds all of them, so that every call is full."""
 _MAY_END = (Deleted, CrmRecord)
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
@@ -302,7 +304,7 @@ class Agent:
         if self._is_down(name) or (lane is Lane.COLD and self._spent(name)):
             return 0
         target = self.targets[name]
-        items = self.store.due(name, self.clock.now(), target.batch_size * 2, lane=lane)
+        items = self.store.due(name, self.clock.now(), target.batch_size * PARTS, lane=lane)
         if not items:
             return 0
         unanswered = {item.command.key: item for item in items}

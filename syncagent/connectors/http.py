@@ -43,7 +43,6 @@ Sleep = Callable[[float], bool]
 """Waits so many seconds; True when a stop was heard meanwhile."""
 
 _USER_AGENT: Final = f"syncagent/{version('syncagent')}"
-_PIECE: Final = 1 << 20
 _LONGEST_WAIT: Final = 20.0  # a vendor who asks for more is asked again by the agent, not by a sleeping thread
 
 
@@ -266,7 +265,7 @@ class Http:
             if counted:
                 self.budget.spend()
             try:
-                with self._session.request(
+                response = self._session.request(
                     method,
                     url,
                     params=params,
@@ -275,10 +274,8 @@ class Http:
                     timeout=timeout,
                     allow_redirects=False,
                     proxies=self._proxies_for(url),
-                    stream=True,
-                ) as response:
-                    # In one piece: at every read, and requests reads by 10 kB, another thread may take the turn.
-                    content = b"".join(response.iter_content(_PIECE))
+                )
+                content = response.content
             # Their texts hold the whole URL with its query, so only their kind is told, and no cause is chained.
             except requests.exceptions.ConnectTimeout:
                 raise RetryableError(f"{where}: no connection within {timeout[0]:g} seconds.", after=10) from None

@@ -419,7 +419,7 @@ _INSERT_CHUNK = _insert_activities(_CHUNK)
 
 def _load_gone(connection: sqlite3.Connection, identities: Sequence[Identity]) -> dict[Identity, Gone]:
     found: dict[Identity, Gone] = {}
-    if connection.execute("select 1 from gone limit 1").fetchone() is None:
+    if not identities or connection.execute("select 1 from gone limit 1").fetchone() is None:
         return found
     sql = "select body from gone where ext = ? and object = ? and system = ?"
     for identity in identities:
