@@ -188,7 +188,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
     draft.contested = draft.overwritten = ()
     draft.waiting = ""
     _start_row(draft, handoff)
-    draft.cause, draft.owner = opening.kind, assignment.owner
+    draft.cause, draft.owner = opening.kind, "" if assignment.queue else assignment.owner
     if event == "came_back":
         draft.event(event, "The date that sales named has come.", number=number)
     draft.event(
