@@ -100,8 +100,8 @@ def _was_there(draft: Draft) -> bool:
         return False
     if not stages.is_untouched(draft.current.get("status"), draft.policy.crm):
         return False  # sales is at work on it
-    if entry.state in ("queued", "parked"):
-        return True
+    if entry.state == "queued":
+        return True  # it goes on, and will only find the record: what depends on it learns it from there
     receipt = entry.receipt
     return entry.state == "done" and receipt is not None and receipt.adopted and receipt.record == view.record.identity
 
@@ -111,8 +111,6 @@ def _begin_anew(draft: Draft) -> None:
     desired, entry, view = draft.desired, draft.write_entry, draft.view
     assert desired is not None and entry is not None and view is not None  # noqa: S101, PT018 - see `_was_there`
     want = dict(draft.want)
-    if entry.state != "done":
-        draft.withdraw_keys((entry.key,))
     draft.believe(Desired(view.record.identity, {}, desired.revision))
     for field in ("owner", "status"):
         if field in draft.current:

@@ -68,3 +68,42 @@ def test_mass_recycle_is_braked(tmp_path) -> None:
         stage.after(minutes=1); stage.after(minutes=1)
         print(len(stage.web.nurtured))
         assert len(stage.web.nurtured) <= 20
+
+
+def test_a_task_does_not_wait_for_a_withdrawn_write(tmp_path) -> None:
+    """The admin sets by hand what was refused: the write is withdrawn, its task waits for it for ever."""
+    head, _, rest = CONFIG.partition("[crm.fields]")
+    config = head + rest[rest.index("[crm.status]"):]
+    with Theatre(tmp_path, config) as stage:
+        lead = stage.lead("mia")
+        stage.agent.once(); stage.clock.advance(timedelta(minutes=1))
+        stage.crm.fail_next("refused", "WriteLead")
+        stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+        stage.agent.once()
+        owner = stage.dossier("mia").decision.handoffs[-1].assignments[-1].owner
+        stage.crm.edit(lead, "admin", stage.clock.now(), status="Sales Ready", owner=owner)
+        for _ in range(4):
+            stage.after(minutes=1)
+        show(stage, "mia")
+        assert [t.owner for t in stage.tasks("mia")] == [owner]
+
+
+@pytest.mark.parametrize("verb", ["outbox retry", "outbox drop"])
+def test_the_admin_mends_the_record_then_retries_or_drops(stage: Theatre, verb: str) -> None:
+    from syncagent.agent.orders import carry_out
+
+    lead = stage.lead("mia")
+    stage.agent.once()
+    stage.crm.fail_next("refused", "WriteLead")
+    stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+    stage.agent.once()
+    owner = stage.dossier("mia").decision.handoffs[-1].assignments[-1].owner
+    (parked,) = stage.agent.store.outbox(("parked",))
+    stage.crm.edit(lead, "admin", stage.clock.now(), status="Sales Ready", owner=owner)
+    stage.after(seconds=30)
+    carry_out(stage.agent, {"do": verb, "keys": [parked.command.key]})
+    for _ in range(10):
+        stage.after(minutes=5)
+    show(stage, "mia")
+    assert stage.dossier("mia").decision.handoffs[-1].clock_started_at is not None
+    assert owner in [t.owner for t in stage.tasks("mia")]
