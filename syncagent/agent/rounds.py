@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Lock
 
 from msgspec import Struct, structs
@@ -293,7 +294,7 @@ class Agent:
             self._failpoint("apply.before")
             for outcomes in _chunks(target.apply([item.command for item in items]), unanswered):
                 self._failpoint("confirm.before")
-                self._stubbornly(lambda told=outcomes: self.store.confirm(told, now=self.clock.now()))
+                self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
                 self.bell.set()
                 _log_refusals(outcomes)

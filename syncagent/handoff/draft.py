@@ -133,12 +133,6 @@ class Draft:
         entry = self.write_entry
         return entry is not None and entry.state in PENDING
 
-    @property
-    def write_untold(self) -> bool:
-        """Whether the row has not (surely) reached the CRM: under way, or dropped by an admin."""
-        entry = self.write_entry
-        return entry is not None and (entry.state in PENDING or entry.state == "dropped")
-
     def crm_has_seen(self, due: datetime) -> bool:
         """Law 12: the CRM is known to have been read up to `due`; else look again soon."""
         seen = self.dossier.crm_seen_until

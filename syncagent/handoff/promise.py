@@ -20,8 +20,6 @@ def keep(draft: Draft) -> None:
     if not draft.with_sales or not draft.handoffs[-1].assignments:
         return
     if draft.handoffs[-1].clock_started_at is None and not _start_clock(draft):
-        if _given_up(draft):
-            return
         _watch_delivery(draft)
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
@@ -62,7 +60,7 @@ def _start_clock(draft: Draft) -> bool:
     return True
 
 
-def _given_up(draft: Draft) -> bool:
+def give_up(draft: Draft) -> bool:
     """An admin has dropped the first write from the outbox: the handoff ends, for nobody has got it.
 
     A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.

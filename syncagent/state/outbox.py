@@ -75,7 +75,10 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         elif revision <= stored[1]:
             continue
         elif stored[0] == "sending":
-            db.execute("update outbox set next_revision = ?, next_body = ?, lane = min(lane, ?), handoff = ? where key = ?", (revision, body, lane, handoff, key))
+            db.execute(
+                "update outbox set next_revision = ?, next_body = ?, lane = min(lane, ?), handoff = ? where key = ?",
+                (revision, body, lane, handoff, key),
+            )
         else:
             # What is done starts afresh; what was tried and not answered must still be looked up before a repeat.
             db.execute(
