@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Lock
 
 from msgspec import Struct, structs
@@ -35,6 +36,7 @@ LOUD = frozenset(("undelivered", "contested"))  # decisions that somebody should
 BACKFILL_PAGES = 20
 BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
+FULL_AGAIN = 5.0
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 PARTS = 3
@@ -87,6 +89,7 @@ class Agent:
         self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
         self._down_lock = Lock()
+        self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._told_spent: set[str] = set()
 
     def close(self) -> None:
@@ -223,6 +226,10 @@ class Agent:
 
         The hot lane has its batches to itself: nobody in it waits for a cold plan.
         """
+        with self.deciding:
+            return self._decide()
+
+    def _decide(self) -> int:
         now = self.clock.now()
         lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT)
         if not batch.dossiers:
@@ -312,21 +319,30 @@ class Agent:
             self._failpoint("apply.before")
             for outcomes in _chunks(target.apply([item.command for item in items]), unanswered):
                 self._failpoint("confirm.before")
-                self.store.confirm(outcomes, now=self.clock.now())
+                self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
                 self.bell.set()
                 _log_refusals(outcomes)
         except RetryableError as error:
             self._postpone(unanswered, error.after, str(error))
         except ConnectorDownError as error:
-            self._mark_down(name, error)
-            self._postpone(unanswered, (self._down[name] - self.clock.now()).total_seconds(), str(error))
+            until = self._mark_down(name, error)
+            self._postpone(unanswered, (until - self.clock.now()).total_seconds(), str(error))
         return len(items)
 
     def _postpone(self, unanswered: Mapping[str, OutboxItem], after: float, why: str) -> None:
         log.warning("%d commands wait %.0f s: %s", len(unanswered), after, why)
         until = self.clock.now() + timedelta(seconds=max(after, 0.1))
-        self.store.postpone(list(unanswered), until, why)
+        self._stubbornly(lambda: self.store.postpone(list(unanswered), until, why))
+
+    def _stubbornly(self, work: Callable[[], None]) -> None:
+        """What a system has answered must be stored: a full disk is waited for, else its commands stay "sending"."""
+        while True:
+            try:
+                return work()
+            except StoreFullError:
+                if self.clock.wait(self.stopping, FULL_AGAIN):
+                    raise
 
     # -- all of it
 
@@ -370,13 +386,14 @@ class Agent:
                 return False
             return until is not None
 
-    def _mark_down(self, name: str, error: ConnectorDownError) -> None:
+    def _mark_down(self, name: str, error: ConnectorDownError) -> datetime:
         until = error.until or self.clock.now() + timedelta(seconds=self.settings.down_again)
         with self._down_lock:
-            self._down[name] = until
+            until = self._down[name] = max(until, self._down.get(name, until))
         log.error("%s is not used until %s: %s", name, f"{until:%Y-%m-%d %H:%M:%S} UTC", error)
         with suppress(StoreFullError):  # the log line has said it; the disk's own alarm says the rest
             self.store.set_meta(f"down/{name}", json.dumps({"until": until.isoformat(), "why": str(error)}))
+        return until
 
     def _watch(self, name: str) -> "_Watch":
         return _Watch(self, name)

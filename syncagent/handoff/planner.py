@@ -17,7 +17,7 @@ from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.insight import moment_of, unknown_answers
 from syncagent.handoff.merging import fold_absorbed
-from syncagent.handoff.promise import keep
+from syncagent.handoff.promise import give_up, keep
 from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import terms_for
@@ -36,6 +36,8 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         return draft.finish()
     if dossier.absorbed:
         fold_absorbed(draft)
+    if draft.with_sales and draft.handoffs[-1].clock_started_at is None and draft.handoffs[-1].assignments:
+        give_up(draft)  # first: what nobody has been told is no answer
     if draft.view is not None or dossier.records:
         hear(draft)
     if draft.handoffs and draft.handoffs[-1].state is HandoffState.RETURNING:
@@ -188,7 +190,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
     draft.contested = draft.overwritten = ()
     draft.waiting = ""
     _start_row(draft, handoff)
-    draft.cause, draft.owner = opening.kind, assignment.owner
+    draft.cause, draft.owner = opening.kind, "" if assignment.queue else assignment.owner
     if event == "came_back":
         draft.event(event, "The date that sales named has come.", number=number)
     draft.event(

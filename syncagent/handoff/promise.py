@@ -10,6 +10,7 @@ from syncagent.handoff.insight import name_of
 from syncagent.handoff.routing import Case, manager_of, queue_for
 from syncagent.handoff.sla import STUCK, UNDELIVERED, minutes_between, pending_steps
 from syncagent.model import Assignment, Handoff, SlaStep, Stage, StepDone, Value
+from syncagent.policy import Duration
 
 _STAGES = list(Stage)
 
@@ -19,8 +20,6 @@ def keep(draft: Draft) -> None:
     if not draft.with_sales or not draft.handoffs[-1].assignments:
         return
     if draft.handoffs[-1].clock_started_at is None and not _start_clock(draft):
-        if _given_up(draft):
-            return
         _watch_delivery(draft)
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
@@ -61,7 +60,7 @@ def _start_clock(draft: Draft) -> bool:
     return True
 
 
-def _given_up(draft: Draft) -> bool:
+def give_up(draft: Draft) -> bool:
     """An admin has dropped the first write from the outbox: the handoff ends, for nobody has got it.
 
     A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.
@@ -80,8 +79,6 @@ def _watch_delivery(draft: Draft) -> None:
     handoff = draft.handoffs[-1]
     number = len(handoff.assignments)
     last = handoff.assignments[-1]
-    if any(one.step == UNDELIVERED and one.assignment == number for one in handoff.steps_done):
-        return
     late = after(last.at, draft.policy.alarm_undelivered, draft.policy.timezone)
     if draft.now < late:
         draft.wake(late)
@@ -89,14 +86,16 @@ def _watch_delivery(draft: Draft) -> None:
     entry = draft.write_entry
     if entry is None or entry.state == "done":
         entry = draft.entry(draft.key(handoff.id, f"a{number}", "task"))
-    why = entry.why if entry is not None and entry.state in ("parked", "unknown") else ""
-    _mark(draft, UNDELIVERED)
-    draft.event(
-        "undelivered",
-        "Not delivered in time" + (f": {why.rstrip('.')}" if why else "") + ".",
-        state=entry.state if entry else "",
-    )
-    if entry is not None and entry.state in ("parked", "unknown"):
+    stuck = entry is not None and entry.state in ("parked", "unknown", "conflict")
+    why = entry.why if entry is not None and stuck else ""
+    if not any(one.step == UNDELIVERED and one.assignment == number for one in handoff.steps_done):
+        _mark(draft, UNDELIVERED)
+        draft.event(
+            "undelivered",
+            "Not delivered in time" + (f": {why.rstrip('.')}" if why else "") + ".",
+            state=entry.state if entry else "",
+        )
+    if entry is not None and stuck:  # it may have been refused long after it was late; the alert has a key
         name = name_of(draft.attributes, draft.dossier.emails)
         body = f"The CRM did not take it: {why or entry.state}. See `syncagent outbox list`."
         alert(draft, f"u{number}", manager_of(last.owner, draft.policy), f"Not handed over: {name}", body, alone=True)
@@ -195,7 +194,7 @@ def _move(draft: Draft, chosen: Assignment, why: str) -> None:
     draft.loads.give_back(last.owner)
     draft.put(replace(handoff, assignments=(*handoff.assignments, chosen), clock_started_at=None))
     draft.want["owner"] = chosen.owner
-    draft.cause, draft.owner = "reassign", chosen.owner
+    draft.cause, draft.owner = "reassign", "" if chosen.queue else chosen.owner
     draft.event("reassigned", why, before=last.owner, owner=chosen.owner, route=chosen.route, minutes=minutes)
 
 
@@ -209,6 +208,8 @@ def _leave_queue(draft: Draft) -> None:
     chosen = routing.from_pool(last.route, case_of(draft, exclude=holders), draft.policy, draft.loads)
     if chosen is None:
         draft.waits.append(f"roster:{last.route}")
+        # A daily cap or an absence ends with the day, and nobody else would say so.
+        draft.wake(after(draft.now, Duration(days=1), draft.policy.timezone))
         return
     _move(draft, chosen, f"Somebody can take it now: {chosen.why}")
 

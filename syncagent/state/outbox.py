@@ -81,7 +81,10 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         elif revision <= stored[1]:
             continue
         elif stored[0] == "sending":
-            db.execute("update outbox set next_revision = ?, next_body = ? where key = ?", (revision, body, key))
+            db.execute(
+                "update outbox set next_revision = ?, next_body = ?, lane = min(lane, ?), handoff = ? where key = ?",
+                (revision, body, lane, handoff, key),
+            )
         else:
             # What is done starts afresh; what was tried and not answered must still be looked up before a repeat.
             db.execute(
@@ -212,7 +215,7 @@ def confirm(db: sqlite3.Connection, outcomes: Sequence[tuple[Key, int, Outcome]]
             people.changed(person)
         elif mine and state == "sending":
             until = now + timedelta(seconds=outcome.after) if isinstance(outcome, Retry) else None
-            _requeue(db, key, until, outcome.why)
+            _requeue(db, key, until, outcome.why, untried=isinstance(outcome, Retry) and verb != "WriteLead")
         if newer:
             _next(db, key)
     people.finish()
@@ -241,10 +244,12 @@ _UNTRIED = "attempt = case when once = 1 then 0 else attempt end"
 as new, also for a connector that has been started since."""
 
 
-def _requeue(db: sqlite3.Connection, key: Key, until: datetime | None, why: str) -> None:
+def _requeue(db: sqlite3.Connection, key: Key, until: datetime | None, why: str, *, untried: bool) -> None:
+    """Back to the queue; what has certainly not been carried out may still be withdrawn."""
     db.execute(
-        f"update outbox set state = 'queued', {_UNTRIED}, not_before = ?, why = ? where key = ?",  # noqa: S608
-        (None if until is None else ms(until), why, key),
+        "update outbox set state = 'queued', not_before = ?, why = ?,"
+        " attempt = case when once = 1 then 0 else max(attempt - ?, 0) end where key = ?",
+        (None if until is None else ms(until), why, int(untried), key),
     )
 
 
@@ -273,11 +278,12 @@ def postpone(db: sqlite3.Connection, keys: Sequence[Key], until: datetime, why: 
         ).fetchone()
         if row is None:
             continue
-        if row[1] and all(_state(db, needed)[0] == "done" for needed in decode_command(row[3]).depends_on):
+        untried = not all(_state(db, needed)[0] == "done" for needed in decode_command(row[3]).depends_on)
+        if row[1] and not untried:
             db.execute("update outbox set state = 'unknown', why = ? where key = ?", (why, key))
             people.changed(row[0])
             continue
-        _requeue(db, key, until, why)
+        _requeue(db, key, until, why, untried=untried)
         if row[2]:
             _next(db, key)
     people.finish()

@@ -46,11 +46,12 @@ def unsettled_ids(db: sqlite3.Connection, now: datetime, limit: int, lane: Lane 
     if lane is not Lane.COLD:
         woken = db.execute(
             "select 0, wake_at, id from person where wake_at is not null and wake_at <= ? and held is null"
-            " and dirty_since is null order by wake_at, id limit ?",
+            " and (dirty_since is null or lane = 1) order by wake_at, id limit ?",
             (ms(now), limit),
         ).fetchall()
         if woken:
-            rows = sorted(rows + woken)[:limit]
+            due = {row[2] for row in woken}
+            rows = sorted([row for row in rows if row[2] not in due] + woken)[:limit]
     return [row[2] for row in rows]
 
 
