@@ -53,6 +53,7 @@ def _measure(path: Path, control: Control, count: int) -> list[Figure]:
     config = load(path)
     store = open_store(path.with_name("state.db"))
     store.set_meta("live_from", world.NOW.isoformat())
+    store.set_meta("crm_read", world.NOW.isoformat())
     agent = compose(config, store)
     try:
         agent.once()

@@ -128,6 +128,7 @@ def agent(
     store = open_store(folder / "state.db")
     if store.meta("live_from") is None:
         store.set_meta("live_from", (NOW - timedelta(days=365)).isoformat())
+        store.set_meta("crm_read", NOW.isoformat())  # the empty CRM was read
     known: dict[str, Source] = {"web": Memory("web", Options()), "crm": Memory("crm", Options())}
     config = parse(CONFIG.format(sources=sources), folder)
     return compose(config, store, systems={**known, **(systems or {})})

@@ -130,6 +130,15 @@ def refuse_orphans(store: Store, policy: Policy) -> None:
         raise ConfigError(problems)
 
 
+def _short(moment: datetime) -> str:
+    """A moment to the millisecond, in few characters."""
+    number, text = int(moment.timestamp() * 1000), ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + text
+    return text
+
+
 def live_from(store: Store, clock: Clock) -> datetime:
     """The moment of the first start: only what happens from then on opens a handoff (law 11)."""
     known = store.meta("live_from")
@@ -137,4 +146,6 @@ def live_from(store: Store, clock: Clock) -> datetime:
         # Sources tell whole seconds: what happens within this one must not seem to have been before.
         known = clock.now().replace(microsecond=0).isoformat()
         store.set_meta("live_from", known)
+        # A second installation on the same CRM, or a new file in an old one's place, must never use a key again.
+        store.set_meta("epoch", f"{_short(clock.now())}-e1")
     return datetime.fromisoformat(known).astimezone(UTC)

@@ -91,6 +91,7 @@ class Agent:
         self._down_lock = Lock()
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._told_spent: set[str] = set()
+        self._crm_read = False
 
     def close(self) -> None:
         """Finish what is being stored, and let go of the lock and the systems."""
@@ -151,8 +152,19 @@ class Agent:
         stream = self._stream(name)
         stored = self.store.cursor(stream)
         lane = Lane.COLD if stored is None and name == self.settings.crm else Lane.HOT
-        new, _ = self._pull(name, stream, stored or self._begin(name), lane)
-        return new + self._look_up(name, lane)
+        new, more = self._pull(name, stream, stored or self._begin(name), lane)
+        new += self._look_up(name, lane)
+        if name == self.settings.crm and not more and not self._knows_crm():
+            self.store.set_meta("crm_read", self.clock.now().isoformat())
+            self.bell.set()
+        return new
+
+    def _knows_crm(self) -> bool:
+        """Whether the CRM was read whole once: before that a lead in work would look like a new one, and what an
+        earlier life has made (a restored backup, a new file) would be made again.
+        """
+        self._crm_read = self._crm_read or self.settings.crm not in self.sources or bool(self.store.meta("crm_read"))
+        return self._crm_read
 
     def _carry_on(self, name: str, stream: str) -> int:
         """A few pages of a backfill: the next poll must not wait for all of it."""
@@ -224,10 +236,11 @@ class Agent:
     def decide(self) -> int:
         """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan).
 
-        The hot lane has its batches to itself: nobody in it waits for a cold plan.
+        The hot lane has its batches to itself: nobody in it waits for a cold plan. Nothing is decided before the CRM
+        has been read whole once.
         """
         with self.deciding:
-            return self._decide()
+            return self._decide() if self._knows_crm() else 0
 
     def _decide(self) -> int:
         now = self.clock.now()

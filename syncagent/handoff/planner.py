@@ -34,6 +34,9 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
     if dossier.erased:
         erase(draft)
         return draft.finish()
+    if not (dossier.leads or dossier.records or dossier.absorbed) and draft.before.score is None:
+        return Plan(decision=draft.before)  # known only by what they did: nothing is said before they are looked up
+    draft.wake(draft.judged.coming)
     if dossier.absorbed:
         fold_absorbed(draft)
     if draft.with_sales and draft.handoffs[-1].clock_started_at is None and draft.handoffs[-1].assignments:

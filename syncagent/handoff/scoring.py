@@ -5,7 +5,7 @@ once for each (kind, asset) that a policy has met; planning a person is then a f
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -18,18 +18,21 @@ from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, Inte
 _TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
 _Meaning = tuple[tuple[int, ...], bool]  # the rules that an activity counts for, and whether it asks for sales
 _UNMET: _Meaning = ((), False)
+_AHEAD = timedelta(minutes=10)  # so far a source's clock may run ahead of ours; what is later has not happened yet
 _BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activity attribute
 
 
 class Judged(NamedTuple):
     """A score and what the opening of a handoff asks of it.
 
-    `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself.
+    `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself;
+    `coming` when the next one is dated that lies ahead of us.
     """
 
     score: Score
     latest: datetime | None
     raiser: Activity | None
+    coming: datetime | None = None
 
 
 def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
@@ -119,7 +122,7 @@ class _Scorer:
                         fit += points
                         contributions.append(Contribution(rule.name, points, f"{rule.attribute} is {_shown(value)}"))
                     break
-        hits, raiser = self._sort_out(activities)
+        hits, raiser, coming = self._sort_out(activities, now + _AHEAD)
         interest, latest = 0.0, None
         if hits or self._always_look:
             cutoffs = self._cutoffs_at(now)
@@ -133,10 +136,13 @@ class _Scorer:
         grade = _step(fit, self._possible[0], self._letters, "ABCD") + _step(
             interest, self._possible[1], self._numbers, "1234"
         )
-        return Judged(Score(fit, interest, grade, tuple(contributions)), latest, raiser)
+        return Judged(Score(fit, interest, grade, tuple(contributions)), latest, raiser, coming)
 
-    def _sort_out(self, activities: Iterable[Activity]) -> tuple[dict[int, list[Activity]], Activity | None]:
-        """Which rule each activity counts for; one told twice is one, a robot's is none."""
+    def _sort_out(
+        self, activities: Iterable[Activity], until: datetime
+    ) -> tuple[dict[int, list[Activity]], Activity | None, datetime | None]:
+        """Which rule each activity counts for; one told twice is one, a robot's is none, one to come is not yet."""
+        coming: datetime | None = None
         hits: dict[int, list[Activity]] = {}
         raiser: Activity | None = None
         seen: set[tuple[str, str]] = set()
@@ -147,6 +153,9 @@ class _Scorer:
             if meaning is _UNMET:
                 meaning = self._learn(place)
             if meaning is None:
+                continue
+            if activity.at > until:
+                coming = activity.at if coming is None else min(coming, activity.at)
                 continue
             name = (activity.identity.system, activity.key)
             if name in seen:
@@ -161,7 +170,7 @@ class _Scorer:
                     hits[index] = [activity]
             if meaning[1] and (raiser is None or (activity.at, activity.key) > (raiser.at, raiser.key)):
                 raiser = activity
-        return hits, raiser
+        return hits, raiser, coming
 
     def _learn(self, place: tuple[str, str]) -> _Meaning | None:
         kind, asset = place

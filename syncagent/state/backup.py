@@ -67,10 +67,13 @@ def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> st
     try:
         shutil.copyfile(source, half)
         half.chmod(0o600)
-        epoch = f"e{max(_epoch(half), _epoch(target)) + 1}"
+        name, number = _epoch(half)
+        epoch = f"{name}e{max(number, _epoch(target)[1]) + 1}"
         with contextlib.closing(_open(half, "rw")) as db:
             db.execute("pragma journal_mode = delete").close()
             db.execute("insert or replace into meta values ('epoch', ?)", (epoch,))
+            # What was made since the backup stands in the CRM: nothing is decided before that has been read.
+            db.execute("delete from meta where name = 'crm_read'")
         _sync(half)
         _put_aside(target)
         half.replace(target)
@@ -99,17 +102,19 @@ def _put_aside(state: Path) -> None:
             old.replace(replaced.with_name(replaced.name + suffix))
 
 
-def _epoch(path: Path) -> int:
-    """The number of a file's epoch; 0 where there is none to be read, for a damaged file is why one restores."""
+def _epoch(path: Path) -> tuple[str, int]:
+    """The installation's name and number of a file's epoch ("mf3k2-e1"); 0 where none can be read: a damaged file is
+    why one restores.
+    """
     if not path.exists():
-        return 0
+        return "", 0
     try:
         with contextlib.closing(_open(path, "ro")) as db:
             row = db.execute("select value from meta where name = 'epoch'").fetchone()
     except sqlite3.DatabaseError:
-        return 0
-    found = re.search(r"\d+", row[0]) if row else None
-    return int(found.group()) if found else 0
+        return "", 0
+    found = re.fullmatch(r"(.*)e(\d+)", row[0]) if row else None
+    return (found[1], int(found[2])) if found else ("", 0)
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:

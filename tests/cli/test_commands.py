@@ -127,7 +127,7 @@ def test_backup_and_restore(folder: Path) -> None:
     syncagent(folder, "backup", str(folder / "copy.db"))
     assert "is there already" in syncagent(folder, "backup", str(folder / "copy.db"), exit_code=1).output
     (folder / "syncagent.db").unlink()
-    assert "new epoch e2" in syncagent(folder, "restore", str(folder / "copy.db")).output
+    assert "-e2" in syncagent(folder, "restore", str(folder / "copy.db")).output
     assert json.loads(syncagent(folder, "explain", "mia@example.com", "--json").output)["person"] == 1
 
 
