@@ -11,6 +11,8 @@ from syncagent.agent import Agent, Settings
 from syncagent.agent.rounds import no_failpoint
 from syncagent.clock import Clock, SystemClock
 from syncagent.config import Config, ConnectorTable, read_table, seconds
+from syncagent.config.reading import days
+from syncagent.config.tables import AgreementTables
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConfigError, Problem
 from syncagent.policy import Policy
@@ -34,6 +36,7 @@ def connectors(config: Config) -> dict[str, Source]:
                 for status in ([given] if isinstance(given, str) else given)
             )
         ),
+        "expect_owners": _owners(config.tables),
     }
     nurture = config.tables.recycle.nurture
     wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
@@ -51,6 +54,29 @@ def connectors(config: Config) -> dict[str, Source]:
     if problems:
         raise ConfigError(problems)
     return opened
+
+
+def _owners(tables: AgreementTables) -> dict[str, str]:
+    """Whom the config names by an id of the CRM: what it is there -> the id. Names of reps and of queues are not ids.
+
+    A rep who is away today is called `reps.NAME.away`: whoever is away may be inactive in the CRM.
+    """
+    today = SystemClock().now().date().isoformat()
+    found: dict[str, str] = {}
+    for rep in tables.reps:
+        found[f"reps.{rep.name}{'.away' if today in days(rep.away) else ''}"] = rep.crm_id
+        found[f"reps.{rep.name}.manager"] = rep.manager
+    found["team.manager"] = tables.team.manager
+    found |= {f"crm.queues.{name}": ident for name, ident in tables.crm.queues.items()}
+    for route in tables.routes:
+        found[f"routes.{route.name}.to.queue"] = route.to.queue
+        found[f"routes.{route.name}.to.fallback_queue"] = route.to.fallback_queue
+    for sla in tables.sla:
+        for n, step in enumerate(sla.steps, 1):
+            found[f"sla.{sla.name}.steps[{n}].to"] = "" if step.to == "manager" else step.to
+    found["recycle.owner"] = tables.recycle.owner
+    names = {rep.name.casefold() for rep in tables.reps} | {name.casefold() for name in tables.crm.queues}
+    return {path: ident for path, ident in found.items() if ident and ident.casefold() not in names}
 
 
 def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Problem]) -> Source | None:

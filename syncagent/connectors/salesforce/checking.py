@@ -1,6 +1,8 @@
 """Check: what the login, the integration user's rights and the org's fields lack, each with what helps. Only reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -8,7 +10,7 @@ import msgspec
 from simple_salesforce.format import format_soql
 
 from syncagent.connectors.salesforce.options import Options
-from syncagent.connectors.salesforce.org import Answer, Described, Field, Org, Sub
+from syncagent.connectors.salesforce.org import Answer, Described, Field, Org, Row, Sub, chunks
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
 
 _READ: Final = {
@@ -17,31 +19,40 @@ _READ: Final = {
 }
 _TASK: Final = ("WhoId", "OwnerId", "Subject", "Description", "ActivityDate", "Status")
 _TASK_EXTRA: Final = ("IsReminderSet", "ReminderDateTime", "Priority")
+_ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_HOW_TO_FIND: Final = {
+    "User": "Its id starts with 005 and stands in the address of the user's page under Setup > Users.",
+    "Group": "Its id starts with 00G and stands in the address of the queue's page under Setup > Queues.",
+}
 _NOT_WRITTEN: Final = ("first_name", "last_name", "company", "title", "country", "email")
 
 
 def examine(org: Org, options: Options) -> list[Problem]:
     """All problems at once; one fatal problem when the org cannot be reached at all."""
-    history_text = "SELECT Id FROM LeadHistory LIMIT 1"
     notification = format_soql(
         "SELECT Id FROM CustomNotificationType WHERE DeveloperName = {}", options.notification_type or "-"
     )
-    subs = [
-        Sub("/sobjects/Lead/describe"),
-        Sub("/sobjects/Contact/describe"),
-        Sub("/sobjects/Task/describe"),
-        Sub("/query?q=" + quote(history_text)),
-        Sub("/query?q=" + quote(notification)),
-    ]
+    texts = {
+        "history": ["SELECT Id FROM LeadHistory LIMIT 1"],
+        "notification": [notification],
+        "status": ["SELECT ApiName, IsConverted FROM LeadStatus"],
+        **_owner_queries(options.expect_owners),
+    }
+    asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in ("Lead", "Contact", "Task")]
+    asked += [(name, Sub("/query?q=" + quote(text, safe=""))) for name, some in texts.items() for text in some]
     try:
-        (lead, contact, task, history, notifications), _ = org.composite(subs)
+        answers, _ = org.composite([sub for _, sub in asked])
     except (RetryableError, ConnectorDownError) as error:
         return [Problem("crm", str(error), "Until this is mended, nothing can be read or written.")]
     except ConfigError as error:
         return list(error.problems)
+    told: dict[str, list[Answer]] = defaultdict(list)
+    for (name, _), answer in zip(asked, answers, strict=True):
+        told[name].append(answer)
     problems: list[Problem] = []
     fields: dict[str, dict[str, Field]] = {}
-    for kind, answer in (("Lead", lead), ("Contact", contact), ("Task", task)):
+    for kind in ("Lead", "Contact", "Task"):
+        [answer] = told[kind]
         if answer.ok:
             fields[kind] = {one.name: one for one in msgspec.convert(answer.body, Described).fields}
         else:
@@ -49,11 +60,13 @@ def examine(org: Org, options: Options) -> list[Problem]:
             problems.append(Problem("crm", text, f"Give it access to {kind} in its profile or a permission set."))
     if "Lead" in fields:
         problems += _lead(fields["Lead"], options)
+        problems += _unmapped(fields["Lead"], told["status"], options)
     if "Contact" in fields:
         problems += _contact(fields["Contact"], options)
     if "Task" in fields:
         problems += _task(fields["Task"], options)
-    problems += _others(history, notifications, options)
+    problems += _owners(told, options.expect_owners)
+    problems += _others(told["history"][0], told["notification"][0], options)
     problems += _allowance(org)
     return problems
 
@@ -78,6 +91,105 @@ def _lead(fields: Mapping[str, Field], options: Options) -> Iterator[Problem]:
     yield from _key("Lead", "Lead", options.lead_key_field, "crm.lead_key_field", fields, fatal=False)
     filled = {*options.names("Lead").values(), options.lead_key_field}
     yield from _required("Lead", fields, filled)
+
+
+def _unmapped(fields: Mapping[str, Field], statuses: Sequence[Answer], options: Options) -> Iterator[Problem]:
+    """The converted statuses are left out: a converted lead is followed to its contact whatever its status is."""
+    if "Status" not in fields or not options.expect_status:
+        return
+    converted = {row["ApiName"] for row in _rows(statuses) if row["IsConverted"]}
+    active = [one["value"] for one in fields["Status"].values if one.get("active", True)]
+    left = [one for one in active if one not in converted and one not in options.expect_status]
+    if left:
+        names = ", ".join(repr(one) for one in left)
+        yield Problem(
+            "crm.status",
+            f"These statuses of Lead are mapped nowhere: {names}. A lead in one of them counts as in work with sales:"
+            " it is adopted as it stands, not handed off.",
+            "Where marketing may hand such leads off, add the status to the list `untouched` under [crm.status]; where"
+            ' it is an answer of sales, add it to the stage that it means, for example accepted = ["..."]. Leave it'
+            " out where sales works on its own.",
+            fatal=False,
+        )
+
+
+def _owner_queries(owners: Mapping[str, str]) -> dict[str, list[str]]:
+    """By object, the queries that tell what is known of these ids. Only ids: anything else would refuse the query."""
+    ids = {one[:15] for one in owners.values() if _ID.fullmatch(one)}
+    users = chunks(sorted(one for one in ids if one.startswith("005")))
+    queues = chunks(sorted(one for one in ids if one.startswith("00G")))
+    for_leads = "SELECT QueueId FROM QueueSobject WHERE SobjectType = 'Lead' AND QueueId IN {}"
+    return {
+        "User": [format_soql("SELECT Id, IsActive FROM User WHERE Id IN {}", some) for some in users],
+        "Group": [format_soql("SELECT Id, Type FROM Group WHERE Id IN {}", some) for some in queues],
+        "QueueSobject": [format_soql(for_leads, some) for some in queues],
+    }
+
+
+def _owners(told: Mapping[str, Sequence[Answer]], owners: Mapping[str, str]) -> Iterator[Problem]:
+    """Who is to own leads and tasks, or to hear of them: there, active, and queues that leads may be put in."""
+    unread = {kind for kind in ("User", "Group", "QueueSobject") if not all(one.ok for one in told.get(kind, ()))}
+    for kind in sorted(unread):
+        yield Problem(
+            "crm",
+            f"The integration user cannot read {kind}, so the people and queues of the config could not be looked up.",
+            "Give it View Setup and Configuration in a permission set.",
+            fatal=False,
+        )
+    known = {row["Id"][:15]: row for kind in ("User", "Group") for row in _rows(told.get(kind, ()))}
+    for_leads = {row["QueueId"][:15] for row in _rows(told.get("QueueSobject", ()))}
+    for path, ident in owners.items():
+        wanted = _wanted(path)
+        kind = "Group" if ident.startswith("00G") else "User"
+        if not _ID.fullmatch(ident) or kind not in wanted or not ident.startswith(("005", "00G")):
+            name = " or a ".join("queue" if one == "Group" else "user" for one in wanted)
+            yield Problem(path, f"{ident!r} is not the id of a {name}.", _HOW_TO_FIND[wanted[0]])
+        elif (row := known.get(ident[:15])) is None:
+            if kind not in unread:
+                name = "queue" if kind == "Group" else "user"
+                yield Problem(path, f"Salesforce has no {name} with the id {ident}.", _HOW_TO_FIND[kind])
+        elif row["Id"] != ident:
+            yield Problem(
+                path,
+                f"The id {ident} is not written as Salesforce tells it, so what this one owns may not be recognised.",
+                f"Write all 18 characters: {row['Id']}.",
+                fatal=False,
+            )
+        if row := known.get(ident[:15]) if kind in wanted else None:
+            yield from _fitness(path, ident, row, for_leads if "QueueSobject" not in unread else {ident[:15]})
+
+
+def _fitness(path: str, ident: str, row: Row, for_leads: Collection[str]) -> Iterator[Problem]:
+    """Whether this user or queue, which is there, can do what the config wants of it."""
+    if "IsActive" in row:
+        if row["IsActive"]:
+            return
+        rep = path.startswith("reps.") and not path.endswith((".manager", ".away"))
+        yield Problem(
+            path,
+            f"The user {ident} is inactive in Salesforce and can be given neither leads nor tasks.",
+            "Take this rep out of the config, or set them away with away = [...]; or activate the user."
+            if rep
+            else "Name somebody else, or activate the user.",
+            fatal=rep,
+        )
+    elif row["Type"] != "Queue":
+        help_ = "Make a queue under Setup > Queues, with Lead among its supported objects, and write its id here."
+        yield Problem(path, f"The group {ident} is no queue, so it cannot own leads.", help_)
+    elif ident[:15] not in for_leads:
+        help_ = "Under Setup > Queues, edit it and add Lead (and Task) to its supported objects."
+        yield Problem(path, f"The queue {ident} is not allowed to own leads.", help_)
+
+
+def _wanted(path: str) -> tuple[str, ...]:
+    """What may stand at this place of the config."""
+    if path.startswith(("crm.queues.", "routes.")):
+        return ("Group",)
+    return ("Group", "User") if path == "recycle.owner" else ("User",)
+
+
+def _rows(answers: Sequence[Answer]) -> list[Row]:
+    return [row for answer in answers if answer.ok for row in answer.body["records"]]
 
 
 def _contact(fields: Mapping[str, Field], options: Options) -> Iterator[Problem]:

@@ -45,7 +45,9 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     address that the login tells. `fields`: our name -> the API name on leads; `contact_fields` the same for contacts,
     over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status).
     `overlap`: how late after its stamp a change may be committed and still be found. `timezone`: in which a task's due
-    moment becomes a date. `expect_status`: what `check` looks for among the statuses (filled in by the agent).
+    moment becomes a date. `expect_status`: what `check` looks for among the statuses; `expect_owners`: the people
+    and queues that it looks for, what each is in the config ("reps.Ana Silva", "crm.queues.Inbound") -> its id; one
+    that ends in ".away" or ".manager" may be inactive (both filled in by the agent).
     """
 
     client_id: Secret | str  # the consumer key is a name, not a secret
@@ -66,6 +68,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     overlap: str = "600s"
     timezone: str = "UTC"
     expect_status: tuple[str, ...] = ()
+    expect_owners: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if (self.private_key is None) == (self.client_secret is None):
