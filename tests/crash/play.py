@@ -87,7 +87,7 @@ def _waits(theatre: Theatre) -> bool:
     finally:
         db.close()
     # A round that was left out to save calls (kills make more of them) is made up for by the next.
-    left_out = json.loads(marketo)["left_out"]
+    left_out = json.loads(marketo).get("left_out", 0)
     return bool(unsent or left_out) or any(datetime.fromisoformat(note["until"]) > theatre.now for note in down)
 
 
