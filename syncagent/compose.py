@@ -3,16 +3,29 @@
 import importlib
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from msgspec import Struct
+
 from syncagent.agent import Agent, Settings
 from syncagent.agent.rounds import no_failpoint
 from syncagent.clock import Clock, SystemClock
-from syncagent.config import Config, ConnectorTable, read_table, seconds
+from syncagent.config import (
+    Config,
+    ConnectorTable,
+    Secret,
+    draft,
+    nearest,
+    read_leniently,
+    read_text,
+    seconds,
+    within,
+)
 from syncagent.config.reading import days
-from syncagent.config.tables import AgreementTables
+from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConfigError, Problem
 from syncagent.policy import Policy
@@ -23,9 +36,42 @@ SHELF = ("marketo", "memory", "salesforce")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
 
+def read(path: Path) -> Config:
+    """A config that is right as far as can be seen from here; calls no vendor.
+
+    Raises `ConfigError` with every problem at once: the agreement's, the connectors' tables, and the secrets that
+    cannot be read.
+    """
+    return _read(path, secrets=True)
+
+
+def read_to_look(path: Path) -> Config:
+    """As `read`, for commands that call no vendor: whoever looks need not be able to read the secrets."""
+    return _read(path, secrets=False)
+
+
+def _read(path: Path, *, secrets: bool) -> Config:
+    config, problems = draft(read_text(path), path.parent)
+    opened = _opened(config, problems, secrets=secrets)
+    for connector in opened.values():
+        connector.close()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
 def connectors(config: Config) -> dict[str, Source]:
     """Every system of the config by name, opened but not yet called; the CRM is one of them. Raises `ConfigError`."""
     problems: list[Problem] = []
+    opened = _opened(config, problems, secrets=True)
+    if problems:
+        for connector in opened.values():
+            connector.close()
+        raise ConfigError(problems)
+    return opened
+
+
+def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:
     known: dict[str, Any] = {
         "create": config.tables.crm.create,
         "timezone": config.agent.timezone,
@@ -48,12 +94,10 @@ def connectors(config: Config) -> dict[str, Source]:
         wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        connector = _open(table, wanted.get(table.path, {}), problems)
+        connector = _open(table, wanted.get(table.path, {}), problems, secrets=secrets) if table.type else None
         if connector is not None:
-            opened[table.name] = connector
-    if problems:
-        raise ConfigError(problems)
-    return opened
+            opened[table.path] = connector
+    return {connector.name: connector for connector in opened.values()}
 
 
 def _owners(tables: AgreementTables) -> dict[str, str]:
@@ -64,7 +108,7 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     today = SystemClock().now().date().isoformat()
     found: dict[str, str] = {}
     for rep in tables.reps:
-        found[f"reps.{rep.name}{'.away' if today in days(rep.away) else ''}"] = rep.crm_id
+        found[f"reps.{rep.name}{'.away' if _is_away(rep, today) else ''}"] = rep.crm_id
         found[f"reps.{rep.name}.manager"] = rep.manager
     found["team.manager"] = tables.team.manager
     found |= {f"crm.queues.{name}": ident for name, ident in tables.crm.queues.items()}
@@ -79,22 +123,64 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     return {path: ident for path, ident in found.items() if ident and ident.casefold() not in names}
 
 
-def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Problem]) -> Source | None:
+def _is_away(rep: RepTable, today: str) -> bool:
+    try:
+        return today in days(rep.away)
+    except ValueError:
+        return False  # told as a problem of its own
+
+
+def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Problem], *, secrets: bool) -> Source | None:
+    """The system, unless something is wrong with its table; then all of that is told."""
     if table.type not in SHELF:
-        problems.append(Problem(f"{table.path}.type", f"{table.type!r} is not known.", f"Known: {', '.join(SHELF)}."))
+        problems.append(
+            Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, SHELF))
+        )
         return None
     module = importlib.import_module(f"syncagent.connectors.{table.type}")
     fields = module.Options.__struct_fields__
     given = {**{key: value for key, value in known.items() if key in fields}, **table.options}
-    options = read_table(module.Options, given, table.path, problems)
-    if options is None:
+    found: list[Problem] = []
+    options = read_leniently(module.Options, given, table.path, found)
+    more: list[Problem] = []
+    connector: Source | None = None
+    if options is not None:
+        try:
+            seconds(getattr(options, "poll", "60s"))
+        except ValueError as error:
+            more.append(Problem(f"{table.path}.poll", str(error)))
+        try:
+            connector = cast("Source", module.open(table.name, options))
+        except ConfigError as error:
+            more += [replace(problem, path=_address(table, problem)) for problem in error.problems]
+        if secrets:
+            more += _unreadable(options, table.path)
+    found += [problem for problem in more if not any(within(problem.path, other.path) for other in found)]
+    problems += found
+    if found and connector is not None:
+        connector.close()
         return None
-    try:
-        seconds(getattr(options, "poll", "60s"))
-    except ValueError as error:
-        problems.append(Problem(f"{table.path}.poll", str(error)))
-        return None
-    return cast("Source", module.open(table.name, options))
+    return connector
+
+
+def _address(table: ConnectorTable, problem: Problem) -> str:
+    """Where a problem with a system's address stands: the system itself only knows its own name."""
+    urls = [key for key, value in table.options.items() if key.endswith("_url") and isinstance(value, str)]
+    said = [key for key in urls if table.options[key] in problem.message] if len(urls) > 1 else urls
+    return f"{table.path}.{said[0]}" if len(said) == 1 else table.path
+
+
+def _unreadable(options: Struct, path: str) -> list[Problem]:
+    """Secrets that are not where the config says, each under its own path."""
+    problems: list[Problem] = []
+    for name in options.__struct_fields__:
+        secret = getattr(options, name)
+        if isinstance(secret, Secret):
+            try:
+                secret.reveal()
+            except ConfigError as error:
+                problems += [replace(problem, path=f"{path}.{name}") for problem in error.problems]
+    return problems
 
 
 def clock_and_failpoint() -> tuple[Clock, Callable[[str], None]]:

@@ -16,7 +16,8 @@ from syncagent.agent.control import ask
 from syncagent.agent.orders import carry_out
 from syncagent.cli import REFUSALS, config_option, json_option
 from syncagent.compose import compose
-from syncagent.config import Config, load
+from syncagent.compose import read_to_look as load
+from syncagent.config import Config
 from syncagent.connectors.files import Refusal, read_file, write_refusals
 from syncagent.errors import UserError
 from syncagent.state import open_store

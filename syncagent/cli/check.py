@@ -8,7 +8,7 @@ import click
 
 from syncagent.cli import FAILED, config_option, json_option
 from syncagent.compose import connectors
-from syncagent.config import load
+from syncagent.compose import read as load
 from syncagent.errors import ConfigError, Problem, SyncagentError
 from syncagent.state import sqlite_version
 

@@ -14,7 +14,7 @@ from syncagent.cli import config_option, json_option
 from syncagent.cli.logs import masked
 from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
-from syncagent.config import load
+from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 from syncagent.handoff import score, why
 from syncagent.model import Dossier, Score

@@ -12,7 +12,7 @@ from rich.table import Table
 from syncagent.agent.control import socket_path
 from syncagent.cli import config_option, json_option
 from syncagent.clock import SystemClock
-from syncagent.config import load
+from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 from syncagent.model import HealthSnapshot
 from syncagent.state import open_store

@@ -12,7 +12,7 @@ from syncagent.cli import config_option, json_option
 from syncagent.cli.change import order
 from syncagent.cli.logs import masked
 from syncagent.cli.look import open_to_look
-from syncagent.config import load
+from syncagent.compose import read_to_look as load
 
 
 @click.group()

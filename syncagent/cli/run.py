@@ -24,7 +24,8 @@ from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
 from syncagent.cli import config_option, json_option, logs
 from syncagent.compose import compose, connectors
-from syncagent.config import Config, load
+from syncagent.compose import read as load
+from syncagent.config import Config
 from syncagent.connectors.base import Target
 from syncagent.errors import ConfigError
 from syncagent.model import AnyCommand, Done, Identity, Key, Outcome, Receipt, WriteLead

@@ -4,7 +4,6 @@ Each connector's table is checked by that connector, through compose: here it st
 """
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,14 +13,28 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
-from syncagent.config.agreement import Translation
-from syncagent.config.reading import read_table, seconds
+from syncagent.config.agreement import Translation, within
+from syncagent.config.reading import join, nearest, read_leniently, read_table, seconds
 from syncagent.config.secret import Secret
 from syncagent.config.tables import AgreementTables, CrmPolicyTable
 from syncagent.errors import ConfigError, Problem
 from syncagent.policy import Policy
 
-__all__ = ["AgentTable", "Config", "ConnectorTable", "Secret", "load", "parse", "read_table", "seconds"]
+__all__ = [
+    "AgentTable",
+    "Config",
+    "ConnectorTable",
+    "Secret",
+    "draft",
+    "load",
+    "nearest",
+    "parse",
+    "read_leniently",
+    "read_table",
+    "read_text",
+    "seconds",
+    "within",
+]
 
 
 class AgentTable(Struct, frozen=True):
@@ -64,73 +77,109 @@ class Config(Struct, frozen=True):
         return policy
 
 
-SPARE = {"status": {"mql": "-"}}
-TABLES = ("agent", "sources", "crm", "score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
+AGREED = ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
+TABLES = ("agent", "sources", "crm", *AGREED)
 
 
 def load(path: Path) -> Config:
-    """Read and check a config file. Raises `ConfigError` with every problem; paths inside are meant from its folder."""
+    """Read and check a config file but for the connectors' tables; `compose.read` checks those too.
+
+    Raises `ConfigError` with every problem; paths inside are meant from its folder.
+    """
+    config, problems = draft(read_text(path), path.parent)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def parse(text: str, folder: Path = Path()) -> Config:
+    """As `load`, of a config's text. Raises `ConfigError`."""
+    config, problems = draft(text, folder)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def read_text(path: Path) -> str:
+    """What stands in a config file. Raises `ConfigError` with one sentence that names the file."""
     try:
         text = path.read_text(encoding="utf-8")
+        tomllib.loads(text)
     except FileNotFoundError:
         hint = (
             "Give --config PATH, or make one with `syncagent sandbox ... --write-config config.toml` to try things out."
         )
         raise ConfigError([Problem(str(path), "There is no config here.", hint)]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Problem(str(path), f"This is not TOML: {error}.")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            [Problem(str(path), f"This is not a text in UTF-8: look at line {line}.", "Save it as UTF-8.")]
+        ) from None
     except OSError as error:
-        raise ConfigError([Problem(str(path), f"It cannot be read: {error.strerror}.")]) from error
-    return parse(text, path.parent)
+        raise ConfigError([Problem(str(path), f"It cannot be read: {error.strerror}.", "Name a TOML file.")]) from None
+    return text
 
 
-def parse(text: str, folder: Path = Path()) -> Config:
-    """Read and check a config's text. Raises `ConfigError`."""
+def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
+    """A config's text as far as it can be read, and all problems but those of the connectors' tables.
+
+    What is broken has placeholders: with problems, the config is only good for finding more of them.
+    Raises `ConfigError` where there is nothing to go on with: the text is no TOML, or empty.
+    """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([Problem("", f"This is not TOML: {error}.")]) from error
-    problems: list[Problem] = []
-    known = f"Known: {', '.join(TABLES)}."
-    problems += [Problem(key, "This table is not known.", known) for key in raw if key not in TABLES]
-    agent = read_table(AgentTable, raw.get("agent", {}), "agent", problems) or AgentTable()
-    try:
-        ZoneInfo(agent.timezone)
-    except (ValueError, OSError, KeyError):
-        problems.append(Problem("agent.timezone", f"{agent.timezone!r} is not a time zone.", "Write for example UTC."))
-        agent = AgentTable(agent.state, agent.listen)
-    if not Path(agent.state).is_absolute():
-        agent = AgentTable(str(folder / agent.state), agent.listen, agent.timezone)
-    sources = tuple(
-        table
-        for name, given in _table(raw.get("sources", {}), "sources", problems).items()
-        if (table := _connector(name, given, f"sources.{name}", problems)) is not None
-    )
-    given_crm = _table(raw.get("crm"), "crm", problems)
+        raise ConfigError([Problem("", f"This is not TOML: {error}.")]) from None
+    if not raw:
+        says = "The config is empty; it needs at least [crm], [crm.status], [handoff] and [[routes]]."
+        raise ConfigError([Problem("", says, "Start from config.example.toml.")])
+    problems = [
+        Problem(join("", key), "This table is not known.", nearest(key, TABLES)) for key in raw if key not in TABLES
+    ]
+    agent = _agent(raw.get("agent", {}), folder, problems)
+    given = _table(raw.get("sources", {}), "sources", problems)
+    sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
+    given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
     agreed: dict[str, Any] = {key: given_crm[key] for key in CrmPolicyTable.__struct_fields__ if key in given_crm}
     # `create` and `automation_users` are the agreement's; `fields` says where they meet, and is the connector's.
     rest = {key: value for key, value in given_crm.items() if key not in agreed}
-    crm = (
-        _connector(str(given_crm.get("name", given_crm.get("type", "crm"))), rest, "crm", problems)
-        if given_crm
-        else None
-    )
-    shape: dict[str, Any] = {
-        key: raw[key]
-        for key in ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
-        if key in raw
-    }
-    tables = _read_agreement(shape | {"crm": agreed}, problems)
+    name = str(given_crm.get("name", given_crm.get("type", "crm")))
+    crm = _connector(name, rest, "crm", problems) if given_crm else ConnectorTable(name, "", "crm", {})
+    if crm.name in given:
+        problems.append(Problem("crm.name", f"A source is called {crm.name!r} too.", "Give one of them another name."))
+    shape = {key: raw[key] for key in AGREED if key in raw} | ({"crm": agreed} if given_crm else {})
+    found: list[Problem] = []
+    tables = read_leniently(AgreementTables, shape, "", found)
+    if given_crm or "crm" not in raw:
+        problems += found
+    else:  # what is no table was told; it is not missing
+        problems += [problem for problem in found if problem.path != "crm"]
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    if tables is not None and crm is not None:
-        fields = _mapped(crm)
-        Translation(tables, agent.timezone, problems).policy(
-            crm.name, fields, datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
-        )
-        nurture = tables.recycle.nurture
-        if nurture and nurture.source not in {source.name for source in sources}:
-            problems.append(Problem("recycle.nurture.source", f"{nurture.source!r} is none of the sources."))
-    if problems or tables is None or crm is None:
+    if tables is None:
         raise ConfigError(problems)
-    return Config(agent, sources, crm, tables, digest)
+    config = Config(agent, sources, crm, tables, digest)
+    broken = tuple(problem.path for problem in found)
+    Translation(tables, agent.timezone, problems, broken).policy(
+        crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
+    )
+    nurture = tables.recycle.nurture
+    if nurture and nurture.source not in given and not any(within("recycle.nurture.source", path) for path in broken):
+        says = f"{nurture.source!r} is none of the sources."
+        problems.append(Problem("recycle.nurture.source", says, nearest(nurture.source, given) if given else ""))
+    return config, problems
+
+
+def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
+    agent = read_leniently(AgentTable, raw, "agent", problems) or AgentTable()
+    zone = agent.timezone
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, KeyError):
+        problems.append(Problem("agent.timezone", f"{zone!r} is not a time zone.", "Write for example Europe/Berlin."))
+        zone = "UTC"
+    return AgentTable(str(folder / agent.state), agent.listen, zone)
 
 
 def _mapped(crm: ConnectorTable) -> tuple[str, ...]:
@@ -139,38 +188,21 @@ def _mapped(crm: ConnectorTable) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for table in given if isinstance(table, dict) for name in table))
 
 
-def _read_agreement(raw: dict[str, Any], problems: list[Problem]) -> AgreementTables | None:
-    """All tables of the agreement; those that cannot be read are left out, so that the rest is still looked at."""
-    found: list[Problem] = []
-    tables = read_table(AgreementTables, raw, "", found)
-    found = [Problem(p.path.lstrip("."), p.message, p.help, p.fatal) for p in found]
-    problems += found
-    broken = {re.split(r"[.\[]", problem.path)[0] for problem in found}
-    if "reps" in broken:
-        broken.add("routes")  # they name reps: each would be one more complaint of the same
-    if tables is None and broken:
-        spare = {
-            "routes": [{"name": "all", "to": {"queue": "0"}}],
-            "handoff": {"mql": {"any": {"score": 1}}},
-            "crm": SPARE,
-        }
-        rest = {key: value for key, value in raw.items() if key not in broken}
-        tables = read_table(AgreementTables, {**{key: spare[key] for key in broken & spare.keys()}, **rest}, "", [])
-    return tables
-
-
 def _table(raw: object, path: str, problems: list[Problem]) -> Mapping[str, Any]:
     if isinstance(raw, Mapping):
         return raw
-    problems.append(Problem(path, "This table is missing." if raw is None else "A table is needed here."))
+    problems.append(Problem(path, "A table is needed here.", f"Write [{path}] and its keys below it."))
     return {}
 
 
-def _connector(name: str, raw: object, path: str, problems: list[Problem]) -> ConnectorTable | None:
+def _connector(name: str, raw: object, path: str, problems: list[Problem]) -> ConnectorTable:
+    """One system's table; its type is empty when it does not say one that can be looked for."""
+    before = len(problems)
     table = _table(raw, path, problems)
-    kind = table.get("type")
-    if not isinstance(kind, str):
-        problems.append(Problem(f"{path}.type", "Say which system this is.", 'For example: type = "salesforce".'))
-        return None
+    kind = table.get("type", "")
+    if (not isinstance(kind, str) or not kind) and len(problems) == before:
+        problems.append(
+            Problem(f"{path}.type", "Say which system this is, as a text.", 'For example: type = "salesforce".')
+        )
     options = {key: value for key, value in table.items() if key not in ("type", "name")}
-    return ConnectorTable(name=name, type=kind, path=path, options=options)
+    return ConnectorTable(name=name, type=kind if isinstance(kind, str) else "", path=path, options=options)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from syncagent.config.reading import days, duration, hours
+from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.tables import (
     AgreementTables,
     FitTable,
@@ -44,12 +44,22 @@ from syncagent.policy import (
 )
 
 R = TypeVar("R")
+NAMES = r"reps(\[\d+\](\.name)?)?$"
+
+
+def within(path: str, whole: str) -> bool:
+    """Whether a path is that of a whole, or of something in it."""
+    return path == whole or path.startswith((f"{whole}.", f"{whole}["))
 
 
 class Translation:
     """Turns the tables into a policy, gathering problems by path on the way."""
 
-    def __init__(self, tables: AgreementTables, timezone: str, problems: list[Problem]) -> None:
+    def __init__(
+        self, tables: AgreementTables, timezone: str, problems: list[Problem], broken: tuple[str, ...] = ()
+    ) -> None:
+        """`broken` are the paths that could not be read: what follows from them is not told again."""
+        self._broken = broken
         self._tables = tables
         self._zone = timezone
         self._problems = problems
@@ -80,7 +90,7 @@ class Translation:
                 tables.handoff.brake.per_rep,
                 tables.handoff.brake.hand_raisers_per_hour,
             ),
-            team_hours=self._hours(team.hours, team.timezone, "team.hours"),
+            team_hours=self._hours(team.hours, team.timezone, "team"),
             holidays=self._try("team.holidays", lambda: days(team.holidays), ()),
             manager=self._user(team.manager, "team.manager"),
             write_scores=tables.score.write,
@@ -91,11 +101,16 @@ class Translation:
         try:
             return make()
         except ValueError as error:
-            self._problems.append(Problem(path, str(error)))
+            self._problem(path, str(error))
             return otherwise
 
     def _problem(self, path: str, message: str, hint: str = "") -> None:
-        self._problems.append(Problem(path, message, hint))
+        if not any(within(path, one) or within(one, path) for one in self._broken):
+            self._problems.append(Problem(path, message, hint))
+
+    def _is_whole(self, pattern: str) -> bool:
+        """Whether no path that could not be read begins with the pattern."""
+        return not any(re.match(pattern, path) for path in self._broken)
 
     def _live_from(self, default: datetime) -> datetime:
         given = self._tables.handoff.live_from
@@ -108,14 +123,8 @@ class Translation:
     def _scoring(self) -> ScoreModel:
         score = self._tables.score
         fit, interest = sum(rule.weight for rule in score.fit), sum(rule.weight for rule in score.interest)
-        if fit > 50:
-            self._problem("score.fit", f"All fit weights together are {fit:g}, {fit - 50:g} above the 50 they may be.")
-        if (score.fit or score.interest) and abs(fit + interest - 100) > 1e-9:
-            off = fit + interest - 100
-            amount = f"{abs(off):g} too {'many' if off > 0 else 'few'}"
-            self._problem(
-                "score", f"Fit weights ({fit:g}) and interest weights ({interest:g}) must be 100 together: {amount}."
-            )
+        if self._is_whole(r"score$|score\.(fit|interest)(\[\d+\])?(\.weight)?$"):
+            self._check_weights(fit, interest)
         return ScoreModel(
             fit=tuple(self._fit(rule, f"score.fit[{n}]") for n, rule in enumerate(score.fit, 1)),
             interest=tuple(self._interest(rule, f"score.interest[{n}]") for n, rule in enumerate(score.interest, 1)),
@@ -123,6 +132,16 @@ class Translation:
             numbers=score.grade.numbers,
             exclude_bots=score.exclude_bots,
         )
+
+    def _check_weights(self, fit: float, interest: float) -> None:
+        if fit > 50:
+            says = f"All fit weights together are {fit:g}, {fit - 50:g} above the 50 they may be."
+            self._problems.append(Problem("score.fit", says))
+        off = fit + interest - 100
+        if (self._tables.score.fit or self._tables.score.interest) and abs(off) > 1e-9:
+            amount = f"{abs(off):g} too {'many' if off > 0 else 'few'}"
+            says = f"Fit weights ({fit:g}) and interest weights ({interest:g}) must be 100 together: {amount}."
+            self._problems.append(Problem("score", says))
 
     def _priority(self, priority: float, path: str) -> float:
         if not -10 <= priority <= 10:
@@ -167,7 +186,8 @@ class Translation:
         return self._try(path, lambda: duration(text), Duration(days=1))
 
     def _hours(self, text: str, zone: str, path: str) -> Hours | None:
-        return self._try(path, lambda: hours(text, self._known_zone(zone, path)), None) if text else None
+        known = self._known_zone(zone, f"{path}.timezone")
+        return self._try(f"{path}.hours", lambda: hours(text, known), None) if text else None
 
     def _known_zone(self, zone: str, path: str) -> str:
         try:
@@ -224,13 +244,21 @@ class Translation:
         try:
             return Stage(name)
         except ValueError:
-            known = ", ".join(stage.value for stage in Stage)
-            self._problem(path, f"{name!r} is not a stage.", f"Stages: {known}; also accepted and untouched.")
+            known = [stage.value for stage in Stage] + (["accepted", "untouched"] if path.startswith("crm.") else [])
+            self._problem(path, f"{name!r} is not a stage.", nearest(name, known))
             return None
 
     def _check_reps(self) -> None:
         seen: set[str] = set()
+        names: set[str] = set()
         for n, rep in enumerate(self._tables.reps, 1):
+            if rep.name.casefold() in names:
+                self._problem(
+                    f"reps[{n}].name",
+                    f"{rep.name} is the name of somebody above.",
+                    "Routes name reps: tell them apart.",
+                )
+            names.add(rep.name.casefold())
             if rep.crm_id in seen:
                 self._problem(f"reps[{n}].crm_id", f"{rep.name} has the CRM id of somebody above.")
             seen.add(rep.crm_id)
@@ -244,7 +272,7 @@ class Translation:
             name=rep.name,
             crm_id=rep.crm_id,
             weight=rep.weight,
-            hours=self._hours(rep.hours, rep.timezone, f"{path}.hours"),
+            hours=self._hours(rep.hours, rep.timezone, path),
             cap_open=rep.cap.open,
             cap_per_day=rep.cap.per_day,
             away=self._try(f"{path}.away", lambda: days(rep.away), ()),
@@ -256,7 +284,7 @@ class Translation:
         if not name:
             return ""
         found = self._reps.get(name.casefold())
-        if found is None and " " in name:
+        if found is None and " " in name and self._is_whole(NAMES):
             self._problem(path, f"{name!r} is none of the reps.", "Write the name of a rep, or a CRM user id.")
         return found or name
 
@@ -264,7 +292,7 @@ class Translation:
         if not name:
             return ""
         found = self._tables.crm.queues.get(name)
-        if found is None and not re.fullmatch(r"00G\w{12,15}|\d+", name):
+        if found is None and not re.fullmatch(r"00G\w{12,15}|\d+", name) and self._is_whole(r"crm\.queues"):
             known = ", ".join(self._tables.crm.queues) or "none"
             self._problem(path, f"{name!r} is not among the queues of [crm.queues] ({known}).", "Add its CRM id there.")
         return found or name
@@ -283,19 +311,18 @@ class Translation:
                 fallback_queue=self._queue(route.to.fallback_queue, f"{path}.to.fallback_queue"),
             )
             routes.append(Route(route.name, target, self._conditions(route.when, f"{path}.when")))
+        last = f"routes[{len(routes)}]" if routes else "routes"
         if not routes or routes[-1].when:
-            self._problem("routes", "The last route must catch all.", "Give it no `when`.")
+            self._problem(last, "The last route must catch all.", "Give it no `when`.")
         elif not (routes[-1].to.queue or routes[-1].to.fallback_queue):
-            self._problem(
-                "routes", "The last route needs a queue for when nobody is there.", "Give it a fallback_queue."
-            )
+            self._problem(last, "The last route needs a queue for when nobody is there.", "Give it a fallback_queue.")
         return tuple(routes)
 
     def _member(self, name: str, path: str) -> str:
         found = self._reps.get(name.casefold())
-        if found is None:
+        if found is None and self._is_whole(NAMES):
             self._problem(
-                path, f"{name!r} is none of the reps.", f"Reps: {', '.join(rep.name for rep in self._tables.reps)}."
+                path, f"{name!r} is none of the reps.", nearest(name, [rep.name for rep in self._tables.reps])
             )
         return found or name
 

@@ -1,6 +1,7 @@
 """Where secrets come from: never from the config itself."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -23,18 +24,21 @@ class Secret(Struct, frozen=True, forbid_unknown_fields=True):
         """The secret itself. Raises `ConfigError` that says where it was looked for, and never what was found."""
         if self.env:
             value = os.environ.get(self.env, "")
-            where = f"the environment variable {self.env}"
+            # What is no usual name may be the secret itself, written at the wrong place.
+            usual = re.fullmatch(r"[A-Z][A-Z0-9_]*", self.env)
+            where = f"the environment variable {self.env}" if usual else "the environment variable that env names"
         elif self.file:
             try:
                 value = Path(self.file).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigError([Problem("secret", f"{self.file} cannot be read: {error.strerror}.")]) from error
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or "it is not a text in UTF-8"
+                raise ConfigError([Problem("secret", f"{self.file} cannot be read: {why}.")]) from None
             where = self.file
         elif self.command:
             try:
                 done = subprocess.run(self.command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
-            except (OSError, subprocess.SubprocessError) as error:
-                raise ConfigError([Problem("secret", f"The command {self.command[0]} did not print it.")]) from error
+            except (OSError, ValueError, subprocess.SubprocessError):
+                raise ConfigError([Problem("secret", f"The command {self.command[0]} did not print it.")]) from None
             value = done.stdout.strip()
             where = f"the command {self.command[0]}"
         else:

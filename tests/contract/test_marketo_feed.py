@@ -390,9 +390,9 @@ def test_the_options_are_checked_with_their_path():
     assert problems == []
     for wrong, path in (
         ({"pagesize": 5}, "sources.m.pagesize"),
-        ({"page_size": 500}, "sources.m"),
-        ({"poll": "soon"}, "sources.m"),
-        ({"crm_ids": {"sfdcLeadId": "Lead"}}, "sources.m"),
+        ({"page_size": 500}, "sources.m.page_size"),
+        ({"poll": "soon"}, "sources.m.poll"),
+        ({"crm_ids": {"sfdcLeadId": "Lead"}}, "sources.m.crm_ids"),
     ):
         problems = []
         assert read_table(Options, {**table, **wrong}, "sources.m", problems) is None
