@@ -81,7 +81,7 @@ class Story:
         for entry in sorted(news, key=lambda one: one.id):
             self._told = max(self._told, entry.id)
             if entry.kind not in QUIET:
-                self.console.print(f"    {self.name(entry.person):<14} {entry.kind:<15} {entry.why}", highlight=False)
+                self.console.print(f"    {self.name(entry.person):<14} {entry.kind:<15} {entry.why}", highlight=False, markup=False)
 
     def name(self, person: int) -> str:
         """What people call them."""
