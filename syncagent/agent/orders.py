@@ -16,7 +16,7 @@ from syncagent.state.store import Settlement
 SWEEP = 2000
 EVERY = 1 << 40
 STUCK = ("parked", "unknown", "conflict")
-OUTBOX_STATES = ("queued", "sending", "done", "dropped", *STUCK)
+NOT_STUCK = ("queued", "sending", "done", "dropped")
 SHOWN = "%Y-%m-%d %H:%M"
 
 
@@ -106,13 +106,14 @@ def _drop(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stuck(agent: Agent, keys: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Which of the keys name commands that are stuck, and why the others cannot be meant."""
-    states = {item.command.key: item.state for item in agent.store.outbox(OUTBOX_STATES, EVERY)}
+    stuck = {item.command.key for item in agent.store.outbox(STUCK, EVERY)}
+    others = [key for key in keys if key not in stuck]
+    states = {item.command.key: item.state for item in agent.store.outbox(NOT_STUCK, EVERY)} if others else {}
     refused = {
         key: f"{key} is {states[key]}, not parked." if key in states else f"No command has the key {key}."
-        for key in keys
-        if states.get(key) not in STUCK
+        for key in others
     }
-    return [key for key in keys if key not in refused], refused
+    return [key for key in keys if key in stuck], refused
 
 
 def _known(agent: Agent, name: str) -> None:

@@ -80,7 +80,9 @@ def _moment(text: str) -> datetime:
 def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Policy, journal: Journal) -> None:
     console = screen()
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
-    console.print(f"Person {dossier.person}: {shown(', '.join(dossier.emails)) or 'no email'} ({shown(ids)})", soft_wrap=True)
+    console.print(
+        f"Person {dossier.person}: {shown(', '.join(dossier.emails)) or 'no email'} ({shown(ids)})", soft_wrap=True
+    )
     for line in lines:
         console.print(shown(line), soft_wrap=True)
     console.print(shown(_nearest(scored, policy)), soft_wrap=True)

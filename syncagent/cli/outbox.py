@@ -15,7 +15,7 @@ from syncagent.cli.look import open_to_look
 from syncagent.config import load
 
 
-@click.group()
+@click.group(short_help="See what is not delivered; retry or drop what is parked.")
 def outbox() -> None:
     """See commands that are not done; retry or drop those that are parked."""
 

@@ -107,7 +107,7 @@ def _check_backup(path: Path) -> None:
             f"The backup {path} is damaged ({told}); the state is as it was. Restore another one: "
             "`syncagent restore BACKUP`."
         )
-    if ours != 2:  # noqa: PLR2004  the two tables
+    if ours != 2:
         raise UserError(no_backup)
 
 
