@@ -286,7 +286,7 @@ class Agent:
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
         if planned.events and log.isEnabledFor(logging.INFO):
-            told = " ".join(f"{event.kind}: {event.why}" for event in planned.events)
+            told = " ".join(f"{event.kind}: {event.why.removesuffix('.')}." for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")
             data = {event.kind: event.data for event in planned.events if event.data}
             level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO

@@ -20,7 +20,6 @@ from syncagent.model import HealthSnapshot
 from syncagent.state import open_store
 from syncagent.state.store import Store
 
-
 BACKFILL = "/backfill/"
 
 

@@ -92,7 +92,7 @@ def _tell_troubles(troubles: Mapping[str, str]) -> None:
     for name, why in troubles.items():
         click.echo(f"✗ {name} failed: {logs.shown(why)}", err=True)
     if troubles:
-        click.echo("The rest was done. Mend it (`syncagent check` helps), then run this again.", err=True)
+        click.echo("All else went on without. `syncagent check` helps to mend it; then run this again.", err=True)
         sys.exit(REFUSALS)
 
 

@@ -1,7 +1,6 @@
 """The commands as an admin types them, on memory systems and a real state file."""
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -24,16 +23,6 @@ ROOT = Path(__file__).parents[2]
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config.toml").write_text(CONFIG.replace('create = "when_missing"', 'create = "never"'))
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def quiet_again() -> Iterator[None]:
-    """A command sets the log up for its process; here the process goes on."""
-    logger = logging.getLogger("syncagent")
-    handlers, level = logger.handlers[:], logger.level
-    yield
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
 
 
 def syncagent(folder: Path, *args: str, exit_code: int = 0, give: str = "") -> Result:
