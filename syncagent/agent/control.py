@@ -70,8 +70,12 @@ def ask(state: Path, order: Mapping[str, Any], *, timeout: float = 600.0) -> dic
         line.settimeout(timeout)
         try:
             line.connect(str(socket_path(state)))
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
+        except PermissionError:
+            raise UserError(
+                f"The agent of {state} takes no orders from this user. Run as the user it runs as."
+            ) from None
         line.sendall(msgspec.json.encode(order) + b"\n")
         with suppress(OSError):
             line.shutdown(socket.SHUT_WR)

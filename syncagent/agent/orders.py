@@ -1,6 +1,6 @@
 """What an admin can tell an agent: one vocabulary, through the socket or from a command that is the writer itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,10 @@ from syncagent.model import Dossier, Fact, Lane, Page
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
+EVERY = 1 << 40
+STUCK = ("parked", "unknown", "conflict")
+NOT_STUCK = ("queued", "sending", "done", "dropped")
+SHOWN = "%Y-%m-%d %H:%M"
 
 
 def carry_out(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,6 +35,7 @@ def carry_out(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _release(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     if order.get("deletions"):
+        _known(agent, order["deletions"])
         agent.store.set_meta(f"believe/{order['deletions']}", agent.clock.now().isoformat())
         return {"released": 0}
     if order.get("scores"):
@@ -90,20 +95,42 @@ def sweep(agent: Agent) -> int:
 
 
 def _retry(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
-    return {"queued": agent.store.retry(order["keys"])}
+    stuck, refused = _stuck(agent, order["keys"])
+    return {"queued": agent.store.retry(stuck), "refused": refused}
 
 
 def _drop(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
-    return {"dropped": agent.store.drop(order["keys"], now=agent.clock.now())}
+    stuck, refused = _stuck(agent, order["keys"])
+    return {"dropped": agent.store.drop(stuck, now=agent.clock.now()), "refused": refused}
+
+
+def _stuck(agent: Agent, keys: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Which of the keys name commands that are stuck, and why the others cannot be meant."""
+    stuck = {item.command.key for item in agent.store.outbox(STUCK, EVERY)}
+    others = [key for key in keys if key not in stuck]
+    states = {item.command.key: item.state for item in agent.store.outbox(NOT_STUCK, EVERY)} if others else {}
+    refused = {
+        key: f"{key} is {states[key]}, not parked." if key in states else f"No command has the key {key}."
+        for key in others
+    }
+    return [key for key in keys if key in stuck], refused
+
+
+def _known(agent: Agent, name: str) -> None:
+    if name not in agent.sources:
+        raise UserError(f"{name!r} is none of the systems: {', '.join(agent.sources)}.")
 
 
 def _backfill(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     name = order["source"]
-    if name not in agent.sources:
-        raise UserError(f"{name!r} is none of the sources: {', '.join(agent.sources)}.")
-    until = order.get("until")
+    _known(agent, name)
     since = datetime.fromisoformat(order["since"])
-    return {"stream": agent.start_backfill(name, since, datetime.fromisoformat(until) if until else None)}
+    until = datetime.fromisoformat(order["until"]) if order.get("until") else None
+    if since >= agent.clock.now():
+        raise UserError(f"--since {since:{SHOWN}} UTC lies in the future; there is no history yet. Name a past date.")
+    if until is not None and until <= since:
+        raise UserError(f"--until {until:{SHOWN}} UTC is not after --since {since:{SHOWN}} UTC. Exchange the two.")
+    return {"stream": agent.start_backfill(name, since, until)}
 
 
 def _accept(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class Agent:
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
+        self._troubles: dict[str, str] = {}
         self._down_lock = Lock()
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._told_spent: set[str] = set()
@@ -112,6 +113,7 @@ class Agent:
             for stream in () if self._spent(name) else self.backfills(name):
                 new += self._carry_on(name, stream)
             self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
+            self._is_up(name)
             return new
         return 0
 
@@ -306,7 +308,7 @@ class Agent:
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
         if planned.events and log.isEnabledFor(logging.INFO):
-            told = "; ".join(f"{event.kind}: {event.why}" for event in planned.events)
+            told = " ".join(f"{event.kind}: {event.why.removesuffix('.')}." for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")
             data = {event.kind: event.data for event in planned.events if event.data}
             level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO
@@ -399,10 +401,25 @@ class Agent:
                 return False
             return until is not None
 
+    def troubles(self) -> dict[str, str]:
+        """The systems that failed since they were last read to the end, and why."""
+        with self._down_lock:
+            return dict(self._troubles)
+
+    def _is_up(self, name: str) -> None:
+        """It was read: also what an earlier process said of it is over."""
+        with self._down_lock:
+            if name in self._down:
+                return
+            self._troubles.pop(name, None)
+        if self.store.meta(f"down/{name}"):
+            self.store.set_meta(f"down/{name}", "")
+
     def _mark_down(self, name: str, error: ConnectorDownError) -> datetime:
         until = error.until or self.clock.now() + timedelta(seconds=self.settings.down_again)
         with self._down_lock:
             until = self._down[name] = max(until, self._down.get(name, until))
+            self._troubles[name] = str(error)
         log.error("%s is not used until %s: %s", name, f"{until:%Y-%m-%d %H:%M:%S} UTC", error)
         with suppress(StoreFullError):  # the log line has said it; the disk's own alarm says the rest
             self.store.set_meta(f"down/{name}", json.dumps({"until": until.isoformat(), "why": str(error)}))

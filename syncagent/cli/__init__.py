@@ -55,13 +55,18 @@ class Commands(click.Group):
             sys.exit(FAILED)
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="syncagent")
 def main() -> None:
     """Hand leads from marketing to sales, exactly once, and watch that somebody calls.
 
     Begin with `syncagent demo`.
     """
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 row`, `2 rows`; `many` where an s does not make it."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:

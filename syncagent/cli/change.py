@@ -14,7 +14,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from syncagent.agent.control import ask
 from syncagent.agent.orders import carry_out
-from syncagent.cli import REFUSALS, config_option, json_option
+from syncagent.cli import REFUSALS, config_option, counted, json_option
+from syncagent.cli.logs import shown
+from syncagent.cli.look import open_to_look
+from syncagent.clock import SystemClock
 from syncagent.compose import compose
 from syncagent.compose import read_to_look as load
 from syncagent.config import Config
@@ -58,6 +61,7 @@ def release(
 ) -> None:
     """Let go what the brake holds, after showing it."""
     config = load(config_path)
+    open_to_look(Path(config.agent.state)).close()  # says so when there is no state; an order would make one
     if reapply:
         _reapply(config, yes=yes, as_json=as_json)
         return
@@ -76,11 +80,11 @@ def release(
         going = min(limit or len(held), len(held))
         if not as_json:
             for cause, count in sorted(causes.items()):
-                click.echo(f"{count} held: {cause}. {next(one.why for one in held if one.cause == cause)}")
+                click.echo(f"{count} held: {cause}. {shown(next(one.why for one in held if one.cause == cause))}")
         if not yes and not as_json and not click.confirm(f"Let {going} go?"):
             raise UserError("Nothing was released.")
     answer = order(config, {"do": "release", "limit": limit, "scores": scores, "deletions": deletions})
-    click.echo(json.dumps(answer) if as_json else f"{answer['released']} people are planned anew.")
+    click.echo(json.dumps(answer) if as_json else f"Planned anew: {counted(answer['released'], 'person', 'people')}.")
 
 
 def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:
@@ -90,10 +94,10 @@ def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:
             click.echo(f"Person {move['person']}: from {move['before']} to {move['after']}.")
         if not moves:
             click.echo("Every live promise stands under today's terms already.")
-    if moves and (yes or as_json or click.confirm(f"Move {len(moves)} promises?")):
+    if moves and (yes or as_json or click.confirm(f"Move {counted(len(moves), 'promise')}?")):
         moves = order(config, {"do": "reapply", "go": True})["moves"]
         if not as_json:
-            click.echo(f"{len(moves)} promises moved.")
+            click.echo(f"Moved: {counted(len(moves), 'promise')}.")
     if as_json:
         click.echo(json.dumps({"moves": moves}))
 
@@ -109,7 +113,7 @@ def _moment(text: str, zone: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
-@click.command()
+@click.command(short_help="Read a source's history: scored, never handed off by itself.")
 @config_option
 @json_option
 @click.argument("source")
@@ -160,14 +164,14 @@ def backfill(
     if as_json:
         click.echo(json.dumps({"new": new, "handoffs": handed}))
         return
-    click.echo(f"{new} new facts; {health.people} people are scored.")
+    click.echo(f"{counted(new, 'new fact')}; scored: {counted(health.people, 'person', 'people')}.")
     if handoff:
-        click.echo(f"{handed} people were handed off; `syncagent run` tells the CRM.")
+        click.echo(f"Handed off: {counted(handed, 'person', 'people')}; `syncagent run` tells the CRM.")
 
 
 def _hand_off_history(config: Config, since: str, *, yes: bool) -> int:
     count = int(order(config, {"do": "history", "since": since})["handoffs"])
-    if count and (yes or click.confirm(f"{count} people are ready by that history. Hand them off?")):
+    if count and (yes or click.confirm(f"Ready by that history: {counted(count, 'person', 'people')}. Hand off?")):
         return int(order(config, {"do": "history", "since": since, "go": True})["handoffs"])
     return 0
 
@@ -184,10 +188,15 @@ def import_(config_path: Path, file: Path, source: str, *, as_json: bool) -> Non
     to a file beside the input, each with its reason (exit 3).
     """
     config = load(config_path)
+    if source in {config.crm.name, *(table.name for table in config.sources)}:
+        raise UserError(
+            f"{source!r} is a system of the config: its people would be mixed with the file's. Choose a name of its "
+            "own, such as fair-2026."
+        )
     refused: list[Refusal] = []
     new = rows = 0
     facts: list[Any] = []
-    for row in read_file(file, source, ZoneInfo(config.agent.timezone)):
+    for row in read_file(file, source, ZoneInfo(config.agent.timezone), SystemClock().now()):
         rows += 1
         if isinstance(row, Refusal):
             refused.append(row)
@@ -202,21 +211,24 @@ def import_(config_path: Path, file: Path, source: str, *, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps({"rows": rows, "new": new, "refused": len(refused)}))
     else:
-        click.echo(f"{rows} rows read, {new} new facts.")
+        click.echo(f"{counted(rows, 'row')} read, {counted(new, 'new fact')}.")
         if refused:
-            click.echo(f"{len(refused)} rows were refused; mend them in {beside} and import that.", err=True)
+            was, them = ("was", "it") if len(refused) == 1 else ("were", "them")
+            click.echo(f"{counted(len(refused), 'row')} {was} refused; mend {them} in {beside}, import that.", err=True)
     if refused:
         sys.exit(REFUSALS)
 
 
-@click.command()
+@click.command(short_help="Copy the whole state to PATH, while the agent runs.")
 @config_option
 @click.argument("path", type=click.Path(path_type=Path))
 def backup(config_path: Path, path: Path) -> None:
     """Write a whole, consistent copy of the state to PATH, while the agent runs."""
     if path.exists():
         raise UserError(f"{path} is there already; name a new file.")
-    order(load(config_path), {"do": "backup", "path": str(path.resolve())})
+    config = load(config_path)
+    open_to_look(Path(config.agent.state)).close()  # says so when there is no state; an order would make one
+    order(config, {"do": "backup", "path": str(path.resolve())})
     click.echo(f"The state was copied to {path}.")
 
 

@@ -81,7 +81,9 @@ class Story:
         for entry in sorted(news, key=lambda one: one.id):
             self._told = max(self._told, entry.id)
             if entry.kind not in QUIET:
-                self.console.print(f"    {self.name(entry.person):<14} {entry.kind:<15} {entry.why}", highlight=False)
+                self.console.print(
+                    f"    {self.name(entry.person):<14} {entry.kind:<15} {entry.why}", highlight=False, markup=False
+                )
 
     def name(self, person: int) -> str:
         """What people call them."""
@@ -232,7 +234,7 @@ def stage(console: Console) -> Iterator[Story]:
             agent.close()
 
 
-@click.command()
+@click.command(short_help="Watch leads from first visit to return, on local servers.")
 def demo() -> None:
     """Watch leads being scored, handed off, answered, breached, reassigned, recycled and brought back.
 

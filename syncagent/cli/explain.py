@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 import msgspec
 from msgspec import structs
-from rich.console import Console
 from rich.table import Table
 
 from syncagent.cli import config_option, json_option
-from syncagent.cli.logs import masked
+from syncagent.cli.logs import plain, screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
@@ -24,7 +23,7 @@ from syncagent.state.store import JournalEntry
 Journal = tuple[JournalEntry, ...]
 
 
-@click.command()
+@click.command(short_help="Explain somebody's score, stage, owner, promise, commands.")
 @config_option
 @json_option
 @click.argument("who")
@@ -79,18 +78,20 @@ def _moment(text: str) -> datetime:
 
 
 def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Policy, journal: Journal) -> None:
-    console = Console(highlight=False)
+    console = screen()
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
-    console.print(f"Person {dossier.person}: {masked(', '.join(dossier.emails)) or 'no email'} ({masked(ids)})")
+    console.print(
+        f"Person {dossier.person}: {shown(', '.join(dossier.emails)) or 'no email'} ({shown(ids)})", soft_wrap=True
+    )
     for line in lines:
-        console.print(masked(line), soft_wrap=True)
-    console.print(_nearest(scored, policy))
+        console.print(shown(line), soft_wrap=True)
+    console.print(shown(_nearest(scored, policy)), soft_wrap=True)
     for entry in dossier.outbox:
-        told = f": {masked(entry.why)}" if entry.why else ""
-        console.print(f"  {entry.verb} {entry.key}: {entry.state}{told}", soft_wrap=True)
+        told = f": {shown(entry.why)}" if entry.why else ""
+        console.print(f"  {entry.verb} {plain(entry.key)}: {entry.state}{told}", soft_wrap=True)
     history = Table("when (UTC)", "what", "why", title="What was decided", title_justify="left")
     for past in reversed(journal):
-        history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, masked(past.why))
+        history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, shown(past.why))
     console.print(history)
 
 

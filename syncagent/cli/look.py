@@ -1,22 +1,26 @@
 """`syncagent status`: how the agent is. It only reads, and may run beside the agent."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from syncagent.agent.control import socket_path
 from syncagent.cli import config_option, json_option
+from syncagent.cli.logs import masked, screen, shown
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 from syncagent.model import HealthSnapshot
 from syncagent.state import open_store
 from syncagent.state.store import Store
+
+BACKFILL = "/backfill/"
 
 
 def open_to_look(state: Path) -> Store:
@@ -26,7 +30,7 @@ def open_to_look(state: Path) -> Store:
     return open_store(state, read_only=True)
 
 
-@click.command()
+@click.command(short_help="Show how the agent is, what waits, and what helps.")
 @config_option
 @json_option
 def status(config_path: Path, *, as_json: bool) -> None:
@@ -38,21 +42,23 @@ def status(config_path: Path, *, as_json: bool) -> None:
         now = SystemClock().now()
         health = store.health(now)
         scores_held = bool(store.meta("scores_held"))
+        unfinished = json.loads(store.meta("backfills") or "[]")
     finally:
         store.close()
     running = socket_path(state).exists()
     down = _down(health, now)
     if as_json:
-        told = {name: {"until": until.isoformat(), "why": why} for name, (until, why) in down.items()}
-        shown = msgspec.to_builtins(health) | {"down": told}
-        click.echo(json.dumps({"running": running, "scores_held": scores_held} | shown))
+        told = {name: {"until": until.isoformat(), "why": masked(why)} for name, (until, why) in down.items()}
+        whole = msgspec.to_builtins(health) | {"down": told}
+        click.echo(json.dumps({"running": running, "scores_held": scores_held, "backfills": unfinished} | whole))
         return
-    console = Console()
+    console = screen()
     console.print(f"Agent: {'running' if running else 'not running; start it with `syncagent run`'}.")
     console.print(f"People: {health.people}, {health.with_sales} with sales, {health.dirty} to be planned.")
     console.print(_systems(health, now, {("crm" if name == config.crm.name else name) for name in down}))
+    _backfills(console, health, unfinished, running=running)
     for name, (until, why) in down.items():
-        console.print(f"{name} is not used until {until:%Y-%m-%d %H:%M:%S} UTC: {why}", soft_wrap=True)
+        console.print(f"{name} is not used until {until:%Y-%m-%d %H:%M:%S} UTC: {shown(why)}", soft_wrap=True)
     _advise(console, health, scores_held=scores_held)
 
 
@@ -64,11 +70,22 @@ def _down(health: HealthSnapshot, now: datetime) -> dict[str, tuple[datetime, st
 
 
 def _systems(health: HealthSnapshot, now: datetime, down: set[str]) -> Table:
-    table = Table("stream", "read until", "how it is", title="Systems", title_justify="left")
+    table = Table(Column("stream", overflow="fold"), "read until", "how it is", title="Systems", title_justify="left")
     for stream, seen in sorted(health.seen_until.items()):
+        if BACKFILL in stream:
+            continue
         how = "not used: see below" if stream.split("/")[0] in down else "in use"
         table.add_row(stream, _ago(seen, now), how)
     return table
+
+
+def _backfills(console: Console, health: HealthSnapshot, unfinished: Sequence[str], *, running: bool) -> None:
+    for stream in sorted({*unfinished, *(stream for stream in health.seen_until if BACKFILL in stream)}):
+        name, _, since = stream.partition(BACKFILL)
+        how = "done."
+        if stream in unfinished:
+            how = "unfinished; " + ("the agent carries it on." if running else "`syncagent run` carries it on.")
+        console.print(f"Backfill of {name} since {since}: {how}", soft_wrap=True)
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:

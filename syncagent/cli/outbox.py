@@ -1,21 +1,21 @@
 """`syncagent outbox`: what has not been delivered, and what to do about it."""
 
 import json
+import sys
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
+from msgspec import structs
 
-from syncagent.cli import config_option, json_option
+from syncagent.cli import FAILED, REFUSALS, config_option, counted, json_option
 from syncagent.cli.change import order
-from syncagent.cli.logs import masked
+from syncagent.cli.logs import masked, plain, screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.compose import read_to_look as load
 
 
-@click.group()
+@click.group(short_help="See what is not delivered; retry or drop what is parked.")
 def outbox() -> None:
     """See commands that are not done; retry or drop those that are parked."""
 
@@ -33,18 +33,20 @@ def list_(config_path: Path, states: tuple[str, ...], limit: int, *, as_json: bo
     finally:
         store.close()
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(items)))
+        masks = [structs.replace(item, why=masked(item.why)) for item in items]
+        click.echo(json.dumps(msgspec.to_builtins(masks)))
         return
     if not items:
         click.echo("The outbox is empty.")
         return
-    table = Table("key", "command", "person", "state", "tries", "why")
-    for item in items:
+    console = screen()
+    for item in items:  # a block each: keys are copied whole into `outbox retry`
         command = item.command
-        table.add_row(
-            command.key, type(command).__name__, str(command.person), item.state, str(command.attempt), masked(item.why)
-        )
-    Console().print(table)
+        console.print(plain(command.key), soft_wrap=True)
+        tries = counted(command.attempt, "try", "tries")
+        console.print(f"  {type(command).__name__}, person {command.person}: {item.state}, {tries}", soft_wrap=True)
+        if item.why:
+            console.print(f"  {shown(item.why)}", soft_wrap=True)
 
 
 @outbox.command()
@@ -53,8 +55,7 @@ def list_(config_path: Path, states: tuple[str, ...], limit: int, *, as_json: bo
 @click.argument("keys", nargs=-1, required=True)
 def retry(config_path: Path, keys: tuple[str, ...], *, as_json: bool) -> None:
     """Queue parked commands again, after you mended what stopped them."""
-    answer = order(load(config_path), {"do": "outbox retry", "keys": list(keys)})
-    click.echo(json.dumps(answer) if as_json else f"{answer['queued']} of {len(keys)} are queued again.")
+    _order(config_path, "retry", "queued", keys, as_json=as_json)
 
 
 @outbox.command()
@@ -63,8 +64,22 @@ def retry(config_path: Path, keys: tuple[str, ...], *, as_json: bool) -> None:
 @click.argument("keys", nargs=-1, required=True)
 def drop(config_path: Path, keys: tuple[str, ...], *, as_json: bool) -> None:
     """Give parked commands up; their people are planned again."""
-    answer = order(load(config_path), {"do": "outbox drop", "keys": list(keys)})
-    click.echo(json.dumps(answer) if as_json else f"{answer['dropped']} of {len(keys)} were dropped.")
+    _order(config_path, "drop", "dropped", keys, as_json=as_json)
+
+
+def _order(config_path: Path, verb: str, done: str, keys: tuple[str, ...], *, as_json: bool) -> None:
+    """Exit 0: all of them; 3: some; 1: none. Whatever was refused is named with its reason."""
+    config = load(config_path)
+    open_to_look(Path(config.agent.state)).close()  # says so when there is no state; an order would make one
+    answer = order(config, {"do": f"outbox {verb}", "keys": list(dict.fromkeys(keys))})
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        for why in answer["refused"].values():
+            click.echo(f"✗ {plain(why)}", err=True)
+        click.echo(f"{answer[done]} of {len(set(keys))} {'is' if answer[done] == 1 else 'are'} {done}.")
+    if answer["refused"]:
+        sys.exit(REFUSALS if answer[done] else FAILED)
 
 
 COMMANDS = {"outbox": outbox}

@@ -5,10 +5,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -16,13 +17,12 @@ from typing import Literal, cast
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from syncagent.agent import Agent
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
-from syncagent.cli import config_option, json_option, logs
+from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
 from syncagent.compose import compose, connectors
 from syncagent.compose import read as load
 from syncagent.config import Config
@@ -35,7 +35,7 @@ log = logging.getLogger("syncagent")
 SHOWN = 40
 
 
-@click.command()
+@click.command(short_help="Run the agent; --once: one round; --dry-run: writes nothing.")
 @config_option
 @json_option
 @click.option("--once", is_flag=True, help="Do one whole round and end.")
@@ -62,6 +62,7 @@ def run(
         if once:
             agent.once()
             click.echo(_sum_up(agent, as_json=as_json))
+            _tell_troubles(agent.troubles())
             return
         _obey_signals(agent, config_path)
         _notify_systemd("READY=1")
@@ -74,13 +75,26 @@ def run(
 def _sum_up(agent: Agent, *, as_json: bool) -> str:
     health = agent.store.health(agent.clock.now())
     if as_json:
-        return msgspec.json.encode(health).decode()
+        return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.troubles())})
     waiting = sum(count for state, count in health.outbox.items() if state in ("queued", "sending"))
     parked = sum(count for state, count in health.outbox.items() if state in ("parked", "unknown"))
     return (
-        f"{health.people} people, {health.with_sales} with sales; {waiting} commands wait, {parked} are parked, "
-        f"{sum(health.held.values())} people are held."
+        f"{counted(health.people, 'person', 'people')}, {health.with_sales} with sales; commands: {waiting} waiting, "
+        f"{parked} parked; {counted(sum(health.held.values()), 'person', 'people')} held."
     )
+
+
+def _masked(troubles: Mapping[str, str]) -> dict[str, str]:
+    return {name: logs.masked(why) for name, why in troubles.items()}
+
+
+def _tell_troubles(troubles: Mapping[str, str]) -> None:
+    """Exit 3 when a system failed: what the others told was done, and a scheduler must see that it is not all."""
+    for name, why in troubles.items():
+        click.echo(f"✗ {name} failed: {logs.shown(why)}", err=True)
+    if troubles:
+        click.echo("All else went on without. `syncagent check` helps to mend it; then run this again.", err=True)
+        sys.exit(REFUSALS)
 
 
 def _obey_signals(agent: Agent, config_path: Path) -> None:
@@ -158,13 +172,16 @@ def _rehearse(config: Config, *, as_json: bool) -> None:
             agent.once()
             summary = _sum_up(agent, as_json=False)
             held = agent.store.held()
+            troubles = agent.troubles()
         finally:
             agent.close()
     if as_json:
-        click.echo(json.dumps({"would_write": msgspec.to_builtins(told), "held": msgspec.to_builtins(held)}))
-        return
-    _show(told)
-    click.echo(f"Dry run: nothing was written, and the state is as it was. It would be: {summary}")
+        whole = {"would_write": told, "held": held, "troubles": _masked(troubles)}
+        click.echo(json.dumps(msgspec.to_builtins(whole)))
+    else:
+        _show(told)
+        click.echo(f"Dry run: nothing was written, and the state is as it was. It would be: {summary}")
+    _tell_troubles(troubles)
 
 
 def _show(told: list[AnyCommand]) -> None:
@@ -179,8 +196,10 @@ def _show(told: list[AnyCommand]) -> None:
             if isinstance(command, WriteLead)
             else str(getattr(command, "subject", getattr(command, "reason", "")))
         )
-        table.add_row(type(command).__name__, str(command.person), record.id if record else "(new)", logs.masked(what))
-    console = Console()
+        table.add_row(
+            type(command).__name__, str(command.person), logs.plain(record.id) if record else "(new)", logs.shown(what)
+        )
+    console = logs.screen()
     if told:
         console.print(table)
     if len(told) > SHOWN:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,8 @@ from msgspec import Struct
 from syncagent.errors import UserError
 from syncagent.model import Activity, Fact, Identity, Lead, Value
 
+AHEAD = timedelta(days=1)
+"""So far a row's moment may lie in the future: clocks and time zones differ, but nobody acts next week."""
 KNOWN = ("email", "id", "kind", "at", "asset", "key")
 
 
@@ -31,8 +33,9 @@ class Refusal(Struct, frozen=True):
     why: str
 
 
-def read_file(path: Path, source: str, zone: ZoneInfo) -> Iterator[tuple[Fact, ...] | Refusal]:
+def read_file(path: Path, source: str, zone: ZoneInfo, now: datetime) -> Iterator[tuple[Fact, ...] | Refusal]:
     """Each row as facts, or why not. Moments without a zone are meant in `zone`. Raises `UserError` for the file."""
+    latest = now + AHEAD
     seen: Counter[str] = Counter()
     seen_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     for line, row in _rows(path):
@@ -40,7 +43,7 @@ def read_file(path: Path, source: str, zone: ZoneInfo) -> Iterator[tuple[Fact, .
             yield Refusal(line, {"line": row}, "This line is not a JSON object.")
             continue
         try:
-            yield _facts(row, source, zone, seen_at, seen)
+            yield _facts(row, source, zone, seen_at, latest, seen)
         except ValueError as error:
             yield Refusal(line, dict(row), str(error))
 
@@ -55,10 +58,23 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
             return
         with path.open(encoding="utf-8-sig", newline="") as table:
             reader = csv.DictReader(table)
+            _refuse_other_commas(path, reader.fieldnames or ())
             for row in reader:
                 yield reader.line_num, {key: value for key, value in row.items() if key is not None}
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as UTF-8 and import it again.") from None
+    except csv.Error as error:
+        raise UserError(
+            f"{path} is not a CSV file ({error}); save it as CSV with commas and import it again."
+        ) from None
+
+
+def _refuse_other_commas(path: Path, header: Sequence[str]) -> None:
+    if len(header) != 1:
+        return
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in header[0]:
+            raise UserError(f"{path} separates its columns by {name}; save it with commas and import it again.")
 
 
 def _object(line: str) -> Mapping[str, Any] | str:
@@ -70,7 +86,7 @@ def _object(line: str) -> Mapping[str, Any] | str:
 
 
 def _facts(
-    row: Mapping[str, Any], source: str, zone: ZoneInfo, seen_at: datetime, seen: Counter[str]
+    row: Mapping[str, Any], source: str, zone: ZoneInfo, seen_at: datetime, latest: datetime, seen: Counter[str]
 ) -> tuple[Fact, ...]:
     given: dict[str, Value] = {
         key.strip(): value for key, value in row.items() if isinstance(value, int | float | bool) or value
@@ -92,16 +108,19 @@ def _facts(
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
         seen[digest] += 1
         key = str(given.get("key", "")) or f"{digest}.{seen[digest]}"
-        facts.append(Activity(identity, key, _moment(at, zone), kind, str(given.get("asset", ""))))
+        facts.append(Activity(identity, key, _moment(at, zone, latest), kind, str(given.get("asset", ""))))
     return tuple(facts)
 
 
-def _moment(text: str, zone: ZoneInfo) -> datetime:
+def _moment(text: str, zone: ZoneInfo, latest: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError("`at` is not an ISO date or moment, such as 2026-01-31 or 2026-01-31T09:00:00Z.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    if moment > latest:
+        raise ValueError("`at` lies in the future; write when it happened.")
+    return moment
 
 
 def write_refusals(path: Path, refused: Sequence[Refusal]) -> Path:

@@ -15,6 +15,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.errors import StoreBrokenError, UserError
 from syncagent.state.lock import StateLock
 
+_HEADER = b"SQLite format 3\0"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -39,6 +40,10 @@ def write(state: Path, target: Path) -> None:
     """A consistent copy in one file, beside a running writer. It appears under its name only when it is whole."""
     if target.exists():
         raise UserError(f"{target} exists already. Name another file, or move it away.")
+    if not target.parent.is_dir():
+        raise UserError(f"There is no folder {target.parent}. Make it first, or name a file in another one.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UserError(f"The folder {target.parent} may not be written by the agent. Name a file in another one.")
     half = target.with_name(target.name + ".part")
     half.unlink(missing_ok=True)
     try:
@@ -56,12 +61,13 @@ def write(state: Path, target: Path) -> None:
 def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> str:
     """Put a backup in the state's place, with a new epoch; the epoch. The old file stays as `<state>.replaced`.
 
-    Raises `StoreBrokenError` when the backup is damaged, `AgentRunningError` while an agent works on the state.
+    Raises `UserError` when this is no backup, `StoreBrokenError` when the backup is damaged, `AgentRunningError` while
+    an agent works on the state.
     """
     source, target = Path(backup).absolute(), Path(state).absolute()
     if not source.exists():
         raise UserError(f"There is no backup at {source}.")
-    quick_check(source)
+    _check_backup(source)
     lock = StateLock(target)
     half = target.with_name(target.name + ".part")
     try:
@@ -82,6 +88,30 @@ def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> st
         half.unlink(missing_ok=True)
         lock.release()
     return epoch
+
+
+def _check_backup(path: Path) -> None:
+    no_backup = f"{path} is not a backup of syncagent. Name a file that `syncagent backup` wrote."
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_HEADER)) != _HEADER:
+                raise UserError(no_backup)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Name a file that you may read.") from error
+    ours = 0
+    try:
+        with contextlib.closing(_open(path, "ro")) as db:
+            told = db.execute("pragma quick_check(1)").fetchone()[0]
+            ours = db.execute("select count(*) from sqlite_master where name in ('meta', 'outbox')").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        told = str(error)
+    if told != "ok":
+        raise StoreBrokenError(
+            f"The backup {path} is damaged ({told}); the state is as it was. Restore another one: "
+            "`syncagent restore BACKUP`."
+        )
+    if ours != 2:
+        raise UserError(no_backup)
 
 
 def _put_aside(state: Path) -> None:

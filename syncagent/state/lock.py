@@ -8,18 +8,29 @@ import fcntl
 import os
 from pathlib import Path
 
-from syncagent.errors import AgentRunningError
+from syncagent.errors import AgentRunningError, UserError
 
 
 class StateLock:
     """Held from construction to `release`; the kernel lets go of it when the process dies.
 
-    Raises `AgentRunningError` that names the owner's process id.
+    Raises `AgentRunningError` that names the owner's process id, `UserError` when its folder cannot take the file.
     """
 
     def __init__(self, state: Path) -> None:
         self._path = state.with_name(state.name + ".lock")
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(
+                f"There is no folder {state.parent} for the state file {state.name}. Make it with "
+                f"`mkdir -p {state.parent}`, or name another place under `state` in [agent] of the config."
+            ) from None
+        except PermissionError:
+            raise UserError(
+                f"The state in {state.parent} may not be written by this user. Run as the user who owns it, or name "
+                "another place under `state` in [agent] of the config."
+            ) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

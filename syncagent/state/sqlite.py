@@ -318,5 +318,5 @@ def _plain_errors() -> Iterator[None]:
         if name == "SQLITE_FULL":
             raise StoreFullError("The disk is full. Make room, then try again.") from error
         raise StoreBrokenError(
-            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent db restore BACKUP`."
+            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
         ) from error
