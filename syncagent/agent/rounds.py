@@ -183,12 +183,16 @@ class Agent:
         How many facts were new, and whether it ended before the source did: at `most` pages, or because of a stop.
         """
         new, pages, more = 0, 0, False
+        began = self.clock.now()
         behind: deque[Future[Accepted]] = deque()
         try:
             for page in self.sources[name].pull(cursor):
                 if len(behind) == PAGES_BEHIND:
                     new += self._stored(behind.popleft())
                 self._mistrust(page, name)
+                if page.seen_until is not None and page.seen_until > began:
+                    # A clock of theirs that is ahead must not pass a stale view off as one of a later moment (law 12).
+                    page = structs.replace(page, seen_until=began)
                 self._failpoint("accept.before")
                 after = behind[-1] if behind else None
                 behind.append(self.store.accept_soon(page, stream, now=self.clock.now(), lane=lane, after=after))

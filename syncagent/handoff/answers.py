@@ -277,6 +277,7 @@ def _taken_up(draft: Draft, handoff: Handoff) -> None:
 
 def recycle(draft: Draft, actor: _Actor) -> None:
     """A rep has given the lead back: it returns on their date, else after the policy's time."""
+    draft.cause = draft.cause or "recycle"
     handoff = draft.handoffs[-1]
     rule, back, reason = draft.policy.recycle, _come_back(draft), _reason(draft)
     said = f"{draft.called(actor.by)} gave it back" + (f": {reason}." if reason else ".")

@@ -110,7 +110,7 @@ def _reason(draft: Draft) -> _Opening | None:
     raiser = draft.judged.raiser
     if raiser is not None and since is not None and raiser.at > draft.now:
         draft.wake(raiser.at)  # a source whose clock runs ahead must not open one handoff after another
-    elif raiser is not None and raiser.at >= live and (since is None or raiser.at > since):
+    elif raiser is not None and raiser.at >= live and (since is None or raiser.at > _heard_until(handoff, since)):
         return _Opening(moment_of(raiser), "handraiser", last)
     if handoff is not None or _was_recycled(draft):
         return _woken(draft, since or live, last)
@@ -118,6 +118,11 @@ def _reason(draft: Draft) -> _Opening | None:
     if latest is None or latest < live or not is_ready(draft.score, draft.policy.mql):
         return None
     return _Opening(f"score {draft.score.total:.0f} ({draft.score.grade})")
+
+
+def _heard_until(handoff: Handoff | None, since: datetime) -> datetime:
+    """Only a hand that was raised later is a new one: not the one that opened the last handoff, whatever its stamp."""
+    return max(since, handoff.raised_at) if handoff is not None and handoff.raised_at is not None else since
 
 
 def _was_recycled(draft: Draft) -> bool:
@@ -188,6 +193,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         grade=score.grade,
         assignments=(assignment,),
         sla=terms_for(score.grade, draft.attributes, draft.policy),
+        raised_at=draft.judged.raiser.at if draft.judged.raiser is not None else None,
     )
     draft.handoffs.append(handoff)
     draft.contested = draft.overwritten = ()

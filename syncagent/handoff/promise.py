@@ -20,6 +20,7 @@ def keep(draft: Draft) -> None:
     if not draft.with_sales or not draft.handoffs[-1].assignments:
         return
     if draft.handoffs[-1].clock_started_at is None and not _start_clock(draft):
+        _leave_inactive(draft)
         _watch_delivery(draft)
     if draft.handoffs[-1].touched_at is None:
         _fire(draft)
@@ -212,6 +213,20 @@ def _leave_queue(draft: Draft) -> None:
         draft.wake(after(draft.now, Duration(days=1), draft.policy.timezone))
         return
     _move(draft, chosen, f"Somebody can take it now: {chosen.why}")
+
+
+def _leave_inactive(draft: Draft) -> None:
+    """A lead on its way to a rep who was deactivated meanwhile goes to somebody else: the CRM would refuse it."""
+    handoff = draft.handoffs[-1]
+    last = handoff.assignments[-1]
+    if last.queue or last.pinned or draft.contact or handoff.touched_at is not None:
+        return
+    if draft.active.get(last.owner, True):
+        return
+    holders = frozenset(one.owner for one in handoff.assignments)
+    chosen = routing.reassign(case_of(draft, exclude=holders), draft.policy, draft.loads)
+    if chosen is not None:
+        _move(draft, chosen, f"{draft.called(last.owner)} is no longer active in the CRM: {chosen.why}")
 
 
 def _watch_stage(draft: Draft) -> None:

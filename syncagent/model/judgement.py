@@ -129,6 +129,7 @@ class Handoff(Struct, frozen=True):
     closed_at: datetime | None = None
     recycle_reason: str = ""
     come_back_at: datetime | None = None
+    raised_at: datetime | None = None  # the latest hand that was raised before the opening: it opens no other one
 
 
 class Desired(Struct, frozen=True):

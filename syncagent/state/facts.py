@@ -161,6 +161,7 @@ class _Taking:
         self._db.execute("insert or replace into crm_user values (?, ?, ?, ?, ?)", (*key, *row))
         if stored is not None and stored[1] != row[1]:
             self.people.wake_waiting("roster:")
+            self.people.wake_with(user.identity.id)
         return True
 
     def _lead(self, lead: Lead) -> bool:

@@ -167,6 +167,11 @@ class People:
         rows = self._db.execute("select person from waits where what between ? and ?", (what, last))
         self.changed_all(self._root(row[0]) for row in rows.fetchall())
 
+    def wake_with(self, owner: str) -> None:
+        """Whoever is with this owner is dirty: the owner was deactivated, or is back."""
+        rows = self._db.execute("select person from handoff where state = 'with_sales' and owner = ?", (owner,))
+        self.changed_all(self._root(row[0]) for row in rows.fetchall())
+
     # -- making one of two
 
     def _root(self, person: int) -> int:

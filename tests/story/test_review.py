@@ -270,6 +270,7 @@ def test_rep_inactive_between(stage: Theatre) -> None:
     stage.agent.gather("web")
     stage.agent.decide()
     stage.crm.fail_next("refused", "WriteLead", why="INACTIVE_OWNER_OR_USER")
+    stage.agent.deliver("crm")
     first = stage.dossier("mia").decision.handoffs[-1].assignments[-1].owner
     stage.crm.feed([CrmUser(Identity("crm", "User", first), first, active=False)])
     for _ in range(60):
