@@ -164,7 +164,7 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
     if tables is None:
         raise ConfigError(problems)
     config = Config(agent, sources, crm, tables, digest)
-    meant = {close(key, TABLES) for key in raw if key not in TABLES}
+    meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
     meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
     Translation(tables, agent.timezone, problems, broken).policy(
