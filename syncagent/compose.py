@@ -14,6 +14,7 @@ from syncagent.agent import Agent, Settings
 from syncagent.agent.rounds import no_failpoint
 from syncagent.clock import Clock, SystemClock
 from syncagent.config import (
+    CRM_KEYS,
     Config,
     ConnectorTable,
     Secret,
@@ -141,7 +142,8 @@ def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Proble
     fields = module.Options.__struct_fields__
     given = {**{key: value for key, value in known.items() if key in fields}, **table.options}
     found: list[Problem] = []
-    options = read_leniently(module.Options, given, table.path, found)
+    also = ("type", "name", *(CRM_KEYS if table.path == "crm" else ()))
+    options = read_leniently(module.Options, given, table.path, found, also)
     more: list[Problem] = []
     connector: Source | None = None
     if options is not None:
@@ -152,10 +154,17 @@ def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Proble
         try:
             connector = cast("Source", module.open(table.name, options))
         except ConfigError as error:
-            more += [replace(problem, path=_address(table, problem)) for problem in error.problems]
+            if not any(problem.path.endswith("_url") for problem in found):
+                more += [replace(problem, path=_address(table, problem)) for problem in error.problems]
         if secrets:
-            more += _unreadable(options, table.path)
-    found += [problem for problem in more if not any(within(problem.path, other.path) for other in found)]
+            more += _unreadable(options, table)
+    told = [problem.path for problem in found]  # what only follows from these is not told again
+    found += [
+        problem
+        for problem in more
+        if problem.path == table.path
+        or not any(within(problem.path, path) or within(path, problem.path) for path in told)
+    ]
     problems += found
     if found and connector is not None:
         connector.close()
@@ -170,16 +179,16 @@ def _address(table: ConnectorTable, problem: Problem) -> str:
     return f"{table.path}.{said[0]}" if len(said) == 1 else table.path
 
 
-def _unreadable(options: Struct, path: str) -> list[Problem]:
+def _unreadable(options: Struct, table: ConnectorTable) -> list[Problem]:
     """Secrets that are not where the config says, each under its own path."""
     problems: list[Problem] = []
-    for name in options.__struct_fields__:
-        secret = getattr(options, name)
+    for name in table.options:
+        secret = getattr(options, name, None)
         if isinstance(secret, Secret):
             try:
                 secret.reveal()
             except ConfigError as error:
-                problems += [replace(problem, path=f"{path}.{name}") for problem in error.problems]
+                problems += [replace(problem, path=f"{table.path}.{name}") for problem in error.problems]
     return problems
 
 

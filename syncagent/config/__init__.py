@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation, within
-from syncagent.config.reading import join, nearest, read_leniently, read_table, seconds
+from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.secret import Secret
 from syncagent.config.tables import AgreementTables, CrmPolicyTable
 from syncagent.errors import ConfigError, Problem
 from syncagent.policy import Policy
 
 __all__ = [
+    "CRM_KEYS",
     "AgentTable",
     "Config",
     "ConnectorTable",
@@ -78,6 +79,9 @@ class Config(Struct, frozen=True):
 
 
 AGREED = ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
+CRM_KEYS = CrmPolicyTable.__struct_fields__
+"""Keys of [crm] that are the agreement's; the connector reads the others."""
+
 TABLES = ("agent", "sources", "crm", *AGREED)
 
 
@@ -142,7 +146,7 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
     given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
-    agreed: dict[str, Any] = {key: given_crm[key] for key in CrmPolicyTable.__struct_fields__ if key in given_crm}
+    agreed: dict[str, Any] = {key: given_crm[key] for key in CRM_KEYS if key in given_crm}
     # `create` and `automation_users` are the agreement's; `fields` says where they meet, and is the connector's.
     rest = {key: value for key, value in given_crm.items() if key not in agreed}
     name = str(given_crm.get("name", given_crm.get("type", "crm")))
@@ -160,7 +164,9 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
     if tables is None:
         raise ConfigError(problems)
     config = Config(agent, sources, crm, tables, digest)
-    broken = tuple(problem.path for problem in found)
+    meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
+    meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
+    broken = (*(problem.path for problem in found), *(path for path in meant if path))
     Translation(tables, agent.timezone, problems, broken).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )

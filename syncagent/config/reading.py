@@ -30,10 +30,13 @@ def read_table(shape: type[T], raw: object, path: str, problems: list[Problem]) 
     return table if len(problems) == before else None
 
 
-def read_leniently(shape: type[T], raw: object, path: str, problems: list[Problem]) -> T | None:
+def read_leniently(
+    shape: type[T], raw: object, path: str, problems: list[Problem], also: Iterable[str] = ()
+) -> T | None:
     """As much of a table as can be read, so that the rest can be checked too; what is wrong goes to `problems`.
 
     What is broken takes its default, or a placeholder where it has none. None only when there is nothing to go on with.
+    `also` are keys that somebody else reads: they may have been meant.
     """
     if not isinstance(raw, Mapping):
         if shape is Secret:
@@ -43,13 +46,13 @@ def read_leniently(shape: type[T], raw: object, path: str, problems: list[Proble
             hint = f"Write [{path}] and its keys below it."
             problems.append(Problem(path, f"A table is needed here, not {_what_it_is(raw)}.", hint))
         return None
+    start = len(problems)
     hints = get_type_hints(shape)
     infos = {info.encode_name: info for info in msgspec.structs.fields(shape)}
-    problems += [
-        Problem(join(path, key), "This key is not known.", nearest(key, infos)) for key in raw if key not in infos
-    ]
+    unknown = [key for key in raw if key not in infos]
+    problems += [Problem(join(path, key), "This key is not known.", nearest(key, {*infos, *also})) for key in unknown]
     values: dict[str, Any] = {}
-    broken: set[str] = set()
+    broken = {close(key, {*infos, *also}) for key in unknown}
     for key, info in infos.items():
         value: Any = _BROKEN
         before = len(problems)
@@ -61,15 +64,15 @@ def read_leniently(shape: type[T], raw: object, path: str, problems: list[Proble
             broken.add(info.name)
         if value is not _BROKEN:
             values[info.name] = value
-        elif info.required:
+        elif info.required or (key in raw and _may_be_struct(hints[info.name])):
             values[info.name] = _placeholder(hints[info.name])
-    if shape is Secret and not broken and len(values) != 1:
+    if shape is Secret and len(problems) == start and len(values) != 1:
         problems.append(Problem(path, "A secret stands in one place.", "Give exactly one of env, file and command."))
     return _built(shape, values, broken, path, problems)
 
 
 def _built(shape: type[T], values: dict[str, Any], broken: set[str], path: str, problems: list[Problem]) -> T | None:
-    """A table can refuse what makes no sense, one thing at a time: each is told, left out, and the rest tried again."""
+    """A table can refuse what makes no sense, one thing at a time: each is told and mended, then it is tried again."""
     required = {info.name for info in msgspec.structs.fields(shape) if info.required}
     while True:
         try:
@@ -80,10 +83,15 @@ def _built(shape: type[T], values: dict[str, Any], broken: set[str], path: str, 
         blamed = _blamed(shape, values, message, words)
         if not words & broken and blamed not in broken:  # else it only follows from what was told
             problems.append(Problem(join(path, blamed) if blamed else path, message))
-        if blamed is None or blamed in required:
+        absent = sorted(words - broken - values.keys())
+        if blamed is not None and blamed not in required:
+            broken.add(blamed)
+            del values[blamed]
+        elif blamed is None and absent:  # it misses something: with that, it may go on
+            broken |= words
+            values[absent[0]] = _placeholder(get_type_hints(shape)[absent[0]])
+        else:
             return None
-        broken.add(blamed)
-        del values[blamed]
 
 
 def _blamed(shape: type[Struct], values: dict[str, Any], message: str, words: set[str]) -> str | None:
@@ -174,6 +182,10 @@ def _what_it_is(raw: object) -> str:
     return kinds.get(type(raw), "a table" if isinstance(raw, Mapping) else "a day or a moment")
 
 
+def _may_be_struct(kind: object) -> bool:
+    return any(_is_struct(one) for one in (kind, *get_args(kind))) and get_origin(kind) not in (tuple, dict)
+
+
 def _is_struct(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Struct)
 
@@ -190,9 +202,16 @@ def nearest(key: str, known: Iterable[str]) -> str:
     return _like(key, names) or f"Known here: {', '.join(names)}."
 
 
+def close(word: object, known: Iterable[str]) -> str:
+    """The known word that was probably meant, or nothing."""
+    plain = {one.casefold(): one for one in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(str(word).casefold(), plain, n=1, cutoff=0.6)
+    return plain[near[0]] if near else ""
+
+
 def _like(word: object, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(word).casefold(), known, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]}?" if near else ""
+    near = close(word, known)
+    return f"Did you mean {near}?" if near else ""
 
 
 def seconds(text: str) -> float:

@@ -160,9 +160,7 @@ def test_every_mistake_is_told_at_once_and_nothing_that_only_follows_from_it(con
 
 def test_the_command_line_tells_them_all_with_exit_2(config: Path) -> None:
     for command in (["check"], ["run", "--once"]):
-        told = CliRunner().invoke(main, ["--config", str(config), *command])
-        if "No such option" in told.output:
-            told = CliRunner().invoke(main, [*command, "--config", str(config)])
+        told = CliRunner().invoke(main, [*command, "--config", str(config)])
         assert told.exit_code == 2
         assert all(f"✗ {path}: " in told.output for path in PLANTED), told.output
         assert HIDDEN not in told.output
@@ -225,7 +223,7 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
     assert read_to_look(path).crm.name == "salesforce"
     assert set(problems_of(path)) == {"sources.marketo.client_secret"}
     path = example(tmp_path, (SECRET, 'client_secret = { env = "NOT_SET_ANYWHERE" }'), ("poll =", "pol ="))
-    with pytest.raises(ConfigError, match="Did you mean poll?"):
+    with pytest.raises(ConfigError, match="Did you mean poll"):
         read_to_look(path)
 
 
@@ -236,6 +234,9 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
         ([('"https://123-ABC-456.mktorest.com"', '"http://marketo.example.com"')], "sources.marketo.base_url"),
         ([('"https://login.salesforce.com"', '"login"')], "crm.login_url"),
         ([("private_key =", "privat_key =")], "crm.privat_key"),
+        ([("[recycle]", "[recylce]")], "recylce"),
+        ([("private_key =", "# ")], "crm"),
+        ([('username = "integration@example.com"', "")], "crm.private_key"),
         ([('name = "Ben Ode"', "name = 3")], "reps[2].name"),
         ([("weight = 20", 'weight = "20"')], "score.fit[1].weight"),
         ([("[crm.queues]", "[crm.queuez]")], "crm.queuez"),
@@ -243,7 +244,7 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
     ],
 )
 def test_one_mistake_is_one_problem(tmp_path: Path, changes: list[tuple[str, str]], path: str) -> None:
-    assert path in problems_of(example(tmp_path, *changes))
+    assert [*problems_of(example(tmp_path, *changes))] == [path]
 
 
 @pytest.mark.parametrize(
