@@ -116,6 +116,7 @@ def test_inactive_users_are_told_and_are_fatal_for_reps_who_are_not_away(org, pa
 def test_groups_that_cannot_own_leads_are_fatal(org):
     groups = [{"Name": "Everybody", "Type": "Regular"}, {"Name": "Cases", "Type": "Queue"}]
     regular, cases = org.control.seed(records={"Group": groups})["Group"]
+    org.control.seed(records={"QueueSobject": [{"QueueId": cases, "SobjectType": "Case"}]})
     problems = told(org, expect_owners={"crm.queues.All": regular, "crm.queues.Cases": cases})
     assert one(problems, "crm.queues.All", "is no queue").fatal
     assert "add Lead" in one(problems, "crm.queues.Cases", "is not allowed to own leads").help
