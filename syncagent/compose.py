@@ -107,21 +107,24 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     A rep who is away today is called `reps.NAME.away`: whoever is away may be inactive in the CRM.
     """
     today = SystemClock().now().date().isoformat()
-    found: dict[str, str] = {}
-    for rep in tables.reps:
-        found[f"reps.{rep.name}{'.away' if _is_away(rep, today) else ''}"] = rep.crm_id
-        found[f"reps.{rep.name}.manager"] = rep.manager
-    found["team.manager"] = tables.team.manager
-    found |= {f"crm.queues.{name}": ident for name, ident in tables.crm.queues.items()}
-    for route in tables.routes:
-        found[f"routes.{route.name}.to.queue"] = route.to.queue
-        found[f"routes.{route.name}.to.fallback_queue"] = route.to.fallback_queue
+    reps = {rep.name.casefold() for rep in tables.reps}
+    queues = tables.crm.queues
+    people = {"team.manager": tables.team.manager}
+    people |= {f"reps.{rep.name}.manager": rep.manager for rep in tables.reps}
+    places = {f"routes.{route.name}.queue": route.to.queue for route in tables.routes}
+    places |= {f"routes.{route.name}.fallback_queue": route.to.fallback_queue for route in tables.routes}
     for sla in tables.sla:
         for n, step in enumerate(sla.steps, 1):
-            found[f"sla.{sla.name}.steps[{n}].to"] = "" if step.to == "manager" else step.to
-    found["recycle.owner"] = tables.recycle.owner
-    names = {rep.name.casefold() for rep in tables.reps} | {name.casefold() for name in tables.crm.queues}
-    return {path: ident for path, ident in found.items() if ident and ident.casefold() not in names}
+            if step.to != "manager":
+                (places if step.do == "queue" else people)[f"sla.{sla.name}.steps[{n}].{step.do}"] = step.to
+    if tables.recycle.owner.casefold() not in reps:
+        places["recycle.owner"] = tables.recycle.owner
+    return {
+        **{f"reps.{rep.name}{'.away' if _is_away(rep, today) else ''}": rep.crm_id for rep in tables.reps},
+        **{path: one for path, one in people.items() if one and one.casefold() not in reps},
+        **{f"crm.queues.{name}": one for name, one in queues.items()},
+        **{path: one for path, one in places.items() if one and one not in queues},
+    }
 
 
 def _is_away(rep: RepTable, today: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from syncagent.config import Secret, read_table
 from syncagent.connectors.http import Http
-from syncagent.connectors.marketo import ApiBudget, Options
+from syncagent.connectors.marketo import Options
 from syncagent.connectors.marketo import wire as wires
 from syncagent.connectors.marketo.wire import moment
 from syncagent.errors import ConnectorDownError, RetryableError
@@ -342,45 +342,7 @@ def test_more_than_ten_types_are_all_read(world):
     assert {fact.kind for fact in facts} == {name.lower() for name in names}
 
 
-# -- check and config
-
-
-def test_check_names_what_marketo_does_not_have(world):
-    world.control.seed(campaigns=[{"id": 602, "name": "Asleep", "active": False}])
-    source = world.fresh(
-        activities={"Fill Out Forms": "form.submitted"},
-        fields={"size": "shoeSize"},
-        crm_ids={"crmNumber": "salesforce/Lead"},
-        lists=(501, 599),
-        campaigns=(601, 602),
-    )
-    problems = {problem.path: problem for problem in source.check()}
-    assert set(problems) == {
-        'sources.marketo.activities."Fill Out Forms"',
-        "sources.marketo.fields.size",
-        "sources.marketo.crm_ids.crmNumber",
-        "sources.marketo.lists",
-        "sources.marketo.campaigns",
-    }
-    assert "Did you mean Fill Out Form?" in problems['sources.marketo.activities."Fill Out Forms"'].help
-    assert all(problem.help for problem in problems.values())
-
-
-def test_check_warns_of_a_day_that_is_nearly_spent_and_lives_without_the_right_to_know(world):
-    source = world.fresh(api_budget=ApiBudget(limit=4))
-    read(source, world.start())
-    [problem] = source.check()
-    assert not problem.fatal
-    assert "of about 4" in problem.message
-    world.fault("usage", code="603")
-    assert world.source.check() == ()
-
-
-def test_check_says_when_marketo_is_away_and_does_not_call_that_fatal(world):
-    world.fault("identity", html=503, times=None)
-    world.source._wire.http._sleep = lambda seconds: False
-    [problem] = world.source.check()
-    assert not problem.fatal
+# -- config
 
 
 def test_the_options_are_checked_with_their_path():

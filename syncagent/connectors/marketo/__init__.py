@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from syncagent.clock import SystemClock
 from syncagent.connectors.http import Budget, Http
 from syncagent.connectors.marketo.catalog import Catalog
 from syncagent.connectors.marketo.feed import Feed, Place
@@ -23,6 +24,12 @@ from syncagent.model import AnyCommand, Cursor, Fact, Identity, Key, Lead, Outco
 
 __all__ = ["ApiBudget", "Marketo", "Options", "open"]
 
+_UNREACHED = (
+    "Nothing can be read until Marketo answers. Compare base_url with Admin > Web Services > REST API (without /rest),"
+    " see that this machine may reach it, then run `syncagent check` again."
+)
+_DENIED = "603"
+_RIGHTS = {"lists": "Read-Write Person", "campaigns": "Read-Only Campaign and Execute Campaign"}
 _LONG = 100  # ids; a longer list would not fit into an address
 
 
@@ -138,15 +145,17 @@ class Marketo:
             message, helps = credentials_problem(error)
             return (Problem(f"{path}.client_secret", message, helps),)
         except RetryableError as error:
-            return (Problem(f"{path}.base_url", str(error), "Run `syncagent check` again later.", fatal=False),)
+            return (Problem(f"{path}.base_url", str(error), _UNREACHED),)
         problems: list[Problem] = []
-        for step in (self._check_names, self._check_nurture, self._check_usage):
+        for step in (self._check_rights, self._check_names, self._check_nurture, self._check_usage):
+            if problems and step == self._check_names:
+                break  # a role that may not read them is told once
             try:
                 problems += step(path)
             except ConnectorDownError as error:
-                problems.append(Problem(path, str(error)))
-            except RetryableError as error:
-                problems.append(Problem(path, str(error), "Run `syncagent check` again later.", fatal=False))
+                problems.append(Problem(path, str(error), "Until this is mended, Marketo cannot be read."))
+            except RetryableError as error:  # what could not be asked is not known to be right
+                problems.append(Problem(path, str(error), "Run `syncagent check` again in a minute."))
         return tuple(problems)
 
     def _check_names(self, path: str) -> list[Problem]:
@@ -167,6 +176,23 @@ class Marketo:
             problems.append(Problem(f"{path}.activities", "No activity type is read, so nobody will be scored.", hint))
         return problems
 
+    def _check_rights(self, path: str) -> list[Problem]:
+        """Whether the role may read people and activities; rights to write cannot be seen without writing."""
+        problems = []
+        now = f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}"
+        anybody = {"filterType": "id", "filterValues": "1", "fields": "id"}
+        for place, params, right in (
+            ("leads", anybody, "Read-Only Person"),
+            ("activities/pagingtoken", {"sinceDatetime": now}, "Read-Only Activity"),
+        ):
+            try:
+                self._wire.call("GET", f"/rest/v1/{place}.json", Envelope, params=params)
+            except RefusedCallError as error:
+                if error.fault.code != _DENIED:
+                    raise
+                problems.append(_denied(path, place.partition("/")[0], right))
+        return problems
+
     def _check_nurture(self, path: str) -> list[Problem]:
         problems = []
         for kind, numbers in (("lists", self.options.lists), ("campaigns", self.options.campaigns)):
@@ -174,6 +200,9 @@ class Marketo:
                 try:
                     answer, _ = self._wire.call("GET", f"/rest/v1/{kind}/{number}.json", _Named)
                 except RefusedCallError as error:
+                    if error.fault.code == _DENIED:
+                        problems.append(_denied(f"{path}.{kind}", kind, _RIGHTS[kind]))
+                        break
                     answer, told = _Named(), f" ({error.fault.told()})"
                 else:
                     told = ""
@@ -192,3 +221,8 @@ class Marketo:
             hint = "Cold work stops at 70 %. Set api_budget.limit to what Admin > Web Services tells."
             return [Problem(f"{path}.api_budget", message, hint, fatal=False)]
         return []
+
+
+def _denied(path: str, what: str, right: str) -> Problem:
+    hint = f"Give its role {right} (Admin > Users & Roles > Roles > Access API), then run `syncagent check` again."
+    return Problem(path, f"Marketo does not let the API user read {what} (603).", hint)

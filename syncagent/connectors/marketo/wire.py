@@ -156,6 +156,8 @@ class Wire:
                 "client_secret": self._client_secret.reveal(),
             }
             reply = self.http.call("POST", "/identity/oauth/token", form=form, safe=True, counted=False)
+            if reply.status in (404, 405, 410):
+                raise RetryableError(f"{reply.where}: what answers there is not Marketo (HTTP {reply.status}).", 60.0)
             if not reply.ok:
                 raise ConnectorDownError(
                     f"{self.http.name}: Marketo refused the credentials (HTTP {reply.status}). Compare client_id and"

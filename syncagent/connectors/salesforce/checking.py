@@ -183,7 +183,7 @@ def _fitness(path: str, ident: str, row: Row, for_leads: Collection[str]) -> Ite
 
 def _wanted(path: str) -> tuple[str, ...]:
     """What may stand at this place of the config."""
-    if path.startswith(("crm.queues.", "routes.")):
+    if path.startswith(("crm.queues.", "routes.")) or (path.startswith("sla.") and path.endswith(".queue")):
         return ("Group",)
     return ("Group", "User") if path == "recycle.owner" else ("User",)
 
