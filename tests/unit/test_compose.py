@@ -235,6 +235,8 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
         ([('"https://login.salesforce.com"', '"login"')], "crm.login_url"),
         ([("private_key =", "privat_key =")], "crm.privat_key"),
         ([("[recycle]", "[recylce]")], "recylce"),
+        ([("mql = { any =", "mql = { anny =")], "handoff.mql.anny"),
+        ([('first_touch = "30m"', "first_touch = 30")], "sla[1].first_touch"),
         ([("private_key =", "# ")], "crm"),
         ([('username = "integration@example.com"', "")], "crm.private_key"),
         ([('name = "Ben Ode"', "name = 3")], "reps[2].name"),
