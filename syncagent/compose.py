@@ -11,6 +11,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from syncagent.agent import Agent, Settings
+from syncagent.agent.orders import sweep
 from syncagent.agent.rounds import no_failpoint
 from syncagent.clock import Clock, SystemClock
 from syncagent.config import (
@@ -227,7 +228,7 @@ def compose(
     except BaseException:
         state.close()
         raise
-    return Agent(
+    agent = Agent(
         store=state,
         sources=sources,
         targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
@@ -236,6 +237,12 @@ def compose(
         settings=Settings(polls=polls, crm=config.crm.name),
         failpoint=failpoint,
     )
+    known = state.meta("policy")
+    if known != policy.digest:
+        if known is not None:  # the config was changed while nobody was running
+            sweep(agent)
+        state.set_meta("policy", policy.digest)
+    return agent
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

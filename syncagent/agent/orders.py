@@ -10,7 +10,7 @@ from msgspec import structs
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
 from syncagent.handoff import plan, renewed
-from syncagent.model import Dossier, Fact, Lane, Page
+from syncagent.model import Fact, Lane, Page
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
@@ -48,16 +48,17 @@ def _release(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 def _reapply(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     """Which live promises today's terms would move; with "go", they move (law 13)."""
     moves: list[dict[str, Any]] = []
-    for dossier in _dossiers(agent, with_sales=True):
-        now = agent.clock.now()
-        moved = renewed(dossier, agent.policy, now)
-        if moved is None:
-            continue
-        settlement = Settlement(dossier.person, dossier.revision, moved)
-        if not order.get("go") or agent.store.settle(
-            [settlement], agent.store.roster(), now=now, config=agent.policy.digest
-        ):
-            moves.append({"person": dossier.person, **moved.events[0].data})
+    for person in _people(agent, with_sales=True):
+        with agent.deciding:  # the roster is read, planned with and stored as one
+            dossier, now = agent.store.dossier(person), agent.clock.now()
+            moved = renewed(dossier, agent.policy, now) if dossier is not None else None
+            if dossier is None or moved is None:
+                continue
+            settlement = Settlement(person, dossier.revision, moved)
+            if not order.get("go") or agent.store.settle(
+                [settlement], agent.store.roster(), now=now, config=agent.policy.digest
+            ):
+                moves.append({"person": person, **moved.events[0].data})
     return {"moves": moves}
 
 
@@ -65,24 +66,25 @@ def _history(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     """Who would be handed off if history since then counted; with "go", they are (law 11)."""
     policy = structs.replace(agent.policy, live_from=datetime.fromisoformat(order["since"]))
     count = 0
-    for dossier in _dossiers(agent, with_sales=False):
-        now, roster = agent.clock.now(), agent.store.roster()
-        planned = plan(dossier, policy, roster, now)
-        if planned.cause not in ("handoff", "handraiser"):
-            continue
-        settlement = Settlement(dossier.person, dossier.revision, planned)
-        count += agent.store.settle([settlement], roster, now=now, config=policy.digest) if order.get("go") else 1
+    for person in _people(agent, with_sales=False):
+        with agent.deciding:
+            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
+            planned = plan(dossier, policy, roster, now) if dossier is not None else None
+            if dossier is None or planned is None or planned.cause not in ("handoff", "handraiser"):
+                continue
+            if not order.get("go"):
+                count += 1
+                continue
+            settlement = Settlement(person, dossier.revision, planned)
+            count += agent.store.settle([settlement], planned.roster or roster, now=now, config=policy.digest)
     return {"handoffs": count}
 
 
-def _dossiers(agent: Agent, *, with_sales: bool) -> Iterator[Dossier]:
+def _people(agent: Agent, *, with_sales: bool) -> Iterator[int]:
     after = 0
     while people := agent.store.people(after, SWEEP, with_sales=with_sales):
         after = people[-1]
-        for person in people:
-            dossier = agent.store.dossier(person)
-            if dossier is not None:
-                yield dossier
+        yield from people
 
 
 def sweep(agent: Agent) -> int:

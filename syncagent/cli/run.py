@@ -23,7 +23,7 @@ from syncagent.agent import Agent
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
 from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
-from syncagent.compose import compose, connectors
+from syncagent.compose import compose, connectors, refuse_orphans
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
@@ -105,11 +105,13 @@ def _obey_signals(agent: Agent, config_path: Path) -> None:
     def reload() -> None:
         try:
             policy = load(config_path).policy(agent.policy.live_from)
+            refuse_orphans(agent.store, policy)
         except ConfigError as error:
             log.error("The config was not taken over, the old one goes on: %s", error)
             return
         agent.policy = msgspec.structs.replace(policy, crm=msgspec.structs.replace(policy.crm, me=agent.policy.crm.me))
         log.info("The config was read again; %d people are planned by it.", sweep(agent))
+        agent.store.set_meta("policy", policy.digest)
         agent.bell.set()
 
     def again(_number: int, _frame: FrameType | None) -> None:

@@ -52,7 +52,9 @@ def write_row(draft: Draft) -> None:
     )
     conflict = entry is not None and entry.state == "conflict"
     if not diff and not (pending and adopted) and not (conflict and _moved(draft)):
-        if conflict:
+        if entry is not None and entry.state in ("parked", "conflict") and _stands(draft, skipped):
+            draft.withdraw_keys((entry.key,))  # somebody has set by hand what the CRM had refused
+        elif conflict:
             draft.wake(draft.now + timedelta(minutes=1))
         if desired is not None and desired.values != draft.told:
             draft.desired = replace(desired, values=dict(draft.told))
@@ -94,6 +96,14 @@ def write_row(draft: Draft) -> None:
             create=_new_record(draft) if record is None else None,
         ),
     )
+
+
+def _stands(draft: Draft, skipped: set[str]) -> bool:
+    """Whether the CRM shows the whole wanted row."""
+    if draft.view is None:
+        return False
+    shown = {**draft.view.record.fields, **draft.current}
+    return all(name in skipped or (name in shown and shown[name] == value) for name, value in draft.want.items())
 
 
 def _moved(draft: Draft) -> bool:
@@ -167,7 +177,7 @@ def give_task(draft: Draft) -> None:
     last, number = handoff.assignments[-1], len(handoff.assignments)
     key = draft.key(handoff.id, f"a{number}", "task")
     entry, record = draft.entry(key), record_of(draft)
-    moved = entry is not None and entry.hangs_on and record is not None and entry.hangs_on != record.id
+    moved = entry is not None and record is not None and (entry.hangs_on not in ("", record.id) or _left(draft, entry))
     if last.queue or not last.owner or handoff.cause == "adopted from sales" or (entry is not None and not moved):
         return
     if handoff.touched_at is not None and number == 1 and not moved:
@@ -191,6 +201,14 @@ def give_task(draft: Draft) -> None:
             priority="high",
         )
     )
+
+
+def _left(draft: Draft, task: OutboxEntry) -> bool:
+    """Whether a queued task waits for a write that was dropped or withdrawn: the row stands without it."""
+    if task.state != "queued" or not task.waits_for or task.waits_for in write_keys(draft):
+        return False
+    write = draft.entry(task.waits_for)
+    return write is not None and write.state in (*_UNSENT, "dropped")
 
 
 def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: bool = False) -> bool:
@@ -227,7 +245,8 @@ def write_keys(draft: Draft) -> tuple[Key, ...]:
     if any(isinstance(one, WriteLead) for one in draft.commands):
         return tuple(one.key for one in draft.commands if isinstance(one, WriteLead))
     entry = draft.write_entry
-    return (entry.key,) if entry is not None and entry.state != "dropped" else ()
+    gone = entry is None or entry.state == "dropped" or entry.key in draft.withdraw
+    return () if entry is None or gone else (entry.key,)
 
 
 def push(draft: Draft) -> None:

@@ -146,3 +146,4 @@ class OutboxEntry(Struct, frozen=True):
     why: str = ""
     receipt: Receipt | None = None
     hangs_on: str = ""  # a queued task's record, by its id; empty: it is not known yet
+    waits_for: Key = ""  # the write that a queued task depends on

@@ -135,14 +135,16 @@ _NOT_JUDGED = (0, None, None)
 
 def _outbox(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[OutboxEntry, ...]]:
     found: dict[int, list[OutboxEntry]] = {}
-    for person, key, verb, state, revision, handoff, why, receipt, hangs_on in db.execute(
+    for person, key, verb, state, revision, handoff, why, receipt, hangs_on, waits_for in db.execute(
         "select person, key, verb, state, coalesce(next_revision, revision), handoff, why, receipt,"  # noqa: S608
-        " case when state = 'queued' and verb = 'CreateTask' then json_extract(body, '$.record.id') end from outbox"
+        " case when state = 'queued' and verb = 'CreateTask' then json_extract(body, '$.record.id') end,"
+        " case when state = 'queued' and verb = 'CreateTask' then json_extract(body, '$.depends_on[0]') end from outbox"
         f" where person in ({_marks(len(people))}) order by person, coalesce(done_at, 9e15), id",
         people,
     ):
         told: Receipt | None = None if receipt is None else decode_receipt(receipt)
-        found.setdefault(person, []).append(OutboxEntry(key, verb, state, revision, handoff, why, told, hangs_on or ""))
+        entry = OutboxEntry(key, verb, state, revision, handoff, why, told, hangs_on or "", waits_for or "")
+        found.setdefault(person, []).append(entry)
     return {person: _current(entries) for person, entries in found.items()}
 
 

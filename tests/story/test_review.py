@@ -251,12 +251,12 @@ def test_reapply_beside_decide(stage: Theatre, monkeypatch) -> None:
     def slow(settlements, roster, **k):
         monkeypatch.setattr(stage.agent.store, "settle", whole)
         stage.does(stage.person("bob", title="Director"), "form.submitted", "demo-request")
-        stage.agent.once()  # the deciding thread is faster
+        assert stage.agent.deciding.locked()  # the deciding thread waits
         return whole(settlements, roster, **k)
 
     monkeypatch.setattr(stage.agent.store, "settle", slow)
     carry_out(stage.agent, {"do": "reapply", "go": True})
-    print(stage.agent.store.roster())
+    stage.agent.once()
     assert sum(stage.agent.store.roster().open.values()) == 2
 
 

@@ -160,8 +160,9 @@ def accept(result: Plan, before: Dossier) -> Dossier:
         old = entries.get(command.key)
         receipt = old.receipt if old is not None else None
         hangs_on = command.record.id if isinstance(command, CreateTask) and command.record is not None else ""
+        waits_for = command.depends_on[0] if isinstance(command, CreateTask) and command.depends_on else ""
         entries[command.key] = OutboxEntry(
-            command.key, type(command).__name__, "queued", revision, command.handoff, "", receipt, hangs_on
+            command.key, type(command).__name__, "queued", revision, command.handoff, "", receipt, hangs_on, waits_for
         )
     return replace(before, decision=result.decision, absorbed=(), outbox=tuple(entries.values()))
 
