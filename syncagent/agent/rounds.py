@@ -311,11 +311,11 @@ class Agent:
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
-        if planned.events and log.isEnabledFor(logging.INFO):
+        level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO
+        if planned.events and log.isEnabledFor(level):
             told = " ".join(f"{event.kind}: {event.why.removesuffix('.')}." for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")
             data = {event.kind: event.data for event in planned.events if event.data}
-            level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO
             log.log(level, "%s", told, extra={"person": person, "handoff": handoff, "data": data})
         for command in planned.commands:
             if command.target in self.targets:

@@ -178,6 +178,9 @@ def give_task(draft: Draft) -> None:
     key = draft.key(handoff.id, f"a{number}", "task")
     entry, record = draft.entry(key), record_of(draft)
     moved = entry is not None and record is not None and (entry.hangs_on not in ("", record.id) or _left(draft, entry))
+    # What it hung on had moved on when it was sent: it certainly was not made, and is sent for what the CRM shows now.
+    refused = entry is not None and entry.state == "conflict" and record is not None and not draft.write_pending
+    moved = moved or refused
     if last.queue or not last.owner or handoff.cause == "adopted from sales" or (entry is not None and not moved):
         return
     if handoff.touched_at is not None and number == 1 and not moved:

@@ -128,7 +128,7 @@ def check(result: Plan, before: Dossier, now: datetime) -> None:
     keys = [one.key for one in result.commands]
     assert len(keys) == len(set(keys))
     known = {one.key for one in before.outbox}
-    waiting = {one.key for one in before.outbox if one.state == "queued" and one.verb == "CreateTask"}
+    waiting = {one.key for one in before.outbox if one.state in ("queued", "conflict") and one.verb == "CreateTask"}
     for command in result.commands:
         if isinstance(command, WriteLead):
             assert command.values, "an empty row says nothing"
