@@ -50,7 +50,8 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
     if at_text:
         now = _moment(at_text)
         before = tuple(activity for activity in dossier.activities if activity.at <= now)
-        dossier = structs.replace(dossier, activities=before)
+        # What stands in the CRM and in the outbox is today's; of that moment only score and journal can be told.
+        dossier = structs.replace(dossier, activities=before, decision=None, outbox=())
         journal = tuple(entry for entry in journal if entry.at <= now)
     scored = score(dossier, policy, now)
     if as_json:
@@ -66,7 +67,27 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
             )
         )
         return
-    _print(dossier, why(dossier, policy, roster, now), scored, policy, journal)
+    told = _as_of(scored, now) if at_text else why(dossier, policy, roster, now)
+    _print(dossier, (*told, *_too_early(dossier, scored, policy)), scored, policy, journal)
+
+
+def _as_of(scored: Score, at: datetime) -> tuple[str, ...]:
+    lines = [f"As of {at:%Y-%m-%d %H:%M} UTC, by today's policy and attributes:"]
+    lines.append(f"Score: {scored.total:.0f} = fit {scored.fit:.0f} + interest {scored.interest:.0f}, {scored.grade}.")
+    return (*lines, *(f"  {one.points:+g} {one.rule}: {one.why}" for one in scored.contributions))
+
+
+def _too_early(dossier: Dossier, scored: Score, policy: Policy) -> tuple[str, ...]:
+    """Why somebody over the line was not handed off, when it is only history that speaks for them (law 11)."""
+    over = policy.mql.score is not None and scored.total >= policy.mql.score
+    handed_off = dossier.decision is not None and (dossier.decision.handoffs or dossier.decision.waiting)
+    newest = max((one.at for one in dossier.activities), default=None)
+    if not over or handed_off or newest is None or newest >= policy.live_from:
+        return ()
+    return (
+        f"Not handed off: all of it happened before {policy.live_from:%Y-%m-%d %H:%M} UTC, when the agent went live."
+        " History is only scored; `syncagent backfill SOURCE --since D --handoff` hands it off, after asking.",
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,21 @@ def test_import_explain_and_import_again(folder: Path) -> None:
         syncagent(folder, "explain", "mia@example.com", "--json", "--at", "2026-02-01T00:00:00Z").output
     )
     assert earlier["score"]["interest"] == 0
+    assert earlier["decision"] is None
+    past = syncagent(folder, "explain", "mia@example.com", "--at", "2026-02-01T00:00:00Z").output
+    assert "As of 2026-02-01 00:00 UTC" in past
     assert "Nobody here" in syncagent(folder, "explain", "who@example.com", exit_code=1).output
+
+
+def test_explain_says_that_history_is_only_scored(folder: Path) -> None:
+    table = folder / "people.csv"
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    table.write_text(f"email,title,kind,at,asset\neva@example.com,Director,form.submitted,{yesterday},demo-request\n")
+    syncagent(folder, "import", str(table), "--source", "fair")
+    syncagent(folder, "run", "--once")
+    output = " ".join(syncagent(folder, "explain", "eva@example.com").output.split())
+    assert "Not handed off: all of it happened before" in output
+    assert "--handoff` hands it off" in output
 
 
 def test_status_outbox_and_release_answer_for_programs(folder: Path) -> None:
