@@ -274,9 +274,10 @@ def live_from(store: Store, clock: Clock) -> datetime:
     """The moment of the first start: only what happens from then on opens a handoff (law 11)."""
     known = store.meta("live_from")
     if known is None:
+        # A second installation on the same CRM, or a new file in an old one's place, must never use a key again.
+        # Before the other: a kill in between makes the next start a first one still.
+        store.set_meta("epoch", f"{_short(clock.now())}-e1")
         # Sources tell whole seconds: what happens within this one must not seem to have been before.
         known = clock.now().replace(microsecond=0).isoformat()
         store.set_meta("live_from", known)
-        # A second installation on the same CRM, or a new file in an old one's place, must never use a key again.
-        store.set_meta("epoch", f"{_short(clock.now())}-e1")
     return datetime.fromisoformat(known).astimezone(UTC)
