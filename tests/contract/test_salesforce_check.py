@@ -113,6 +113,19 @@ def test_inactive_users_are_told_and_are_fatal_for_reps_who_are_not_away(org, pa
     assert ("away = [" in problem.help) is fatal
 
 
+def test_automation_users_are_looked_up_as_reps_are(org):
+    path = "crm.automation_users[1]"
+    unknown = one(told(org, expect_owners={path: "0058d000001AbCdAAK"}), path, "no user with the id")
+    assert unknown.fatal
+    assert "counts as a person" in unknown.help
+    assert one(told(org, expect_owners={path: org.known["queue_id"]}), path, "is not the id of a user").fatal
+    org.act("deactivate_user", user=org.rep)
+    inactive = one(told(org, expect_owners={path: org.rep}), path, "is inactive")
+    assert not inactive.fatal
+    assert "leads nor tasks" not in inactive.message
+    assert "changes nothing any more" in inactive.message
+
+
 def test_groups_that_cannot_own_leads_are_fatal(org):
     groups = [{"Name": "Everybody", "Type": "Regular"}, {"Name": "Cases", "Type": "Queue"}]
     regular, cases = org.control.seed(records={"Group": groups})["Group"]

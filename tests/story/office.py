@@ -57,8 +57,9 @@ default = "90d"
 class Office(Stage):
     """A stage with an agent that has done its first round, a log, and commands that reach the running agent."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, id_length: int = 18) -> None:
         super().__init__(folder, NOON)
+        self.id_length = id_length  # of the users and queues in the config
         self.paper = io.StringIO()
         self.emails: list[str] = []
         self._read = 0
@@ -66,11 +67,13 @@ class Office(Stage):
     def open(self) -> None:
         """The agent's first round, and a minute."""
         ids = {"MANAGER": "manager_user_id", "ANA": "rep_user_id", "BEN": "second_rep_user_id"}
-        agreement = AGREEMENT
+        config = self.tables() + AGREEMENT
         for name, known in ids.items():
-            agreement = agreement.replace(f'"{name}"', f'"{self.ids[known]}"')
+            config = config.replace(f'"{name}"', f'"{self.ids[known]}"')
+        for whole in {one for one in self.ids.values() if one.startswith(("005", "00G"))}:
+            config = config.replace(f'"{whole}"', f'"{whole[: self.id_length]}"')
         self.reps = [self.ids["rep_user_id"], self.ids["second_rep_user_id"]]
-        self.start(self.tables() + agreement)
+        self.start(config)
         self.once()
         self.after(minutes=1)
         self.news()
@@ -169,9 +172,9 @@ class Office(Stage):
 
 
 @contextmanager
-def office(folder: Path) -> Iterator[Office]:
+def office(folder: Path, *, id_length: int = 18) -> Iterator[Office]:
     """An open office. The connectors and the commands live in its time, and waiting costs none."""
-    with Office(folder) as made:
+    with Office(folder, id_length=id_length) as made:
         handler = logging.StreamHandler(made.paper)
         handler.setFormatter(logs._Text())
         logger = logging.getLogger("syncagent")

@@ -24,6 +24,7 @@ _HOW_TO_FIND: Final = {
     "User": "Its id starts with 005 and stands in the address of the user's page under Setup > Users.",
     "Group": "Its id starts with 00G and stands in the address of the queue's page under Setup > Queues.",
 }
+_AUTOMATION: Final = "crm.automation_users"
 _NOT_WRITTEN: Final = ("first_name", "last_name", "company", "title", "country", "email")
 
 
@@ -147,7 +148,8 @@ def _owners(told: Mapping[str, Sequence[Answer]], owners: Mapping[str, str]) -> 
         elif (row := known.get(ident[:15])) is None:
             if kind not in unread:
                 name = "queue" if kind == "Group" else "user"
-                yield Problem(path, f"Salesforce has no {name} with the id {ident}.", _HOW_TO_FIND[kind])
+                more = " Until then, what this automation changes counts as a person's." * path.startswith(_AUTOMATION)
+                yield Problem(path, f"Salesforce has no {name} with the id {ident}.", _HOW_TO_FIND[kind] + more)
         elif row["Id"] != ident:
             yield Problem(
                 path,
@@ -163,6 +165,10 @@ def _fitness(path: str, ident: str, row: Row, for_leads: Collection[str]) -> Ite
     """Whether this user or queue, which is there, can do what the config wants of it."""
     if "IsActive" in row:
         if row["IsActive"]:
+            return
+        if path.startswith(_AUTOMATION):
+            text = f"The user {ident} is inactive in Salesforce, and changes nothing any more."
+            yield Problem(path, text, "If the automation runs as another user now, name that one, too.", fatal=False)
             return
         rep = path.startswith("reps.") and not path.endswith((".manager", ".away"))
         yield Problem(
