@@ -46,7 +46,7 @@ def test_an_org_that_is_ready_has_no_problems_and_costs_two_calls_that_only_read
     calls = [(url, body) for _, url, body in sent if "oauth2/token" not in url]
     assert all(url.endswith("/composite") for url, _ in calls)
     subs = [sub for _, body in calls for sub in body["compositeRequest"]]
-    assert len(subs) == 9
+    assert len(subs) == 10
     assert {sub["method"] for sub in subs} == {"GET"}
     assert all("/query?q=SELECT" in sub["url"] or sub["url"].endswith("/describe") for sub in subs)
 
@@ -189,6 +189,13 @@ def test_fields_that_cannot_be_seen_or_edited_are_told(org):
 
 def test_a_field_that_is_mapped_wrongly_is_told(org):
     one(told(org, fields={"score": "Score__c"}), "crm.fields.score", "Lead.Score__c does not exist")
+
+
+def test_meetings_that_cannot_be_seen_are_told(org):
+    org.act("set_field_access", object="Event", field="WhoId", read=False, edit=False)
+    [problem] = told(org)
+    assert "a meeting that a rep books does not count" in problem.message
+    assert not problem.fatal
 
 
 def test_required_fields_that_nobody_fills_are_told(org):

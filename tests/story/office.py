@@ -16,6 +16,7 @@ from syncagent.agent.control import Control as Door
 from syncagent.agent.control import socket_path
 from syncagent.cli import logs, main
 from syncagent.clock import SystemClock
+from syncagent.state.store import JournalEntry
 from tests.story.vendors import Row, Stage
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # a Monday
@@ -149,6 +150,17 @@ class Office(Stage):
     def tasks(self) -> list[Row]:
         """The tasks for the reps (alerts for the manager are others)."""
         return [row for row in self.rows("Task") if str(row.get("SyncAgent_Key__c")).endswith(":task")]
+
+    def open_task(self) -> Row:
+        """The one task that is still to be done."""
+        (task,) = [one for one in self.tasks() if not one["IsClosed"]]
+        return task
+
+    def journal(self, email: str) -> list[JournalEntry]:
+        """What was decided about somebody, newest first."""
+        assert self.agent is not None
+        person = self.dossier(email).person
+        return [one for one in self.agent.store.journal(limit=400) if one.person == person]
 
     def assert_right(self) -> None:
         """Everybody once, ready for sales, with one task in the list of the owner; nothing left over."""

@@ -1,8 +1,11 @@
 """Who did it: reps, automation and owners as Salesforce tells them, through the whole agent."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from tests.story.office import office
+import pytest
+
+from tests.story.office import Office, office
 
 
 def test_a_config_with_ids_of_15_characters_is_as_good_as_one_with_18(tmp_path: Path) -> None:
@@ -25,3 +28,78 @@ def test_a_config_with_ids_of_15_characters_is_as_good_as_one_with_18(tmp_path: 
             assert (handoff.touched_by == task["OwnerId"]) is touched
             assert lead["Status"] == "Sales Ready", "what automation set is written again"
         assert len(desk.tasks()) == 2
+
+
+def _contact(desk: Office, owner: str, **more: str) -> tuple[str, str]:
+    """A contact who asks for a demo; its id and address."""
+    [email] = desk.ask()
+    fields = {"LastName": "Silva", "Email": email, "OwnerId": owner, **more}
+    [ident] = desk.salesforce.seed(contacts=[fields])["contacts"]
+    return str(ident), email
+
+
+def _open_tasks(desk: Office) -> list[tuple[str, str]]:
+    return [(task["WhoId"], task["OwnerId"]) for task in desk.tasks() if not task["IsClosed"]]
+
+
+@pytest.mark.parametrize("who", ["manager_user_id", "automation_user_id"])
+def test_the_task_of_a_contact_goes_with_the_owner_whom_the_crm_names(tmp_path: Path, who: str) -> None:
+    with office(tmp_path) as desk:
+        ana, ben = desk.reps
+        contact, email = _contact(desk, ana)
+        desk.until_quiet()
+        assert _open_tasks(desk) == [(contact, ana)]
+        desk.salesforce.act("edit", object="Contact", id=contact, fields={"OwnerId": ben}, **{"as": desk.ids[who]})
+        desk.salesforce.act("automation_edit", ids=[contact], fields={"Title": "VP"})
+        desk.until_quiet()
+        assert _open_tasks(desk) == [(contact, ben)]
+        assert len(desk.tasks()) == 2
+        decision = desk.dossier(email).decision
+        assert decision is not None
+        assert [one.owner for one in decision.handoffs[-1].assignments] == [ana, ben]
+        assert decision.handoffs[-1].clock_started_at is not None
+        row = desk.salesforce.act("get", id=contact)
+        assert row["OwnerId"] == ben
+        told = [one for one in desk.journal(email) if one.kind == "assigned"]
+        assert told[0].data["by"] == desk.ids[who], "the history tells whose change it was, not who wrote last"
+        desk.salesforce.act("complete_task", task=desk.open_task()["Id"], **{"as": ben})
+        desk.until_quiet()
+        desk.salesforce.act("edit", object="Contact", id=contact, fields={"OwnerId": ana}, **{"as": desk.ids[who]})
+        desk.until_quiet()
+        assert not _open_tasks(desk), "who has been called is not called again by another"
+
+
+def test_the_owners_of_deal_and_account_come_before_the_contacts_own(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        ana, ben = desk.reps
+        boss = desk.ids["manager_user_id"]
+        [account] = desk.salesforce.seed(accounts=[{"Name": "Nordwind", "OwnerId": ben}])["accounts"]
+        contact, _ = _contact(desk, ana, AccountId=account)
+        desk.until_quiet()
+        assert _open_tasks(desk) == [(contact, ben)]
+        edit = {"object": "Account", "id": account, "fields": {"OwnerId": boss}, "as": boss}
+        desk.salesforce.act("edit", **edit)
+        desk.until_quiet()
+        desk.after(minutes=10)
+        desk.until_quiet()
+        assert _open_tasks(desk) == [(contact, boss)]
+
+
+def test_a_meeting_that_the_rep_books_keeps_the_promise(tmp_path: Path) -> None:
+    with office(tmp_path) as desk:
+        ours, theirs = desk.ask(2)
+        desk.until_quiet()
+        leads = {row["Email"]: row for row in desk.rows("Lead")}
+        owner = leads[ours]["OwnerId"]
+        start = f"{desk.clock.now() + timedelta(days=5):%FT%TZ}"
+        desk.salesforce.act("book_meeting", lead=leads[ours]["Id"], start=start, **{"as": owner})
+        robot = desk.ids["automation_user_id"]
+        other = leads[theirs]
+        desk.salesforce.act("book_meeting", lead=other["Id"], owner=other["OwnerId"], start=start, **{"as": robot})
+        desk.until_quiet()
+        touched = {}
+        for email in (ours, theirs):
+            decision = desk.dossier(email).decision
+            assert decision is not None
+            touched[email] = decision.handoffs[-1].touched_how
+        assert touched == {ours: "logged: Meeting", theirs: ""}, "what a booking tool enters is no rep's act"

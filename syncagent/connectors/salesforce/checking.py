@@ -10,7 +10,7 @@ import msgspec
 from simple_salesforce.format import format_soql
 
 from syncagent.connectors.salesforce.options import Options
-from syncagent.connectors.salesforce.org import Answer, Described, Field, Org, Row, Sub, chunks
+from syncagent.connectors.salesforce.org import NEEDED, Answer, Described, Field, Org, Row, Sub, chunks
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
 
 _READ: Final = {
@@ -39,7 +39,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         "status": ["SELECT ApiName, IsConverted FROM LeadStatus"],
         **_owner_queries(options.expect_owners),
     }
-    asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in ("Lead", "Contact", "Task")]
+    asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in (*NEEDED, "Event")]
     asked += [(name, Sub("/query?q=" + quote(text, safe=""))) for name, some in texts.items() for text in some]
     try:
         answers, _ = org.composite([sub for _, sub in asked])
@@ -52,7 +52,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         told[name].append(answer)
     problems: list[Problem] = []
     fields: dict[str, dict[str, Field]] = {}
-    for kind in ("Lead", "Contact", "Task"):
+    for kind in NEEDED:
         [answer] = told[kind]
         if answer.ok:
             fields[kind] = {one.name: one for one in msgspec.convert(answer.body, Described).fields}
@@ -66,6 +66,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         problems += _contact(fields["Contact"], options)
     if "Task" in fields:
         problems += _task(fields["Task"], options)
+    problems += _event(told["Event"][0])
     problems += _owners(told, options.expect_owners)
     problems += _others(told["history"][0], told["notification"][0], options)
     problems += _allowance(org)
@@ -213,6 +214,17 @@ def _task(fields: Mapping[str, Field], options: Options) -> Iterator[Problem]:
         yield from _access("Task", theirs, "crm", fields, written=True, fatal=False)
     yield from _key("Task", "Activity", options.task_key_field, "crm.task_key_field", fields, fatal=True)
     yield from _required("Task", fields, {*_TASK, *_TASK_EXTRA, options.task_key_field})
+
+
+def _event(answer: Answer) -> Iterator[Problem]:
+    fields = {one.name for one in msgspec.convert(answer.body, Described).fields} if answer.ok else set()
+    if "WhoId" not in fields:
+        yield Problem(
+            "crm",
+            "The integration user cannot see Event.WhoId, so a meeting that a rep books does not count as a touch.",
+            "Give it read access to events in its profile or a permission set.",
+            fatal=False,
+        )
 
 
 def _access(

@@ -24,6 +24,7 @@ CONTACT: Final = {
     "first_name": "FirstName",
     "last_name": "LastName",
     "company": "Account.Name",
+    "account_owner": "Account.OwnerId",
     "title": "Title",
     "country": "MailingCountry",
     "email": "Email",

@@ -410,4 +410,4 @@ def _json(reply: Reply) -> object:
         return None
 
 
-__all__ = ["Answer", "Error", "Field", "Org", "Row", "Sub", "chunks", "errors"]
+__all__ = ["NEEDED", "Answer", "Error", "Field", "Org", "Row", "Sub", "chunks", "errors"]
