@@ -81,6 +81,7 @@ def test_a_meeting_is_told_from_its_booking_with_who_booked_it(org):
 
 def test_what_is_known_to_be_read_waits_for_the_meetings(org):
     """Law 12: they are read every other round, and count as a touch."""
+    org.crm = org.connect(in_flight="0s")
     cursor = start(org)
     began = {}
     for n in range(1, 13):
@@ -88,6 +89,34 @@ def test_what_is_known_to_be_read_waits_for_the_meetings(org):
         _, page = pull(org, cursor)
         cursor, began[n] = page.cursor, NOON + timedelta(seconds=60 * n)
         assert page.seen_until == began[n - n % 2] if n > 1 else page.seen_until == NOON
+
+
+@pytest.mark.parametrize("held", ["0s", "10s", "25s"])
+def test_what_was_being_saved_while_we_read_is_not_counted_as_read(org, held):
+    """Law 12: an answer is saved at 12:00:55 and shows up at 12:01:03; the round between must not pass 12:00:55."""
+    [lead] = org.leads(1, OwnerId=org.rep)
+    org.crm = org.connect(in_flight=held)
+    cursor = start(org)
+    org.control.clock_advance(52)
+    for _ in range(2):
+        _, page = pull(org, cursor)
+        cursor = page.cursor
+    org.control.clock_advance(3)
+    org.act("begin", name="flows")
+    org.act("edit_lead", lead=lead.id, fields={"Status": "Working - Contacted"}, transaction="flows")
+    org.control.clock_advance(5)
+    for _ in range(2):
+        facts, page = pull(org, cursor)
+        cursor = page.cursor
+        assert not ids(facts)
+    org.control.clock_advance(3)
+    org.act("commit", transaction="flows")
+    facts, _ = pull(org, cursor)
+    [change] = [fact for fact in facts if isinstance(fact, FieldChange)]
+    assert (page.seen_until < change.at) is (held != "0s")
+    begun = org.connect(in_flight=held)
+    done = list(begun.pull(begun.begin(NOON - timedelta(hours=1), NOON)))[-1]
+    assert done.seen_until == NOON, "a time that is long over is read whole"
 
 
 def test_a_slow_save_of_a_meeting_is_found(org):

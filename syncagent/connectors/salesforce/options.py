@@ -60,10 +60,11 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     or with `client_secret` (client credentials; `login_url` is then the org's My Domain). `instance_url` overrides the
     address that the login tells. `fields`: our name -> the API name on leads; `contact_fields` the same for contacts,
     over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status).
-    `overlap`: how late after its stamp a change may be committed and still be found. `timezone`: in which a task's due
-    moment becomes a date. `expect_status`: what `check` looks for among the statuses; `expect_owners`: the people
-    and queues that it looks for, what each is in the config ("reps.Ana Silva", "crm.queues.Inbound") -> its id; one
-    that ends in ".away" or ".manager" may be inactive (both filled in by the agent).
+    `overlap`: how late after its stamp a change may be committed and still be found; `in_flight`: how long a save takes
+    at the most as a rule, with the org's flows and triggers: a promise counts as broken so much later. `timezone`: in
+    which a task's due moment becomes a date. `expect_status`: what `check` looks for among the statuses;
+    `expect_owners`: whom it looks for, what each is in the config ("reps.Ana Silva",
+    "crm.queues.Inbound") -> the id; one that ends in ".away" or ".manager" may be inactive (both told by the agent).
     """
 
     client_id: Secret | str  # the consumer key is a name, not a secret
@@ -82,6 +83,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     api_budget: ApiBudget = ApiBudget()
     poll: str = "60s"
     overlap: str = "600s"
+    in_flight: str = "10s"
     timezone: str = "UTC"
     expect_status: tuple[str, ...] = ()
     expect_owners: dict[str, str] = {}
@@ -98,6 +100,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 raise ValueError(f"{name!r} is not the API name of a field.")
         seconds(self.poll)
         seconds(self.overlap)
+        seconds(self.in_flight)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):

@@ -9,8 +9,8 @@ What is guaranteed about late commits (crm.md A10: a row bears the stamp of its 
 Every round reads again the half minute before its mark; every five minutes a sweep reads again from `overlap` (600 s)
 before the last sweep, and what is read by turns always does. So a change that is committed within 600 s of its stamp
 is found, at the latest five minutes after its commit. `seen_until` is the org's own time at which the round began, for
-leads, contacts, tasks, events and history: what was committed before is in; a save that was still under way then is
-not, and comes with a later round.
+leads, contacts, tasks, events and history, less `in_flight` (10 s): a save that was under way then bears a stamp from
+before and comes with a later round, so no promise is called broken (law 12) on a moment that may still be being saved.
 """
 
 import re
@@ -93,6 +93,7 @@ class Reader:
         self.name = org.name
         self.options = options
         self.overlap = timedelta(seconds=seconds(options.overlap))
+        self.in_flight = timedelta(seconds=seconds(options.in_flight))
         self.ours = {
             kind: {theirs: ours for ours, theirs in options.names(kind).items()} for kind in ("Lead", "Contact")
         }
@@ -150,7 +151,7 @@ class Reader:
             round=place.round + 1,
             done=place.until is not None,
         )
-        seen_until = min(marks[kind] for kind in WATCHED)
+        seen_until = min(marks[kind] for kind in WATCHED) - (timedelta() if place.until else self.in_flight)
         edge = min(after.swept, *(marks[kind] for kind in TURNS)) - self.overlap
         told = {ident: one for ident, one in (told | fresh).items() if one[0] >= edge}
         last = Page(held.facts if held else (), _encode(after), seen_until)
