@@ -58,8 +58,9 @@ default = "90d"
 class Office(Stage):
     """A stage with an agent that has done its first round, a log, and commands that reach the running agent."""
 
-    def __init__(self, folder: Path, *, id_length: int = 18) -> None:
+    def __init__(self, folder: Path, *, id_length: int = 18, more: str = "") -> None:
         super().__init__(folder, NOON)
+        self.more = more  # of the config
         self.id_length = id_length  # of the users and queues in the config
         self.paper = io.StringIO()
         self.emails: list[str] = []
@@ -68,7 +69,7 @@ class Office(Stage):
     def open(self) -> None:
         """The agent's first round, and a minute."""
         ids = {"MANAGER": "manager_user_id", "ANA": "rep_user_id", "BEN": "second_rep_user_id"}
-        config = self.tables() + AGREEMENT
+        config = self.tables() + self.more + AGREEMENT
         for name, known in ids.items():
             config = config.replace(f'"{name}"', f'"{self.ids[known]}"')
         for whole in {one for one in self.ids.values() if one.startswith(("005", "00G"))}:
@@ -184,9 +185,9 @@ class Office(Stage):
 
 
 @contextmanager
-def office(folder: Path, *, id_length: int = 18) -> Iterator[Office]:
+def office(folder: Path, *, id_length: int = 18, more: str = "") -> Iterator[Office]:
     """An open office. The connectors and the commands live in its time, and waiting costs none."""
-    with Office(folder, id_length=id_length) as made:
+    with Office(folder, id_length=id_length, more=more) as made:
         handler = logging.StreamHandler(made.paper)
         handler.setFormatter(logs._Text())
         logger = logging.getLogger("syncagent")

@@ -103,3 +103,28 @@ def test_a_meeting_that_the_rep_books_keeps_the_promise(tmp_path: Path) -> None:
             assert decision is not None
             touched[email] = decision.handoffs[-1].touched_how
         assert touched == {ours: "logged: Meeting", theirs: ""}, "what a booking tool enters is no rep's act"
+
+
+def test_a_contact_with_a_status_of_its_own_answers_as_a_lead_does_and_keeps_its_owner(tmp_path: Path) -> None:
+    status = '[crm.contact_fields]\nstatus = "Contact_Status__c"\n'
+    with office(tmp_path, more=status) as desk:
+        boss = desk.ids["manager_user_id"]  # in no pool
+        contact, email = _contact(desk, boss)
+        desk.until_quiet()
+        row = desk.salesforce.act("get", id=contact)
+        assert (row["Contact_Status__c"], row["OwnerId"]) == ("Sales Ready", boss)
+        assert _open_tasks(desk) == [(contact, boss)]
+        robot = {"object": "Contact", "id": contact, "fields": {"Contact_Status__c": "Recycled"}}
+        desk.salesforce.act("edit", **robot, **{"as": desk.ids["automation_user_id"]})
+        desk.until_quiet()
+        assert desk.salesforce.act("get", id=contact)["Contact_Status__c"] == "Sales Ready", "automation is no answer"
+        person = {**robot, "fields": {"Contact_Status__c": "Working - Contacted"}}
+        desk.salesforce.act("edit", **person, **{"as": boss})
+        desk.salesforce.act("automation_edit", ids=[contact], fields={"Title": "VP"})
+        desk.until_quiet()
+        decision = desk.dossier(email).decision
+        assert decision is not None
+        assert decision.handoffs[-1].clock_started_at is not None
+        assert decision.handoffs[-1].touched_by == boss
+        assert [one.owner for one in decision.handoffs[-1].assignments] == [boss]
+        assert desk.salesforce.act("get", id=contact)["OwnerId"] == boss

@@ -59,7 +59,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Log in with `private_key` (JWT bearer: the PEM; needs `username`; `audience` defaults to what `login_url` implies)
     or with `client_secret` (client credentials; `login_url` is then the org's My Domain). `instance_url` overrides the
     address that the login tells. `fields`: our name -> the API name on leads; `contact_fields` the same for contacts,
-    over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status).
+    over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status, written and
+    heard as that of leads).
     `overlap`: how late after its stamp a change may be committed and still be found; `in_flight`: how long a save takes
     at the most as a rule, with the org's flows and triggers: a promise counts as broken so much later. `timezone`: in
     which a task's due moment becomes a date. `expect_status`: what `check` looks for among the statuses;
