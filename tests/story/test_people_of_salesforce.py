@@ -75,7 +75,20 @@ def test_the_owners_of_deal_and_account_come_before_the_contacts_own(tmp_path: P
         boss = desk.ids["manager_user_id"]
         [account] = desk.salesforce.seed(accounts=[{"Name": "Nordwind", "OwnerId": ben}])["accounts"]
         contact, _ = _contact(desk, ana, AccountId=account)
+        known = {"Name": "Nordwind", "AccountId": account, "OwnerId": boss, "StageName": "Prospecting"}
+        [deal] = desk.salesforce.seed(opportunities=[{**known, "CloseDate": "2027-01-31"}])["opportunities"]
+        desk.salesforce.seed(contact_roles=[{"OpportunityId": deal, "ContactId": contact}])
         desk.until_quiet()
+        assert _open_tasks(desk) == [(contact, boss)]
+        edit = {"object": "Opportunity", "id": deal, "fields": {"OwnerId": ana}, "as": boss}
+        desk.salesforce.act("edit", **edit)
+        desk.until_quiet()
+        assert _open_tasks(desk) == [(contact, ana)]
+        edit = {"object": "OpportunityContactRole", "id": desk.rows("OpportunityContactRole")[0]["Id"], "as": boss}
+        desk.salesforce.act("delete", **edit)
+        desk.salesforce.act("delete", object="Opportunity", id=deal, **{"as": boss})
+        desk.until_quiet()
+        desk.until_quiet()  # deals are read by turns
         assert _open_tasks(desk) == [(contact, ben)]
         edit = {"object": "Account", "id": account, "fields": {"OwnerId": boss}, "as": boss}
         desk.salesforce.act("edit", **edit)
