@@ -176,14 +176,12 @@ def give_task(draft: Draft) -> None:
         return
     last, number = handoff.assignments[-1], len(handoff.assignments)
     key = draft.key(handoff.id, f"a{number}", "task")
-    entry, record = draft.entry(key), record_of(draft)
-    moved = entry is not None and record is not None and (entry.hangs_on not in ("", record.id) or _left(draft, entry))
-    # What it hung on had moved on when it was sent: it certainly was not made, and is sent for what the CRM shows now.
-    refused = entry is not None and entry.state == "conflict" and record is not None and not draft.write_pending
-    moved = moved or refused
-    if last.queue or not last.owner or handoff.cause == "adopted from sales" or (entry is not None and not moved):
+    entry = draft.entry(key)
+    if last.queue or not last.owner or handoff.cause == "adopted from sales":
         return
-    if handoff.touched_at is not None and number == 1 and not moved:
+    if entry is not None and not _lost_its_place(draft, entry):
+        return
+    if entry is None and handoff.touched_at is not None and number == 1:
         return
     due = promised_at(handoff, draft.policy, draft.now) or draft.now + timedelta(days=1)
     draft.commands.append(
@@ -193,7 +191,7 @@ def give_task(draft: Draft) -> None:
             person=draft.dossier.person,
             handoff=handoff.id,
             depends_on=write_keys(draft),
-            record=record,
+            record=record_of(draft),
             owner=last.owner,
             subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
             body=brief(
@@ -206,11 +204,18 @@ def give_task(draft: Draft) -> None:
     )
 
 
-def _left(draft: Draft, task: OutboxEntry) -> bool:
-    """Whether a queued task waits for a write that was dropped or withdrawn: the row stands without it."""
-    if task.state != "queued" or not task.waits_for or task.waits_for in write_keys(draft):
+def _lost_its_place(draft: Draft, task: OutboxEntry) -> bool:
+    """Whether a task that certainly was not made hangs on a record, or waits for a write, that there is no more."""
+    record = record_of(draft)
+    if record is None:
         return False
-    write = draft.entry(task.waits_for)
+    if task.state == "conflict":  # what it hung on had moved on when it was sent
+        return not draft.write_pending
+    if task.state != "queued":
+        return False
+    if task.hangs_on not in ("", record.id):
+        return True
+    write = draft.entry(task.waits_for) if task.waits_for not in write_keys(draft) else None
     return write is not None and write.state in (*_UNSENT, "dropped")
 
 
