@@ -36,7 +36,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         return draft.finish()
     if not (dossier.leads or dossier.records or dossier.absorbed) and draft.before.score is None:
         return Plan(decision=draft.before)  # known only by what they did: nothing is said before they are looked up
-    draft.wake(draft.judged.coming)
+    draft.wake(draft.judged.changes_at)
     if dossier.absorbed:
         fold_absorbed(draft)
     if draft.with_sales and draft.handoffs[-1].clock_started_at is None and draft.handoffs[-1].assignments:

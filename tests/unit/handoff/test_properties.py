@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from syncagent.handoff import plan
+from syncagent.handoff import plan, score
 from syncagent.model import (
     AnyCommand,
     CreateTask,
@@ -20,7 +20,7 @@ from syncagent.model import (
     Roster,
     WriteLead,
 )
-from syncagent.policy import CrmPolicy, Gate, Policy
+from syncagent.policy import CrmPolicy, Duration, Gate, InterestChoice, InterestRule, Policy
 from tests.unit.handoff.worlds import (
     ACTIVITIES,
     ACTORS,
@@ -303,6 +303,46 @@ def test_two_people_who_turn_out_to_be_one_have_one_handoff(one: Dossier, two: D
         one_world.settle()
     numbers = [one.number for one in one_world.dossier.decision.handoffs if one.id not in ids]
     assert numbers == sorted(set(numbers))
+
+
+WINDOWED = st.lists(
+    st.builds(
+        lambda kind, choices: InterestRule("r", kind, 30, tuple(choices)),
+        st.sampled_from(("form.*", "page.visited", "*")),
+        st.lists(
+            st.builds(
+                InterestChoice,
+                st.sampled_from((10, 5, 0, -10)),
+                at_least=st.integers(0, 3),
+                exactly=st.sampled_from((None, None, 0, 1, 2)),
+                within=st.sampled_from(
+                    (None, Duration(days=1), Duration(days=7), Duration(days=30), Duration(minutes=90))
+                ),
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+    ),
+    min_size=1,
+    max_size=3,
+).map(lambda rules: policy(scoring=replace(policy().scoring, interest=tuple(rules))))
+
+
+@given(WORLDS, WINDOWED, st.lists(st.integers(1, 60 * 24 * 70), min_size=1, max_size=20))
+@settings(max_examples=300, deadline=None)
+def test_whose_score_will_change_by_itself_is_looked_at_by_then(
+    facts: Dossier, terms: Policy, later: list[int]
+) -> None:
+    """Rounded up to the full hour, and two more for days whose clocks are changed."""
+    result = plan(facts, terms, Roster(), NOW)
+    now, wake_at = result.decision.score, result.wake_at
+    if now is None:
+        return  # nothing is said of somebody who has not been looked up
+    for moment in (NOW + timedelta(minutes=some) for some in sorted(later)):
+        if score(facts, terms, moment).total != now.total:
+            assert wake_at is not None
+            assert wake_at <= moment + timedelta(hours=3)
+            break
 
 
 def test_a_policy_with_nothing_in_it_still_plans() -> None:
