@@ -12,7 +12,16 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.answers import hear
 from syncagent.handoff.calendar import before
-from syncagent.handoff.commands import give_task, nurture, opening_row, push, score_row, tidy, write_row
+from syncagent.handoff.commands import (
+    give_task,
+    leave_what_stands,
+    nurture,
+    opening_row,
+    push,
+    score_row,
+    tidy,
+    write_row,
+)
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.insight import moment_of, unknown_answers
@@ -47,6 +56,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         _bring_back(draft)
     if not draft.with_sales:
         _hand_off(draft)
+    leave_what_stands(draft)
     if draft.handoffs:
         keep(draft)
     draft.stage = draft.stage_now()

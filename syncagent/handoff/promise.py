@@ -69,7 +69,9 @@ def give_up(draft: Draft) -> bool:
     entry, desired = draft.write_entry, draft.desired
     if entry is None or desired is None or entry.state != "dropped" or len(draft.handoffs[-1].assignments) > 1:
         return False
-    if draft.contact or draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
+    if draft.contact or "owner" in draft.contested:
+        return False
+    if draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
         return False
     draft.close("withdrawn", "Its write was dropped from the outbox: nobody has got it.", kind="withdrawn")
     draft.believe(replace(desired, values=dict(draft.current)))

@@ -173,6 +173,22 @@ def check(result: Plan, before: Dossier, now: datetime) -> None:
 
 
 @given(WORLDS, POLICIES, STEPS)
+@example(
+    READY_OPEN,
+    policy(),
+    [
+        ("keep",),
+        ("answer", "owner", "ben", "flow"),
+        ("answer", "owner", "queue-1", "ana"),
+        ("pass", 60 * 24 * 31),
+        ("park", "parked"),
+    ],
+)
+@example(
+    READY_OPEN,
+    policy(),
+    [("keep",), ("answer", "owner", "ben", "flow"), ("answer", "owner", "queue-1", "ana"), ("park", "parked")],
+)
 @settings(max_examples=300, deadline=None)
 def test_whatever_happens_plans_are_whole_and_silent_when_repeated(dossier: Dossier, terms: Policy, steps: Any) -> None:
     world = World(dossier, terms)
