@@ -74,7 +74,8 @@ def give_up(draft: Draft) -> bool:
     if draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
         return False
     draft.close("withdrawn", "Its write was dropped from the outbox: nobody has got it.", kind="withdrawn")
-    draft.believe(replace(desired, values=dict(draft.current)))
+    # The next revision: sales may still take it up, and what was dropped must not end that again.
+    draft.believe(replace(desired, values=dict(draft.current), revision=desired.revision + 1))
     return True
 
 

@@ -239,6 +239,10 @@ def test_for_an_erased_person_there_is_only_closing_and_withdrawing(dossier: Dos
 
 
 @given(WORLDS, STEPS)
+@example(
+    dossier(records=(record("Open", "queue-1"),)),
+    [("keep",), ("park", "dropped"), ("answer", "status", "Working", "ana")],
+)
 @settings(max_examples=200, deadline=None)
 def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, steps: Any) -> None:
     """Law 12."""
