@@ -265,7 +265,7 @@ def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: b
     handoff = draft.handoffs[-1]
     key = draft.key(handoff.id, step, "alert")
     record = record_of(draft)
-    if not to or not draft.active.get(to, True) or draft.entry(key) is not None or (alone and record is None):
+    if record is None or not to or not draft.active.get(to, True) or draft.entry(key) is not None:
         return False
     draft.commands.append(
         Alert(
