@@ -74,7 +74,7 @@ def _follow_record(draft: Draft) -> None:
     if desired.record is None:
         if _was_there(draft):
             _begin_anew(draft)
-        elif desired.values and not draft.write_pending:
+        elif not draft.write_pending:
             draft.desired = replace(desired, record=view.record.identity)
         return
     old = next((one for one in draft.dossier.records if one.identity == desired.record and one.converted_to), None)
