@@ -89,7 +89,11 @@ def _follow_record(draft: Draft) -> None:
                 draft.told[field] = draft.want[field] = draft.current[field]
         draft.want["owner"] = handoff.assignments[-1].owner
         written = draft.policy.crm.write_status.get(Stage.MQL)
-        if written and stages.is_untouched(draft.current.get("status"), draft.policy.crm):
+        if (
+            written
+            and handoff.touched_at is None
+            and stages.is_untouched(draft.current.get("status"), draft.policy.crm)
+        ):
             draft.want["status"] = written
 
 

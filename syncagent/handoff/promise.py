@@ -31,9 +31,16 @@ def keep(draft: Draft) -> None:
     _watch_stage(draft)
 
 
-def case_of(draft: Draft, *, exclude: frozenset[str] = frozenset(), last: str = "") -> Case:
-    """The draft as routing sees it; owners who come before any rule are named at the opening only."""
-    return Case(draft.attributes, draft.now, last=last, exclude=exclude)
+def _case(draft: Draft, exclude: frozenset[str]) -> Case:
+    """The handoff as routing sees it; owners who come before any rule are named at the opening only."""
+    return Case(draft.attributes, draft.now, route=draft.handoffs[-1].assignments[0].route, exclude=exclude)
+
+
+def _keeps_owner(draft: Draft) -> str:
+    """Why this lead cannot be given to somebody else; empty when it can."""
+    if draft.contact:
+        return "its owner is not ours to change"
+    return "automation keeps setting its owner" if "owner" in draft.contested else ""
 
 
 def _start_clock(draft: Draft) -> bool:
@@ -167,12 +174,12 @@ def _escalate(draft: Draft, index: int, step: SlaStep, why: str) -> None:
 
 def _pass_on(draft: Draft, index: int, step: SlaStep, *, to_queue: bool) -> None:
     handoff = draft.handoffs[-1]
-    if draft.contact:
-        _escalate(draft, index, step, "not touched in the promised time, and its owner is not ours to change")
+    if kept := _keeps_owner(draft):
+        _escalate(draft, index, step, f"not touched in the promised time, and {kept}")
         return
     last = handoff.assignments[-1]
     holders = frozenset(one.owner for one in handoff.assignments)
-    case = case_of(draft, exclude=holders)
+    case = _case(draft, holders)
     if to_queue:
         target = draft.policy.queues.get(step.to, step.to)
         why = "Nobody touched it in the promised time."
@@ -206,10 +213,10 @@ def _leave_queue(draft: Draft) -> None:
     """A lead in a queue because its pool was full goes to the first of the pool who can take it."""
     handoff = draft.handoffs[-1]
     last = handoff.assignments[-1]
-    if not last.queue or not last.pool or draft.contact:
+    if not last.queue or not last.pool or _keeps_owner(draft):
         return
     holders = frozenset(one.owner for one in handoff.assignments if not one.queue)
-    chosen = routing.from_pool(last.route, case_of(draft, exclude=holders), draft.policy, draft.loads)
+    chosen = routing.from_pool(last.route, _case(draft, holders), draft.policy, draft.loads)
     if chosen is None:
         draft.waits.append(f"roster:{last.route}")
         # A daily cap or an absence ends with the day, and nobody else would say so.
@@ -222,12 +229,12 @@ def _leave_inactive(draft: Draft) -> None:
     """A lead on its way to a rep who was deactivated meanwhile goes to somebody else: the CRM would refuse it."""
     handoff = draft.handoffs[-1]
     last = handoff.assignments[-1]
-    if last.queue or last.pinned or draft.contact or handoff.touched_at is not None:
+    if last.queue or last.pinned or _keeps_owner(draft) or handoff.touched_at is not None:
         return
     if draft.active.get(last.owner, True):
         return
     holders = frozenset(one.owner for one in handoff.assignments)
-    chosen = routing.reassign(case_of(draft, exclude=holders), draft.policy, draft.loads)
+    chosen = routing.reassign(_case(draft, holders), draft.policy, draft.loads)
     if chosen is not None:
         _move(draft, chosen, f"{draft.called(last.owner)} is no longer active in the CRM: {chosen.why}")
 
