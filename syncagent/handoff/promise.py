@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from syncagent.handoff import routing
+from syncagent.handoff import routing, stages
 from syncagent.handoff.calendar import after
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
@@ -73,13 +73,16 @@ def give_up(draft: Draft) -> bool:
 
     A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.
     """
-    entry, desired = draft.write_entry, draft.desired
-    if entry is None or desired is None or entry.state != "dropped" or len(draft.handoffs[-1].assignments) > 1:
+    entry, desired, handoff = draft.write_entry, draft.desired, draft.handoffs[-1]
+    if entry is None or desired is None or entry.state != "dropped" or len(handoff.assignments) > 1:
         return False
-    if draft.contact or "owner" in draft.contested:
+    if draft.contact or "owner" in draft.contested or draft.current.get("owner") == handoff.assignments[-1].owner:
         return False
-    if draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
-        return False
+    if (
+        handoff.touched_at is not None
+        or stages.meaning(draft.current.get("status"), draft.policy.crm) in stages.ACCEPTED
+    ):
+        return False  # sales has taken it up all the same
     draft.close("withdrawn", "Its write was dropped from the outbox: nobody has got it.", kind="withdrawn")
     # The next revision: sales may still take it up, and what was dropped must not end that again.
     draft.believe(replace(desired, values=dict(draft.current), revision=desired.revision + 1))

@@ -239,6 +239,16 @@ def test_for_an_erased_person_there_is_only_closing_and_withdrawing(dossier: Dos
 
 @given(WORLDS, STEPS)
 @example(
+    READY_OPEN,
+    [
+        ("keep",),
+        ("answer", "status", "On Hold", "ana"),
+        ("answer", "owner", "queue-1", "ana"),
+        ("park", "dropped"),
+        ("answer", "status", "Working", "ana"),
+    ],
+)
+@example(
     dossier(records=(record("Open", "queue-1"),)),
     [("keep",), ("park", "dropped"), ("answer", "status", "Working", "ana")],
 )
