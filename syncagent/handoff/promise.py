@@ -13,6 +13,8 @@ from syncagent.model import Assignment, Handoff, SlaStep, Stage, StepDone, Value
 from syncagent.policy import Duration
 
 _STAGES = list(Stage)
+_NOTHING = Duration()
+_LONGEST = Duration(days=90)
 
 
 def keep(draft: Draft) -> None:
@@ -245,15 +247,14 @@ def _leave_inactive(draft: Draft) -> None:
 def _watch_stage(draft: Draft) -> None:
     """Law 6: a lead that stays in its stage for too long is told to the manager, and again after every such period.
 
-    Where the process map names no longest stay, the policy's come-back time stands in, so that no lead with sales is
-    without a timer.
+    Where the process map names no longest stay, the policy's come-back time stands in, else 90 days, so that no lead
+    with sales is without a timer.
     """
     handoff = draft.handoffs[-1]
     stage = draft.stage_now()
     rule = next((one for one in draft.policy.stages if one.stage is stage), None)
-    longest = rule.longest if rule is not None and rule.longest is not None else draft.policy.recycle.default
-    if not longest.days and not longest.minutes:
-        return
+    lengths = (rule.longest if rule is not None else None, draft.policy.recycle.default)
+    longest = next((one for one in lengths if one is not None and one != _NOTHING), _LONGEST)
     code = STUCK - _STAGES.index(stage)
     told = [one.at for one in handoff.steps_done if one.step == code]
     since = max(handoff.touched_at or handoff.opened_at, handoff.opened_at)

@@ -5,8 +5,17 @@ from typing import Any
 from msgspec.structs import replace
 
 from syncagent.handoff import plan
-from syncagent.model import Dossier, Identity, Plan, Roster, SlaStep
-from syncagent.policy import Condition, Duration, Policy, Route, RouteTarget, SlaTerms
+from syncagent.model import Dossier, Identity, Plan, Roster, SlaStep, Stage
+from syncagent.policy import (
+    Condition,
+    Duration,
+    Policy,
+    RecyclePolicy,
+    Route,
+    RouteTarget,
+    SlaTerms,
+    StageRule,
+)
 from tests.unit.handoff.worlds import (
     ANA,
     BEN,
@@ -148,3 +157,14 @@ def test_what_waits_for_a_task_that_will_not_come_is_withdrawn() -> None:
     life.comes_to("CreateTask", "parked")
     assert {"e1:17.1:a1:task", "e1:17.1:a1:close"} <= set(life.go(3, send=False).withdraw)
     assert not life.go(3).withdraw
+
+
+def test_a_longest_stay_of_nothing_leaves_no_lead_without_a_timer() -> None:
+    """Law 6."""
+    never = policy(recycle=RecyclePolicy(default=Duration()), stages=(StageRule(Stage.SAL, longest=Duration()),))
+    life = Life(never)
+    life.sets(2, ANA, status="Working")
+    assert life.dossier.decision.handoff.touched_at is not None
+    life.dossier = replace(life.dossier, activities=())
+    life.go(60 * 24 * 2)
+    assert life.go(60 * 24 * 4).wake_at is not None
