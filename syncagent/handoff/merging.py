@@ -35,7 +35,8 @@ def fold_absorbed(draft: Draft) -> None:
         highest = max(one.desired.revision for one in everyone if one.desired is not None)
         draft.desired = replace(draft.desired, revision=max(highest, draft.desired.revision))
     draft.adopted = not draft.handoffs and any(one.adopted for one in everyone)
-    draft.contested = tuple(sorted({field for one in everyone for field in one.contested}))
+    row = owner or draft.before
+    draft.contested, draft.overwritten = row.contested, row.overwritten
     written = [one.score_written_at for one in everyone if one.score_written_at is not None]
     draft.score_written_at = max(written, default=None)
     draft.look()

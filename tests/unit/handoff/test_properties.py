@@ -301,6 +301,17 @@ def test_an_owner_that_a_person_chose_is_kept_for_this_handoff(dossier: Dossier,
     then=[("answer", "status", "Open", "ana"), ("answer", "status", "Working", "ana")],
 )
 @example(
+    one=READY_OPEN,
+    two=READY_OPEN,
+    first=[
+        ("keep",),
+        ("answer", "status", "Working", "me"),
+        ("answer", "status", "Open", "me"),
+        ("delete",),
+    ],
+    then=[("answer", "status", "Open", "ana"), ("park", "parked")],
+)
+@example(
     one=dossier(records=(record("Working", "ana"),)),
     two=dossier(records=(record("Working", "ana"),)),
     first=[("complete", "ana"), ("delete",)],
