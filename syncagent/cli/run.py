@@ -62,7 +62,7 @@ def run(
         if once:
             agent.once()
             click.echo(_sum_up(agent, as_json=as_json))
-            _tell_troubles(agent.troubles())
+            _tell_troubles(agent.outages.troubles())
             return
         _obey_signals(agent, config_path)
         _notify_systemd("READY=1")
@@ -75,7 +75,7 @@ def run(
 def _sum_up(agent: Agent, *, as_json: bool) -> str:
     health = agent.store.health(agent.clock.now())
     if as_json:
-        return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.troubles())})
+        return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.outages.troubles())})
     waiting = sum(count for state, count in health.outbox.items() if state in ("queued", "sending"))
     parked = sum(count for state, count in health.outbox.items() if state in ("parked", "unknown"))
     return (
@@ -174,7 +174,7 @@ def _rehearse(config: Config, *, as_json: bool) -> None:
             agent.once()
             summary = _sum_up(agent, as_json=False)
             held = agent.store.held()
-            troubles = agent.troubles()
+            troubles = agent.outages.troubles()
         finally:
             agent.close()
     if as_json:
