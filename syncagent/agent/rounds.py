@@ -91,6 +91,7 @@ class Agent:
         self._pace = Pace(settings.batch)
         self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
+        self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
 
@@ -138,10 +139,11 @@ class Agent:
     def start_backfill(self, name: str, since: datetime, until: datetime | None) -> str:
         """Remember a backfill; the source's next rounds carry it on, also after a restart. Returns the stream."""
         stream = f"{name}/backfill/{since:%Y-%m-%dT%H:%M:%SZ}"
-        running = json.loads(self.store.meta("backfills") or "[]")
-        if stream not in running:
-            self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
-            self.store.set_meta("backfills", json.dumps([*running, stream]))
+        with self._listing:
+            running = json.loads(self.store.meta("backfills") or "[]")
+            if stream not in running:
+                self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
+                self.store.set_meta("backfills", json.dumps([*running, stream]))
         return stream
 
     def _stream(self, name: str) -> str:
@@ -175,8 +177,9 @@ class Agent:
         cursor = self.store.cursor(stream)
         new, more = self._pull(name, stream, cursor, Lane.COLD, most=BACKFILL_PAGES) if cursor else (0, False)
         if not more:
-            running = json.loads(self.store.meta("backfills") or "[]")
-            self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
+            with self._listing:
+                running = json.loads(self.store.meta("backfills") or "[]")
+                self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
         return new + self._look_up(name, Lane.COLD)
 
     def _pull(self, name: str, stream: str, cursor: str, lane: Lane, most: int | None = None) -> tuple[int, bool]:
@@ -283,10 +286,10 @@ class Agent:
                 planned = plan(dossier, policy, roster, now)
             except Exception as error:  # one dossier that cannot be planned must not stop the others; it is shown
                 log.exception("person %d cannot be planned and is held", dossier.person)
-                held.append(Held(dossier.person, "error", f"{type(error).__name__}: {error}", now))
+                held.append(Held(dossier.person, "error", f"{type(error).__name__}: {error}", now, dossier.revision))
                 continue
             if why := brake.stops(planned, dossier):
-                held.append(Held(dossier.person, planned.cause, why, now))
+                held.append(Held(dossier.person, planned.cause, why, now, dossier.revision))
                 continue
             brake.let(planned)
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
