@@ -65,7 +65,7 @@ class Daemon:
                 bell.set()
             deadline = monotonic() + DRAIN
             for thread in threads:
-                thread.join(max(0.1, deadline - monotonic()))
+                thread.join(max(0.0, deadline - monotonic()))
             control.close()
         if self._failed is not None:
             raise self._failed

@@ -124,7 +124,13 @@ class Agent:
         """Whom the CRM sees when we write: without it an echo could pass for an answer."""
         if name == self.settings.crm and not self.policy.crm.me:
             me = self.targets[name].me()
-            self.policy = structs.replace(self.policy, crm=structs.replace(self.policy.crm, me=me))
+            with self.deciding:
+                self.policy = structs.replace(self.policy, crm=structs.replace(self.policy.crm, me=me))
+
+    def take_over(self, policy: Policy) -> None:
+        """Plan by this policy from the next batch on: no batch is planned by two."""
+        with self.deciding:
+            self.policy = structs.replace(policy, crm=structs.replace(policy.crm, me=self.policy.crm.me))
 
     def backfills(self, name: str) -> tuple[str, ...]:
         """The streams of backfills of this source that are not finished."""
