@@ -2,7 +2,7 @@
 
 Durations: whole calendar `days` in the policy's zone (written "90d"), or `minutes` ("5m", "2h"), real or working time
 as the clock of the rule says. Points: contribution = weight x priority / 10; fit weights together at most 50, fit and
-interest together 100. Ids of reps and queues are CRM ids.
+interest exactly 100. Ids of reps and queues are CRM ids.
 """
 
 from datetime import datetime
@@ -23,8 +23,9 @@ class Duration(Struct, frozen=True):
 class Condition(Struct, frozen=True):
     """One test of an attribute; all that is given must hold. Texts compare without case.
 
-    `matches` is a regular expression searched in the text; `minimum`/`maximum` are inclusive numbers; `present` asks
-    whether there is a value at all.
+    `matches` is a regular expression searched in the text; `globs` are names of which one must fit ("*.edu"), as the
+    lists of the config are; `minimum`/`maximum` are inclusive numbers; `present` asks whether there is a value at all.
+    `newer`/`older` test the age of a date: at most, or more than, so long ago. Only fit rules know the time.
     """
 
     values: tuple[Value, ...] = ()
@@ -32,6 +33,23 @@ class Condition(Struct, frozen=True):
     minimum: float | None = None
     maximum: float | None = None
     present: bool | None = None
+    globs: tuple[str, ...] = ()
+    newer: Duration | None = None
+    older: Duration | None = None
+
+
+DERIVED = (
+    "email.domain",
+    "came.kind",
+    "came.asset",
+    "came.source",
+    "came.campaign",
+    "deal.stage",
+    "deal.amount",
+    "deal.age_days",
+    "deal.count",
+)
+"""Attributes that are worked out instead of told; beside them "account.<name>". See `handoff/derived.py`."""
 
 
 class FitChoice(Struct, frozen=True):
@@ -42,7 +60,11 @@ class FitChoice(Struct, frozen=True):
 
 
 class FitRule(Struct, frozen=True):
-    """Who they are: one attribute and its weight."""
+    """Who they are: one attribute and its weight.
+
+    Besides the attributes that systems tell there are those that are worked out (`handoff/derived.py`): "email.domain",
+    "came.kind" (the first thing they did), "account.engaged", "account.score", "deal.amount" ...
+    """
 
     name: str
     attribute: str
@@ -51,22 +73,80 @@ class FitRule(Struct, frozen=True):
 
 
 class InterestChoice(Struct, frozen=True):
-    """If at least (or exactly) so many happened within the window, this priority counts; the first that holds wins."""
+    """If at least (or exactly) so many happened within the window, this priority counts; the first that holds wins.
+
+    `each`: the priority counts once for each of them, all of them together at most the rule's weight (or its cap).
+    `idle`: holds when there was something once, and nothing for so long; then the numbers and the window say nothing.
+    """
 
     priority: float
     at_least: int = 1
     exactly: int | None = None
     within: Duration | None = None
+    each: bool = False
+    idle: Duration | None = None
+
+
+class Decay(Struct, frozen=True):
+    """How positive points fade: by the age in whole days of the policy's zone, so from midnight to midnight.
+
+    Either after each `half_life` days half of them are left, or `steps` (days, share): from that age on so much of
+    them. What an `each` choice gives fades by the age of each activity, all else by that of the newest it rests on.
+    """
+
+    half_life: float = 0.0
+    steps: tuple[tuple[int, float], ...] = ()
+
+
+Globs = str | tuple[str, ...]
+"""One glob ("demo-*") or several, of which one must fit; an empty one says nothing. Without case."""
 
 
 class InterestRule(Struct, frozen=True):
-    """What they do. `activity` and `asset` are globs ("form.*", "demo-*"); an empty asset means any."""
+    """What they do. `activity`, `asset`, `source`, `campaign` are globs ("form.*"); empty means any.
+
+    `where` are conditions on the activity's own attributes. `cap`: most points of the rule (its weight, if that is
+    less); `cap_per_day`: most points that what was done on one day of the policy's zone gives, before it fades.
+    `group`: shares the group's caps. Caps hold positive points down, and nothing else.
+    """
 
     name: str
-    activity: str
+    activity: Globs
     weight: float
     choices: tuple[InterestChoice, ...]
-    asset: str = ""
+    asset: Globs = ""
+    not_asset: Globs = ""
+    source: Globs = ""
+    campaign: Globs = ""
+    where: dict[str, Condition] = {}
+    decay: Decay | None = None
+    cap: float | None = None
+    cap_per_day: float | None = None
+    group: str = ""
+
+
+class GroupCap(Struct, frozen=True):
+    """Most points that the rules of a group give together, in all and for one day; the lower rules give way."""
+
+    group: str
+    most: float | None = None
+    per_day: float | None = None
+
+
+class Robots(Struct, frozen=True):
+    """What is done by mail scanners and bots, and so does not count. `ScoreModel.exclude_bots` False lets all in.
+
+    `marked`: the source says so ("Is Bot Activity"). `after_delivery`: within so many seconds of the delivery of the
+    same mail (0: not tested). `links`: so many links of one mail within one second (0: not tested). `clicked` and
+    `delivered` name the kinds; what fits an `admit` glob by its asset always counts.
+    """
+
+    marked: bool = True
+    after_delivery: float = 0.0
+    links: int = 0
+    clicked: Globs = ("email.clicked", "email.opened")
+    delivered: Globs = "email.delivered"
+    admit: Globs = ""
 
 
 class ScoreModel(Struct, frozen=True):
@@ -81,6 +161,34 @@ class ScoreModel(Struct, frozen=True):
     letters: tuple[float, float, float] = (0.75, 0.5, 0.25)
     numbers: tuple[float, float, float] = (0.75, 0.5, 0.25)
     exclude_bots: bool = True
+    robots: Robots = Robots()
+    caps: tuple[GroupCap, ...] = ()
+
+
+Population = Literal["leads", "customers", "deals", "accounts"]
+
+
+class ModelAlert(Struct, frozen=True):
+    """Who a model is about has crossed a line: the owner is told, once for each crossing."""
+
+    above: float | None = None
+    below: float | None = None
+    says: str = ""
+
+
+class NamedModel(Struct, frozen=True):
+    """A score model beside the live one (`Policy.scoring`).
+
+    `of` "leads": live for the segments that name it; with `shadow` it runs beside for everybody and decides nothing.
+    "customers": people with a won deal or the stage customer. "deals": each open deal of a person (likelihood).
+    "accounts": companies, fit rules only, 100 together; persons' rules read it as "account.score", "account.grade".
+    """
+
+    name: str
+    model: ScoreModel
+    of: Population = "leads"
+    shadow: bool = False
+    alert: ModelAlert | None = None
 
 
 class Threshold(Struct, frozen=True):
@@ -98,14 +206,61 @@ class HandRaiser(Struct, frozen=True):
     asset: str = ""
 
 
-class Gate(Struct, frozen=True):
-    """BANTFO: which answers are required; while one is unknown: "ask" (hand off, ask in the task) or "wait".
+class Segment(Struct, frozen=True):
+    """A product line or region with a line of its own; the first whose conditions hold counts, else `Policy.mql`.
 
-    An answer is the attribute "bantfo_<name>" (yes / no), e.g. "bantfo_need".
+    `model`: the `NamedModel` that is live here; empty: `Policy.scoring`.
+    """
+
+    name: str
+    mql: Threshold
+    when: dict[str, Condition] = {}
+    model: str = ""
+
+
+QUESTIONS = {
+    "budget": "Is there a budget for it, or how would it get one?",
+    "authority": "Who decides, and are you the one or do you advise them?",
+    "need": "Which problem should it solve, and what happens if nothing changes?",
+    "timing": "By when should it be in use?",
+    "fit": "Does what we offer suit their size, trade and systems?",
+    "other": "Is there anything else that stands in the way?",
+    "compelling_event": "What makes it urgent now: an event, a deadline, a change?",
+    "decision": "How is it decided, and who takes part?",
+    "timeframe": "By when will it be decided?",
+    "size": "How large is it: users, sites, amount?",
+}
+"""The questions that everybody asks, and how a rep puts them."""
+
+
+class Question(Struct, frozen=True):
+    """One thing to know before sales takes over: budget, authority, need, timing, fit, other, or any of your own.
+
+    Its answer stands in `attribute` ("bantfo_<name>" if empty). `yes` and `no` say what it must be; without `yes` any
+    answer that is not a no will do ("no", "false", "0", "n" are). `ask` is the sentence for the rep. An answer older
+    than `keeps` is unknown again. `unknown` "" follows the gate.
+    """
+
+    name: str
+    ask: str = ""
+    attribute: str = ""
+    yes: Condition | None = None
+    no: Condition | None = None
+    keeps: Duration | None = None
+    unknown: Literal["", "ask", "wait"] = ""
+
+
+class Gate(Struct, frozen=True):
+    """Which answers are required, in the order in which to ask; a high score alone does not pass.
+
+    While one is unknown: "ask" (hand off, ask in the task) or "wait". Where one is a no: "wait" or "pass".
+    A required name that is no question of `questions` is one with the attribute "bantfo_<name>".
     """
 
     required: tuple[str, ...] = ()
     unknown: Literal["ask", "wait"] = "ask"
+    no: Literal["wait", "pass"] = "wait"
+    questions: tuple[Question, ...] = ()
 
 
 class Hours(Struct, frozen=True):
@@ -235,6 +390,8 @@ class Policy(Struct, frozen=True):
     queues: dict[str, str] = {}  # name -> CRM id
     always: tuple[HandRaiser, ...] = ()
     gate: Gate = Gate()
+    segments: tuple[Segment, ...] = ()
+    models: tuple[NamedModel, ...] = ()
     slas: tuple[SlaTerms, ...] = ()
     recycle: RecyclePolicy = RecyclePolicy()
     stages: tuple[StageRule, ...] = ()

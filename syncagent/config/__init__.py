@@ -83,7 +83,7 @@ class Config(Struct, frozen=True):
         return policy
 
 
-AGREED = ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
+AGREED = ("score", "models", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 

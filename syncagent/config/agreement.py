@@ -1,46 +1,37 @@
 """From the agreement's tables to the `Policy` that `plan` reads, gathering every problem on the way."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from syncagent.config.conditions import conditions
 from syncagent.config.reading import days, duration, hours, nearest
+from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
     AgreementTables,
-    FitTable,
-    InterestTable,
     RepTable,
     SlaTable,
     StageTable,
     StepTable,
-    Test,
 )
 from syncagent.errors import Problem
 from syncagent.model import SlaStep, Stage
 from syncagent.policy import (
     BrakePolicy,
-    Condition,
     CrmPolicy,
     Duration,
-    FitChoice,
-    FitRule,
-    Gate,
     HandRaiser,
     Hours,
-    InterestChoice,
-    InterestRule,
     NurtureTarget,
     Policy,
     RecyclePolicy,
     Rep,
     Route,
     RouteTarget,
-    ScoreModel,
     SlaTerms,
     StageRule,
-    Threshold,
 )
 
 R = TypeVar("R")
@@ -70,17 +61,20 @@ class Translation:
         tables = self._tables
         team = tables.team
         self._check_reps()
+        scoring = ScoringTranslation(tables, self._problem, self._is_whole, self._problems)
         return Policy(
             timezone=self._zone,
             live_from=self._live_from(live_from),
-            scoring=self._scoring(),
-            mql=self._mql(),
+            scoring=scoring.live(),
+            mql=scoring.mql(),
             crm=self._crm(crm_system, crm_fields),
             routes=self._routes(),
             reps=tuple(self._rep(rep, f"reps[{n}]") for n, rep in enumerate(tables.reps, 1)),
             queues=tables.crm.queues,
             always=tuple(HandRaiser(always.activity, always.asset) for always in tables.handoff.always),
-            gate=Gate(tables.handoff.gate.bantfo.required, tables.handoff.gate.bantfo.unknown),
+            gate=scoring.gate(),
+            segments=scoring.segments(),
+            models=scoring.models(),
             slas=tuple(self._sla(sla, f"sla[{n}]") for n, sla in enumerate(tables.sla, 1)),
             recycle=self._recycle(),
             stages=tuple(self._stage(name, rule) for name, rule in tables.stages.items()),
@@ -120,68 +114,6 @@ class Translation:
             return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=ZoneInfo(self._zone)).astimezone(UTC)
         return datetime(given.year, given.month, given.day, tzinfo=ZoneInfo(self._zone)).astimezone(UTC)
 
-    def _scoring(self) -> ScoreModel:
-        score = self._tables.score
-        fit, interest = sum(rule.weight for rule in score.fit), sum(rule.weight for rule in score.interest)
-        if self._is_whole(r"score$|score\.(fit|interest)(\[\d+\])?(\.weight)?$"):
-            self._check_weights(fit, interest)
-        return ScoreModel(
-            fit=tuple(self._fit(rule, f"score.fit[{n}]") for n, rule in enumerate(score.fit, 1)),
-            interest=tuple(self._interest(rule, f"score.interest[{n}]") for n, rule in enumerate(score.interest, 1)),
-            letters=score.grade.letters,
-            numbers=score.grade.numbers,
-            exclude_bots=score.exclude_bots,
-        )
-
-    def _check_weights(self, fit: float, interest: float) -> None:
-        if fit > 50:
-            says = f"All fit weights together are {fit:g}, {fit - 50:g} above the 50 they may be."
-            self._problems.append(Problem("score.fit", says))
-        off = fit + interest - 100
-        if (self._tables.score.fit or self._tables.score.interest) and abs(off) > 1e-9:
-            amount = f"{abs(off):g} too {'many' if off > 0 else 'few'}"
-            says = f"Fit weights ({fit:g}) and interest weights ({interest:g}) must be 100 together: {amount}."
-            self._problems.append(Problem("score", says))
-
-    def _priority(self, priority: float, path: str) -> float:
-        if not -10 <= priority <= 10:
-            self._problem(path, f"A priority is between -10 and 10; this is {priority:g}.")
-        return priority
-
-    def _fit(self, rule: FitTable, path: str) -> FitRule:
-        choices = []
-        for n, choice in enumerate(rule.choices, 1):
-            where = f"{path}.choices[{n}]"
-            if choice.matches:
-                self._pattern(choice.matches, f"{where}.matches")
-            values = choice.values if choice.value is None else (*choice.values, choice.value)
-            condition = Condition(values, choice.matches, choice.min, choice.max, choice.present)
-            if condition == Condition():
-                self._problem(
-                    where, "This choice has no test.", "Give one of value, values, matches, min, max, present."
-                )
-            choices.append(FitChoice(self._priority(choice.priority, where), condition))
-        return FitRule(rule.name or rule.attribute, rule.attribute, rule.weight, tuple(choices))
-
-    def _interest(self, rule: InterestTable, path: str) -> InterestRule:
-        choices = tuple(
-            InterestChoice(
-                self._priority(choice.priority, f"{path}.choices[{n}]"),
-                choice.at_least,
-                choice.exactly,
-                self._duration(choice.within, f"{path}.choices[{n}].within") if choice.within else None,
-            )
-            for n, choice in enumerate(rule.choices, 1)
-        )
-        name = rule.name or (f"{rule.activity} {rule.asset}".strip())
-        return InterestRule(name, rule.activity, rule.weight, choices, rule.asset)
-
-    def _pattern(self, pattern: str, path: str) -> None:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            self._problem(path, f"This is not a regular expression: {error}.")
-
     def _duration(self, text: str, path: str) -> Duration:
         return self._try(path, lambda: duration(text), Duration(days=1))
 
@@ -196,18 +128,6 @@ class Translation:
             self._problem(path, f"{zone!r} is not a time zone.", "Write for example Europe/Berlin.")
             return "UTC"
         return zone or self._zone
-
-    def _mql(self) -> Threshold:
-        mql = self._tables.handoff.mql
-        need: Literal["any", "all"] = "all" if mql.all else "any"
-        given = mql.all or mql.any
-        if given is None or (given.score is None and not given.grades) or (mql.all and mql.any):
-            self._problem("handoff.mql", "Say when a person is ready.", "For example: mql = { any = { score = 65 } }.")
-            return Threshold()
-        for grade in given.grades:
-            if not re.fullmatch(r"[A-D][1-4]", grade):
-                self._problem("handoff.mql", f"{grade!r} is not a grade; they run from A1 to D4.")
-        return Threshold(need, given.score, given.grades)
 
     def _crm(self, system: str, fields: tuple[str, ...]) -> CrmPolicy:
         crm = self._tables.crm
@@ -310,7 +230,7 @@ class Translation:
                 queue=self._queue(route.to.queue, f"{path}.to.queue"),
                 fallback_queue=self._queue(route.to.fallback_queue, f"{path}.to.fallback_queue"),
             )
-            routes.append(Route(route.name, target, self._conditions(route.when, f"{path}.when")))
+            routes.append(Route(route.name, target, conditions(route.when, f"{path}.when", self._problem)))
         last = f"routes[{len(routes)}]" if routes else "routes"
         if not routes or routes[-1].when:
             self._problem(last, "The last route must catch all.", "Give it no `when`.")
@@ -326,24 +246,6 @@ class Translation:
             )
         return found or name
 
-    def _conditions(self, when: Mapping[str, Test], path: str) -> dict[str, Condition]:
-        return {attribute: self._condition(test, f"{path}.{attribute}") for attribute, test in when.items()}
-
-    def _condition(self, test: Any, path: str) -> Condition:  # noqa: ANN401  (what TOML can hold)
-        if isinstance(test, bool):
-            return Condition(present=test)
-        if isinstance(test, list):
-            return Condition(values=tuple(test))
-        if isinstance(test, str):
-            found = re.fullmatch(r"(>=|<=)\s*(-?\d+(?:\.\d+)?)", test.strip())
-            if found:
-                number = float(found[2])
-                return Condition(minimum=number) if found[1] == ">=" else Condition(maximum=number)
-            if test.startswith("~"):
-                self._pattern(test[1:].strip(), path)
-                return Condition(matches=test[1:].strip())
-        return Condition(values=(test,))
-
     def _sla(self, sla: SlaTable, path: str) -> SlaTerms:
         when = dict(sla.when)
         grades = when.pop("grades", [])
@@ -351,7 +253,7 @@ class Translation:
             name=sla.name,
             first_touch=self._duration(sla.first_touch, f"{path}.first_touch"),
             grades=tuple(str(grade) for grade in (grades if isinstance(grades, list) else [grades])),
-            when=self._conditions(when, f"{path}.when"),
+            when=conditions(when, f"{path}.when", self._problem),
             clock=sla.clock,
             steps=tuple(
                 sorted(

@@ -14,10 +14,13 @@ class FitChoiceTable(Struct, frozen=True):
     priority: float
     value: Value = None
     values: tuple[Value, ...] = ()
+    list: str = ""
     matches: str = ""
     min: float | None = None
     max: float | None = None
     present: bool | None = None
+    newer: str = ""
+    older: str = ""
 
 
 class FitTable(Struct, frozen=True):
@@ -32,13 +35,31 @@ class InterestChoiceTable(Struct, frozen=True):
     at_least: int = 1
     exactly: int | None = None
     within: str = ""
+    each: bool = False
+    idle: str = ""
+
+
+class DecayTable(Struct, frozen=True):
+    half_life: str = ""
+    steps: dict[str, float] = {}
+
+
+Names = str | tuple[str, ...]
 
 
 class InterestTable(Struct, frozen=True):
-    activity: str
+    activity: Names
     weight: float
     choices: tuple[InterestChoiceTable, ...]
-    asset: str = ""
+    asset: Names = ""
+    not_asset: Names = ""
+    source: Names = ""
+    campaign: Names = ""
+    where: dict[str, Test] = {}
+    decay: DecayTable | None = None
+    cap: float | None = None
+    cap_per_day: float | None = None
+    group: str = ""
     name: str = ""
 
 
@@ -47,12 +68,50 @@ class GradeTable(Struct, frozen=True):
     numbers: tuple[float, float, float] = (0.75, 0.5, 0.25)
 
 
+class GroupCapTable(Struct, frozen=True):
+    most: float | None = None
+    per_day: float | None = None
+
+
+class RobotsTable(Struct, frozen=True):
+    exclude: bool = True
+    marked: bool = True
+    after_delivery: str = ""
+    links: int = 0
+    clicked: Names = ("email.clicked", "email.opened")
+    delivered: Names = "email.delivered"
+    admit: Names = ""
+
+
 class ScoreTable(Struct, frozen=True):
+    """[score]: the live model, and the lists that all models use."""
+
     fit: tuple[FitTable, ...] = ()
     interest: tuple[InterestTable, ...] = ()
     grade: GradeTable = GradeTable()
-    exclude_bots: bool = True
+    caps: dict[str, GroupCapTable] = {}
+    bots: RobotsTable = RobotsTable()
+    lists: dict[str, tuple[str, ...]] = {}
     write: bool = True
+
+
+class ModelAlertTable(Struct, frozen=True):
+    above: float | None = None
+    below: float | None = None
+    says: str = ""
+
+
+class ModelTable(Struct, frozen=True):
+    """[models.NAME]: a model beside the live one, with the keys of [score]."""
+
+    of: Literal["leads", "customers", "deals", "accounts"] = "leads"
+    shadow: bool = False
+    alert: ModelAlertTable | None = None
+    fit: tuple[FitTable, ...] = ()
+    interest: tuple[InterestTable, ...] = ()
+    grade: GradeTable = GradeTable()
+    caps: dict[str, GroupCapTable] = {}
+    bots: RobotsTable | None = None
 
 
 class ReadyTable(Struct, frozen=True):
@@ -65,6 +124,13 @@ class MqlTable(Struct, frozen=True):
     all: ReadyTable | None = None
 
 
+class SegmentTable(Struct, frozen=True):
+    name: str
+    mql: MqlTable
+    when: dict[str, Test] = {}
+    model: str = ""
+
+
 class HandRaiserTable(Struct, frozen=True):
     activity: str
     asset: str = ""
@@ -73,10 +139,21 @@ class HandRaiserTable(Struct, frozen=True):
 class BantfoTable(Struct, frozen=True):
     required: tuple[str, ...] = ()
     unknown: Literal["ask", "wait"] = "ask"
+    no: Literal["wait", "pass"] = "wait"
+
+
+class QuestionTable(Struct, frozen=True):
+    ask: str = ""
+    attribute: str = ""
+    yes: Test | None = None
+    no: Test | None = None
+    keeps: str = ""
+    unknown: Literal["", "ask", "wait"] = ""
 
 
 class GateTable(Struct, frozen=True):
     bantfo: BantfoTable = BantfoTable()
+    questions: dict[str, QuestionTable] = {}
 
 
 class BrakeTable(Struct, frozen=True):
@@ -90,6 +167,7 @@ class HandoffTable(Struct, frozen=True):
     mql: MqlTable
     always: tuple[HandRaiserTable, ...] = ()
     gate: GateTable = GateTable()
+    segments: tuple[SegmentTable, ...] = ()
     brake: BrakeTable = BrakeTable()
     live_from: date | datetime | None = None
 
@@ -193,6 +271,7 @@ class AgreementTables(Struct, frozen=True):
     routes: tuple[RouteTable, ...]
     crm: CrmPolicyTable
     score: ScoreTable = ScoreTable()
+    models: dict[str, ModelTable] = field(default_factory=dict)
     reps: tuple[RepTable, ...] = ()
     team: TeamTable = TeamTable()
     sla: tuple[SlaTable, ...] = ()

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase, translate
 
 from syncagent.model import Value
-from syncagent.policy import Condition
+from syncagent.policy import Condition, Globs
 
 Test = Callable[[Value], bool]
 Fits = Callable[[Mapping[str, Value]], bool]
@@ -52,6 +53,9 @@ def as_test(condition: Condition) -> Test:
     if condition.values:
         among = frozenset(fold(value) for value in condition.values)
         tests.append(lambda value: fold(value) in among)
+    if condition.globs:
+        fits = as_glob(condition.globs)
+        tests.append(lambda value: is_known(value) and fits(str(value).strip()))
     if condition.matches:
         tests.append(_matcher(condition.matches))
     if condition.minimum is not None or condition.maximum is not None:
@@ -66,6 +70,17 @@ def as_test(condition: Condition) -> Test:
     if len(tests) == 1:
         return tests[0]
     return lambda value: all(test(value) for test in tests)
+
+
+def as_glob(globs: Globs) -> Callable[[str], bool]:
+    """One glob or several as a function of a text: whether one of them fits, without case."""
+    given = (globs,) if isinstance(globs, str) else globs
+    if len(given) == 1:
+        only = given[0].casefold()
+        return lambda text: fnmatchcase(text.casefold(), only)
+    plain = frozenset(one.casefold() for one in given if not set(one) & set("*?["))
+    search = re.compile("|".join(translate(one.casefold()) for one in given if set(one) & set("*?[")) or r"(?!)").match
+    return lambda text: (folded := text.casefold()) in plain or search(folded) is not None
 
 
 def _matcher(pattern: str) -> Test:

@@ -4,17 +4,16 @@ A contribution is weight x priority / 10 points; of a rule's choices the first t
 once for each (kind, asset) that a policy has met; planning a person is then a few dictionary look-ups an activity.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from operator import attrgetter
 from typing import NamedTuple
 
 from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.conditions import Test, as_test, is_known, is_yes
+from syncagent.handoff.conditions import Test, as_glob, as_test, is_known, is_yes
 from syncagent.model import Activity, Contribution, Dossier, Score, Value
-from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
+from syncagent.policy import Duration, FitRule, Globs, InterestChoice, InterestRule, Policy, Threshold
 
 _TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
 _Meaning = tuple[tuple[int, ...], bool]  # the rules that an activity counts for, and whether it asks for sales
@@ -104,8 +103,8 @@ class _Scorer:
         self._zone = policy.timezone
         self._fit = tuple(_fit(rule) for rule in model.fit)
         self._interest = tuple(_interest(rule) for rule in model.interest)
-        self._globs = tuple((rule.activity, rule.asset) for rule in model.interest)
-        self._raisers = policy.always
+        self._globs = tuple((as_glob(rule.activity), _any_or(rule.asset)) for rule in model.interest)
+        self._raisers = tuple((as_glob(one.activity), _any_or(one.asset)) for one in policy.always)
         self._exclude_bots = model.exclude_bots
         self._possible = (sum(rule.weight for rule in model.fit), sum(rule.weight for rule in model.interest))
         self._letters, self._numbers = model.letters, model.numbers
@@ -182,8 +181,8 @@ class _Scorer:
 
     def _learn(self, place: tuple[str, str]) -> _Meaning | None:
         kind, asset = place
-        rules = tuple(index for index, globs in enumerate(self._globs) if _matches(kind, asset, *globs))
-        raises = any(_raises(one, kind, asset) for one in self._raisers)
+        rules = tuple(index for index, (one, other) in enumerate(self._globs) if one(kind) and other(asset))
+        raises = any(one(kind) and other(asset) for one, other in self._raisers)
         if len(self._table) >= _TABLE_LIMIT:
             self._table.clear()
         self._table[place] = meaning = (rules, raises) if rules or raises else None
@@ -208,18 +207,16 @@ def _fit(rule: FitRule) -> _Fit:
 def _interest(rule: InterestRule) -> _Interest:
     choices = tuple((one, rule.weight * one.priority / 10, one.within) for one in rule.choices)
     none = any(one.exactly == 0 or (one.exactly is None and one.at_least <= 0) for one in rule.choices)
-    label = rule.activity + (f" ({rule.asset})" if rule.asset else "")
+    label = _words(rule.activity) + (f" ({_words(rule.asset)})" if rule.asset else "")
     return _Interest(rule.name, label, rule.weight, choices, none)
 
 
-def _matches(kind: str, asset: str, kind_glob: str, asset_glob: str) -> bool:
-    return fnmatchcase(kind.casefold(), kind_glob.casefold()) and (
-        not asset_glob or fnmatchcase(asset.casefold(), asset_glob.casefold())
-    )
+def _any_or(globs: Globs) -> Callable[[str], bool]:
+    return as_glob(globs) if globs else lambda _text: True
 
 
-def _raises(raiser: HandRaiser, kind: str, asset: str) -> bool:
-    return _matches(kind, asset, raiser.activity, raiser.asset)
+def _words(globs: Globs) -> str:
+    return globs if isinstance(globs, str) else ", ".join(globs)
 
 
 def _weigh(

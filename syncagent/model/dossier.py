@@ -21,13 +21,19 @@ from syncagent.model.judgement import Decision, Event
 
 
 class AccountView(Struct, frozen=True):
-    """The company as a dossier needs it."""
+    """The company as a dossier needs it.
+
+    `engaged`: how many of its people have done something lately; `titles`: theirs, as far as they are known.
+    `attributes`: what the CRM says of the account itself, by our names (industry, employees ...).
+    """
 
     id: str
     owner: str = ""
     name: str = ""
     open_deals: int = 0
     engaged: int = 0
+    titles: tuple[str, ...] = ()
+    attributes: dict[str, Value] = {}
 
 
 class CrmView(Struct, frozen=True):

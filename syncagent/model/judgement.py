@@ -49,6 +49,26 @@ class Score(Struct, frozen=True):
         return self.fit + self.interest
 
 
+class ModelScore(Struct, frozen=True):
+    """What a model beside the live one says; its contributions are worked out again when somebody asks.
+
+    `about` is the id of a deal, empty when it is about the person. `ready`: past the line of the person's segment, or
+    of the model's alert; `crossings`: how often it has come to be, so that each alert is told once.
+    """
+
+    model: str
+    fit: float
+    interest: float
+    grade: str
+    about: str = ""
+    ready: bool = False
+    crossings: int = 0
+
+    @property
+    def total(self) -> float:
+        return self.fit + self.interest
+
+
 class InterestingMoment(Struct, frozen=True):
     """An activity worth a rep's eye, in one line of prose."""
 
@@ -130,6 +150,8 @@ class Handoff(Struct, frozen=True):
     recycle_reason: str = ""
     come_back_at: datetime | None = None
     raised_at: datetime | None = None  # the latest hand that was raised before the opening: it opens no other one
+    answers: dict[str, str] = {}  # what was known at the opening, by question: "yes", "no" or "unknown"
+    segment: str = ""  # whose line was crossed; empty: the one for all
 
 
 class Desired(Struct, frozen=True):
@@ -160,6 +182,7 @@ class Decision(Struct, frozen=True):
     overwritten: tuple[str, ...] = ()  # fields that automation has overwritten once: written again
     adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
+    models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
 
     @property
     def handoff(self) -> Handoff | None:
