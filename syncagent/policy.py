@@ -46,7 +46,8 @@ DERIVED = (
     "came.campaign",
     "deal.stage",
     "deal.amount",
-    "deal.age_days",
+    "deal.created",
+    "deal.closes",
     "deal.count",
 )
 """Attributes that are worked out instead of told; beside them "account.<name>". See `handoff/derived.py`."""

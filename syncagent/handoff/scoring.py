@@ -1,56 +1,78 @@
 """The score: recomputed from its evidence every time, and able to account for every point (law 7).
 
-A contribution is weight x priority / 10 points; of a rule's choices the first that holds counts. Globs are matched
-once for each (kind, asset) that a policy has met; planning a person is then a few dictionary look-ups an activity.
+A contribution is weight x priority / 10 points; of a rule's choices the first that holds counts. `fit.py` and
+`interest.py` do the counting; here a policy's models are put together, and the one that is live for a person is chosen.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.conditions import Test, as_glob, as_test, is_known, is_yes
-from syncagent.model import Activity, Contribution, Dossier, Score, Value
-from syncagent.policy import Duration, FitRule, Globs, InterestChoice, InterestRule, Policy, Threshold
+from syncagent.handoff.conditions import fits_of, is_known
+from syncagent.handoff.derived import account_of, derive, wanted_of
+from syncagent.handoff.fit import FitRules, earliest
+from syncagent.handoff.interest import AHEAD, InterestRules
+from syncagent.handoff.robots import Excluded
+from syncagent.model import Activity, Contribution, Dossier, Opportunity, Score, Value
+from syncagent.policy import HandRaiser, NamedModel, Policy, ScoreModel, Threshold
 
-_TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
-_Meaning = tuple[tuple[int, ...], bool]  # the rules that an activity counts for, and whether it asks for sales
-_UNMET: _Meaning = ((), False)
-_AHEAD = timedelta(minutes=10)  # so far a source's clock may run ahead of ours; what is later has not happened yet
-_BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activity attribute
+_NO_LINE = Threshold()
 
 
 class Judged(NamedTuple):
     """A score and what the opening of a handoff asks of it.
 
     `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself.
-    `changes_at`: when to score again if nothing new is told, for something dated ahead begins to count, or a rule's
-    window ends. Ends of windows are rounded up to a full hour, so that a busy hour of somebody's is one wake-up; those
-    of days to the hour after, for clocks may be changed in between.
+    `changes_at`: when to score again if nothing new is told, for something dated ahead begins to count, a rule's
+    window ends, a date grows old, or points fade. Ends of windows are rounded up to a full hour, so that a busy hour of
+    somebody's is one wake-up; those of days to the hour after, for clocks may be changed in between. Points fade at
+    midnight of the policy's zone. `line`: what to reach, by the person's segment; `model`: the model that was used.
     """
 
     score: Score
     latest: datetime | None
     raiser: Activity | None
     changes_at: datetime | None = None
+    line: Threshold = _NO_LINE
+    segment: str = ""
+    model: str = ""
+    waits_on: tuple[str, ...] = ()
 
 
 def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
-    """The score of a person at `now`, with every contribution; rules that give 0 points are left out."""
+    """The score of a person at `now`, with every contribution.
+
+    Rules that give 0 points are left out, unless decay or a cap has taken what they gave.
+    """
     return judge(dossier, policy, now, attributes_of(dossier)).score
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
-    """Score a person and find what speaks for handing them off."""
-    return _scorer_of(policy).judge(dossier.activities, attributes, now)
+    """Score a person by the model that is live for them, and find what speaks for handing them off."""
+    return _models_of(policy).judge(dossier, attributes, now)
+
+
+def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: Opportunity | None = None) -> Judged:
+    """Score a person, or one of their deals, by a model of the policy's `models`. Raises KeyError for another name."""
+    models = _models_of(policy)
+    known, changes_at = models.known(dossier, attributes_of(dossier), now, deal)
+    judged = models.named[model].judge(dossier.activities, known, now)
+    return judged._replace(model=model, changes_at=earliest(judged.changes_at, changes_at))
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
     """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
-    judged = _scorer_of(policy).judge([one for one in dossier.activities if since < one.at <= now], {}, now)
+    models = _models_of(policy)
+    judged = models.live_for(dossier, now).scorer.judge(dossier.activities, {}, now, since=since)
     return judged.score.interest, judged.latest
+
+
+def excluded(dossier: Dossier, policy: Policy, now: datetime) -> tuple[Excluded, ...]:
+    """The activities that do not count because no person did them, each with its reason, oldest first."""
+    models = _models_of(policy)
+    robots = models.live_for(dossier, now).scorer.interest.robots
+    return robots.receipts([one for one in dossier.activities if one.at <= now])
 
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:
@@ -81,193 +103,117 @@ def attributes_of(dossier: Dossier) -> dict[str, Value]:
     return known
 
 
-class _Interest(NamedTuple):
-    name: str
-    label: str
-    weight: float
-    choices: tuple[tuple[InterestChoice, float, Duration | None], ...]  # choice, points, window
-    counts_none: bool
+class Scorer:
+    """One score model, ready to run."""
+
+    def __init__(self, model: ScoreModel, raisers: Sequence[HandRaiser], zone: str) -> None:
+        self.fit = FitRules(model.fit, zone)
+        self.interest = InterestRules(model, raisers, zone)
+        self._letters, self._numbers = model.letters, model.numbers
+
+    def judge(
+        self,
+        activities: Sequence[Activity],
+        attributes: Mapping[str, Value],
+        now: datetime,
+        line: Threshold = _NO_LINE,
+        since: datetime | None = None,
+    ) -> Judged:
+        """Score by this model. With `since`, only what was done after it and until now counts."""
+        interest = self.interest
+        robots = interest.robots.by_time(activities) if interest.robots.timed else ()
+        if since is not None:
+            activities = [one for one in activities if since < one.at <= now]
+        contributions: list[Contribution] = []
+        fit, changes_at = self.fit.weigh(attributes, now, contributions)
+        hits, raiser, coming = interest.sort_out(activities, now + AHEAD, robots)
+        points, latest, ends_at = interest.weigh(hits, now, contributions)
+        found = Score(fit, points, self.grade(fit, points), tuple(contributions))
+        for moment in (ends_at, coming):
+            if moment is not None and (changes_at is None or moment < changes_at):
+                changes_at = moment
+        return Judged(found, latest, raiser, changes_at, line)
+
+    def grade(self, fit: float, interest: float) -> str:
+        """The letter of the fit and the number of the interest, by their shares of what is possible."""
+        letter = _step(fit, self.fit.possible, self._letters, "ABCD")
+        return letter + _step(interest, self.interest.possible, self._numbers, "1234")
 
 
-class _Fit(NamedTuple):
-    name: str
-    attribute: str
-    choices: tuple[tuple[Test, float], ...]
+class Live(NamedTuple):
+    """The model and the line that count for a person."""
+
+    scorer: Scorer
+    line: Threshold
+    segment: str = ""
+    model: str = ""
 
 
-class _Scorer:
-    """A policy's score model, ready to run."""
+class _Models:
+    """All models of a policy, ready to run, and what they ask of a dossier besides what systems tell."""
 
     def __init__(self, policy: Policy) -> None:
-        model = policy.scoring
-        self._zone = policy.timezone
-        self._fit = tuple(_fit(rule) for rule in model.fit)
-        self._interest = tuple(_interest(rule) for rule in model.interest)
-        self._globs = tuple((as_glob(rule.activity), _any_or(rule.asset)) for rule in model.interest)
-        self._raisers = tuple((as_glob(one.activity), _any_or(one.asset)) for one in policy.always)
-        self._exclude_bots = model.exclude_bots
-        self._possible = (sum(rule.weight for rule in model.fit), sum(rule.weight for rule in model.interest))
-        self._letters, self._numbers = model.letters, model.numbers
-        self._table: dict[tuple[str, str], _Meaning | None] = {}
-        self._always_look = tuple(index for index, rule in enumerate(self._interest) if rule.counts_none)
-        windows = {window for rule in self._interest for _, _, window in rule.choices if window is not None}
-        self._lasts = {one: timedelta(days=one.days, minutes=one.minutes, hours=one.days > 0) for one in windows}
-        self._cutoffs: tuple[datetime | None, dict[Duration, datetime]] = (None, {})
+        def ready(model: ScoreModel) -> Scorer:
+            return Scorer(model, policy.always, policy.timezone)
 
-    def judge(self, activities: Sequence[Activity], attributes: dict[str, Value], now: datetime) -> Judged:
-        contributions: list[Contribution] = []
-        fit = 0.0
-        for rule in self._fit:
-            value = attributes.get(rule.attribute)
-            for test, points in rule.choices:
-                if test(value):
-                    if points:
-                        fit += points
-                        contributions.append(Contribution(rule.name, points, f"{rule.attribute} is {_shown(value)}"))
-                    break
-        hits, raiser, changes_at = self._sort_out(activities, now + _AHEAD)
-        interest, latest = 0.0, None
-        leaving: dict[Duration, datetime] = {}
-        if hits or self._always_look:
-            cutoffs = self._cutoffs_at(now)
-            for index in sorted({*hits, *self._always_look}):
-                found = _weigh(self._interest[index], hits.get(index, []), cutoffs, leaving)
-                if found is not None:
-                    contributions.append(found[0])
-                    interest += found[0].points
-                    if found[0].points > 0 and found[1] is not None and (latest is None or found[1] > latest):
-                        latest = found[1]
-        grade = _step(fit, self._possible[0], self._letters, "ABCD") + _step(
-            interest, self._possible[1], self._numbers, "1234"
+        self.live = ready(policy.scoring)
+        self.named = {one.name: ready(one.model) for one in policy.models}
+        self._default = Live(self.live, policy.mql)
+        self.segments = tuple(
+            (fits_of(one.when), Live(self.named.get(one.model, self.live), one.mql, one.name, one.model))
+            for one in policy.segments
         )
-        if leaving:
-            end = _next_hour(max(now, min(at + self._lasts[window] for window, at in leaving.items())))
-            changes_at = end if changes_at is None else min(changes_at, end)
-        return Judged(Score(fit, interest, grade, tuple(contributions)), latest, raiser, changes_at)
+        accounts: NamedModel | None = next((one for one in policy.models if one.of == "accounts"), None)
+        self._accounts = self.named[accounts.name] if accounts is not None else None
+        asked = [rule.attribute for model in self._all(policy) for rule in model.fit]
+        asked += [name for one in policy.segments for name in one.when]
+        self.wanted = wanted_of(asked)
+        self._plain = not self.wanted and not self.segments
+        self._of_account = any(name.startswith("account.") for name in self.wanted)
 
-    def _sort_out(
-        self, activities: Iterable[Activity], until: datetime
-    ) -> tuple[dict[int, list[Activity]], Activity | None, datetime | None]:
-        """Which rule each activity counts for, and when the next one will; one told twice is one, a robot's is none."""
-        coming: datetime | None = None
-        hits: dict[int, list[Activity]] = {}
-        raiser: Activity | None = None
-        seen: set[tuple[str, str]] = set()
-        table = self._table
-        for activity in activities:
-            place = (activity.kind, activity.asset)
-            meaning = table.get(place, _UNMET)
-            if meaning is _UNMET:
-                meaning = self._learn(place)
-            if meaning is None:
-                continue
-            if activity.at > until:
-                coming = activity.at if coming is None else min(coming, activity.at)
-                continue
-            name = (activity.identity.system, activity.key)
-            if name in seen:
-                continue
-            seen.add(name)
-            if self._exclude_bots and activity.attributes and is_yes(activity.attributes.get(_BOT)):
-                continue
-            for index in meaning[0]:
-                if index in hits:
-                    hits[index].append(activity)
-                else:
-                    hits[index] = [activity]
-            if meaning[1] and (raiser is None or (activity.at, activity.key) > (raiser.at, raiser.key)):
-                raiser = activity
-        return hits, raiser, coming - _AHEAD if coming is not None else None
+    @staticmethod
+    def _all(policy: Policy) -> tuple[ScoreModel, ...]:
+        return (policy.scoring, *(one.model for one in policy.models))
 
-    def _learn(self, place: tuple[str, str]) -> _Meaning | None:
-        kind, asset = place
-        rules = tuple(index for index, (one, other) in enumerate(self._globs) if one(kind) and other(asset))
-        raises = any(one(kind) and other(asset) for one, other in self._raisers)
-        if len(self._table) >= _TABLE_LIMIT:
-            self._table.clear()
-        self._table[place] = meaning = (rules, raises) if rules or raises else None
-        return meaning
+    def judge(self, dossier: Dossier, attributes: dict[str, Value], now: datetime) -> Judged:
+        if self._plain:
+            return self.live.judge(dossier.activities, attributes, now, self._default.line)
+        known, changes_at = self.known(dossier, attributes, now)
+        live = self.pick(known)
+        judged = live.scorer.judge(dossier.activities, known, now, live.line)
+        account = dossier.account if self._of_account else None
+        return judged._replace(
+            changes_at=earliest(judged.changes_at, changes_at),
+            segment=live.segment,
+            model=live.model,
+            waits_on=(f"account:{account.id}",) if account is not None else (),
+        )
 
-    def _cutoffs_at(self, now: datetime) -> dict[Duration, datetime]:
-        at, cutoffs = self._cutoffs
-        if at != now:
-            cutoffs = {window: before(now, window, self._zone) for window in self._lasts}
-            self._cutoffs = (now, cutoffs)
-        return cutoffs
+    def known(
+        self, dossier: Dossier, attributes: dict[str, Value], now: datetime, deal: Opportunity | None = None
+    ) -> tuple[dict[str, Value], datetime | None]:
+        """What systems tell and what is worked out; and when the account's score changes by itself."""
+        if not self.wanted:
+            return attributes, None
+        known = {**attributes, **derive(dossier, self.wanted, attributes, deal)}
+        if self._accounts is None or dossier.account is None:
+            return known, None
+        judged = self._accounts.judge((), account_of(dossier), now)
+        known["account.score"], known["account.grade"] = judged.score.total, judged.score.grade[0]
+        return known, judged.changes_at
+
+    def live_for(self, dossier: Dossier, now: datetime) -> Live:
+        """As `pick`, of a dossier."""
+        if not self.segments:
+            return self._default
+        return self.pick(self.known(dossier, attributes_of(dossier), now)[0])
+
+    def pick(self, known: Mapping[str, Value]) -> Live:
+        """The first segment whose conditions hold, else what counts for all."""
+        return next((live for fits, live in self.segments if fits(known)), self._default)
 
 
-_scorer_of = once_per_policy(_Scorer)
-
-
-def _fit(rule: FitRule) -> _Fit:
-    choices = tuple((as_test(one.condition), rule.weight * one.priority / 10) for one in rule.choices)
-    return _Fit(rule.name, rule.attribute, choices)
-
-
-def _interest(rule: InterestRule) -> _Interest:
-    choices = tuple((one, rule.weight * one.priority / 10, one.within) for one in rule.choices)
-    none = any(one.exactly == 0 or (one.exactly is None and one.at_least <= 0) for one in rule.choices)
-    label = _words(rule.activity) + (f" ({_words(rule.asset)})" if rule.asset else "")
-    return _Interest(rule.name, label, rule.weight, choices, none)
-
-
-def _any_or(globs: Globs) -> Callable[[str], bool]:
-    return as_glob(globs) if globs else lambda _text: True
-
-
-def _words(globs: Globs) -> str:
-    return globs if isinstance(globs, str) else ", ".join(globs)
-
-
-def _weigh(
-    rule: _Interest, found: list[Activity], cutoffs: dict[Duration, datetime], leaving: dict[Duration, datetime]
-) -> tuple[Contribution, datetime | None] | None:
-    """The first choice that holds, unless it gives nothing; and the newest activity that it rests on.
-
-    `leaving` learns, for each window, of the earliest activity whose end there makes another choice hold.
-    """
-    if len(found) > 1:
-        found = sorted(found, key=_in_time)
-    for choice, points, window in rule.choices:
-        counted = found if window is None else [one for one in found if one.at >= cutoffs[window]]
-        many = len(counted)
-        holds = many == choice.exactly if choice.exactly is not None else many >= choice.at_least
-        if window is not None:
-            kept = _kept(choice, many, holds=holds)
-            if 0 < kept <= many:
-                end = counted[-kept].at
-                leaving[window] = min(end, leaving.get(window, end))
-        if not holds:
-            continue
-        if not points:
-            return None
-        span = f" within {_length(window)}" if window is not None else ""
-        why = f"{many} x {rule.label}{span}"
-        evidence = tuple(one.key for one in counted)
-        return Contribution(rule.name, points, why, evidence), counted[-1].at if counted else None
-    return None
-
-
-def _kept(choice: InterestChoice, many: int, *, holds: bool) -> int:
-    """How many must stay in a window that only empties for this choice to go on as it is; 0 when it does whatever."""
-    if choice.exactly is not None:
-        return 0 if many < choice.exactly else choice.exactly + (not holds)
-    return choice.at_least if holds else 0
-
-
-_in_time = attrgetter("at", "key")
-
-
-def _next_hour(moment: datetime) -> datetime:
-    return moment + timedelta(minutes=60 - moment.minute, seconds=-moment.second, microseconds=-moment.microsecond)
-
-
-def _length(window: Duration) -> str:
-    return f"{window.days} days" if window.days else f"{window.minutes} minutes"
-
-
-def _shown(value: Value) -> str:
-    return "unknown" if not is_known(value) else str(value)
+_models_of = once_per_policy(_Models)
 
 
 def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:
