@@ -56,13 +56,13 @@ class Draft:
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
         self.withdraw: list[Key] = []
-        self.waits: list[str] = []
         self.cause, self.owner = "", ""
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
         self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
+        self.waits: list[str] = list(self.judged.waits_on)
         self.look()
 
     def look(self, *, anew: bool = False) -> None:
