@@ -22,6 +22,7 @@ from syncagent.model import (
     Handoff,
     HandoffState,
     Key,
+    ModelScore,
     OutboxEntry,
     Plan,
     Receipt,
@@ -53,6 +54,7 @@ class Draft:
         self.desired = decision.desired
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
+        self.models: tuple[ModelScore, ...] = ()
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
         self.withdraw: list[Key] = []
@@ -219,6 +221,7 @@ class Draft:
             overwritten=self.overwritten,
             adopted=self.adopted,
             waiting=self.waiting,
+            models=self.models,
         )
         return Plan(
             decision=decision,

@@ -27,6 +27,7 @@ from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
 from syncagent.handoff.insight import moment_of
 from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.promise import give_up, keep
 from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
@@ -62,17 +63,25 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         keep(draft)
     draft.stage = draft.stage_now()
     _tell_journal(draft)
+    _command(draft)
+    return draft.finish()
+
+
+def _command(draft: Draft) -> None:
+    """What the systems are told of all that was decided."""
     if draft.view is not None:
         score_row(draft)
     if draft.want != draft.told or draft.desired is not None:
         write_row(draft)
+    if draft.policy.models:
+        weigh_models(draft)
     if draft.handoffs:
         give_task(draft)
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
+    if draft.commands:
         push(draft)
-    return draft.finish()
 
 
 class _Opening(NamedTuple):
