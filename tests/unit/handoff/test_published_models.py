@@ -49,8 +49,9 @@ def is_one_of(priority: float, *values: str) -> FitChoice:
 
 # -- 1. Oracle Eloqua: the profile and engagement scorecards of its help, an A-D x 1-4 matrix.
 # Source: docs.oracle.com/en/cloud/saas/marketing/eloqua-user/Help/LeadScoring/Tasks/ConfiguringProfileCriteria.htm and
-# its neighbour ConfiguringEngagementCriteria.htm, the two example scorecards. Each side has 100 % there and 50 points here; their points are shares of
-# the weight, so a priority is a tenth of them. Letters and numbers at 75, 50 and 25 %.
+# its neighbour ConfiguringEngagementCriteria.htm, the two example scorecards. Each side has 100 % there and 50 points
+# here; their points are shares of the weight, so a priority is a tenth of them. Letters and numbers at 75, 50 and 25 %.
+TITLES = (is_one_of(10, "VP Marketing"), is_one_of(5, "Director of Sales"), is_one_of(2.5, "Manager of Sales"))
 ELOQUA = ScoreModel(
     fit=(
         FitRule(
@@ -118,8 +119,8 @@ def test_eloquas_scorecards(
     assert (found.fit, found.interest, found.grade) == (pytest.approx(fit), pytest.approx(interest), grade)
 
 
-# -- 2. A weights-and-priorities table: fit 100 (persona 30, revenue 25, vertical 25, stack 20), engagement 100 (opens 5,
-# clicks 15, visit 10, demo page 25, reply 25, meeting 20); 150 of 200 is hot, 100 warm, 50 nurture.
+# -- 2. A weights-and-priorities table: fit 100 (persona 30, revenue 25, vertical 25, stack 20), engagement 100
+# (opens 5, clicks 15, visit 10, demo page 25, reply 25, meeting 20); 150 of 200 is hot, 100 warm, 50 nurture.
 # Source: shawnos.ai/knowledge/scoring ("200-point composite"). Halved here: 100 in all, lines at 75, 50, 25.
 COMPOSITE = ScoreModel(
     fit=tuple(
