@@ -33,7 +33,7 @@ from syncagent.sandbox.faults import Fault, Faults
 from syncagent.sandbox.ledger import Entry, Ledger
 from syncagent.sandbox.vendor import Answer, Call, Vendor
 
-KNOWN: Final = ("marketo", "salesforce")
+KNOWN: Final = ("hubspot", "marketo", "salesforce")
 _TRANSPORT: Final = "syncagent.transport"
 _START_WITHIN: Final = 10.0
 

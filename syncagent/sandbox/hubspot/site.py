@@ -1,0 +1,205 @@
+"""The vendor as the server sees it: sign-in, gate, routes, error envelope, own faults, credentials and config.
+
+Own fault kinds (see faults.py for the frame); they strike only calls of the API unless `match.path` says otherwise:
+
+    {"expire_token": true}        the access token of the call ends: 401 EXPIRED_AUTHENTICATION (a private app's token
+                                  answers 401 until the act `revive_token`)
+    {"missing_scopes": ["..."]}   403 MISSING_SCOPES
+    {"rate_limit": "burst" | "search" | "daily"}   429 with the body of that limit
+    {"locked": true}              423; wait at least two seconds
+    {"migration": seconds}        477 with Retry-After
+
+A real shortage: the settings `burst_limit`, `search_limit` and `daily_limit`, or the act `use_quota`.
+"""
+
+import uuid
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from syncagent.sandbox.clock import SandboxClock
+from syncagent.sandbox.hubspot import acts, associations, catalog, gate, objects, seeding
+from syncagent.sandbox.hubspot.gate import Gate
+from syncagent.sandbox.hubspot.portal import Portal
+from syncagent.sandbox.hubspot.refusal import RefusedError, invalid
+from syncagent.sandbox.hubspot.request import Handler, Reply, Request, place
+from syncagent.sandbox.vendor import JSON, Answer, Call, json_answer, write_secret
+
+_LOCKED: Final = "The record is locked by another operation. Wait two seconds or more and try again."
+
+
+def _account(portal: Portal, request: Request) -> Reply | None:
+    return Reply(200, catalog.details(portal)) if request.parts[1:] == ["details"] else None
+
+
+_ROUTES: Final[list[tuple[tuple[str, ...], int, Handler]]] = [
+    (("crm", "objects"), 3, objects.answer),
+    (("crm", "associations"), 4, associations.batch),
+    (("crm", "properties"), 3, catalog.properties),
+    (("crm", "owners"), 2, catalog.owners),
+    (("crm", "pipelines"), 3, catalog.pipelines),
+    (("account-info",), 2, _account),
+]
+
+
+class HubSpot:
+    """One portal."""
+
+    name = "hubspot"
+    fault_kinds = frozenset({"expire_token", "missing_scopes", "rate_limit", "locked", "migration"})
+    fault_path = "^/(?!oauth/)"
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self.clock = clock
+        self.portal = Portal(clock)
+        self.known = seeding.found(self.portal)
+        self.gate = Gate(self.portal)
+
+    def answer(self, call: Call) -> Answer:
+        """Answer one call; refused ones cost no quota."""
+        if call.path.startswith("/oauth/"):
+            return self._oauth(call)
+        try:
+            path = (call.raw_path or call.path).partition("?")[0]
+            oauth = self.gate.check_token(_token(call))
+            parts, version = place(path)
+            parts = [unquote(piece) for piece in parts]
+            headers = self.gate.count(oauth=oauth, search=parts[-1:] == ["search"] and parts[:2] == ["crm", "objects"])
+        except RefusedError as error:
+            return self._refused(error, cost=0)
+        try:
+            reply = self._dispatch(Request(call.method, parts, version, call, self.portal.integration()))
+        except RefusedError as error:
+            return self._refused(error, headers)
+        except (AttributeError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+            # a body whose parts have other types than documented
+            told = invalid(f"Invalid input JSON: {type(error).__name__} {error}")
+            return self._refused(told, headers)
+        if reply.value is None:
+            return Answer(reply.status, b"", headers)
+        return Answer(reply.status, msgspec.json.encode(reply.value), {"Content-Type": JSON, **headers})
+
+    def _dispatch(self, request: Request) -> Reply:
+        if request.parts[:1] == ["account-info"] and request.parts[1:] == ["api-usage", "daily", "private-apps"]:
+            return Reply(200, self.gate.usage())
+        if request.parts[:2] == ["crm", "objects"] and request.parts[4:5] == ["associations"]:
+            reply = associations.of_object(self.portal, request)
+            if reply is not None:
+                return reply
+        for head, least, handler in _ROUTES:
+            if tuple(request.parts[: len(head)]) == head and len(request.parts) >= least:
+                reply = handler(self.portal, request)
+                if reply is not None:
+                    return reply
+        raise RefusedError(404, "", f"There is no resource {request.method} {request.call.path}.")
+
+    def _oauth(self, call: Call) -> Answer:
+        parts = [piece for piece in call.path.split("/") if piece]
+        if call.method == "POST" and parts[2:] == ["token"] and parts[1] in ("v1", "v3"):
+            form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
+            status, told = self.gate.refresh(form)
+            return json_answer(told, status, cost=0)
+        if call.method == "GET" and parts[2:3] == ["access-tokens"] and len(parts) == 4:
+            told = self.gate.describe(parts[3]) or {}
+            return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
+        return json_answer({"status": "error", "message": f"There is no {call.path}."}, 404, cost=0)
+
+    def _refused(self, error: RefusedError, headers: dict[str, str] | None = None, cost: int = 1) -> Answer:
+        correlation = str(uuid.UUID(int=self.portal.dice.getrandbits(128), version=4))
+        whole = {**(headers or {}), **error.headers}
+        return json_answer(error.envelope(correlation), error.status, headers=whole, cost=cost)
+
+    def fault(self, kind: str, value: Any, call: Call) -> Answer | None:  # noqa: ANN401  the frame of all vendors
+        """Play one of our own fault kinds."""
+        if kind == "expire_token":
+            self.gate.end(_token(call))
+            told = "The OAuth token used to make this call expired 0 second(s) ago."
+            return self._refused(RefusedError(401, "EXPIRED_AUTHENTICATION", told), cost=0)
+        if kind == "missing_scopes":
+            told = "This app hasn't been granted all required scopes to make this call."
+            context = {"requiredGranularScopes": value}
+            errors = [{"message": "One or more of the following scopes are required.", "context": context}]
+            return self._refused(RefusedError(403, "MISSING_SCOPES", told, errors=errors), cost=0)
+        if kind == "rate_limit":
+            return self._refused(self.gate.refusal(str(value)), cost=0)
+        if kind == "locked":
+            return self._refused(RefusedError(423, "LOCKED", _LOCKED), cost=0)
+        header = {"Retry-After": str(int(value))}
+        told = "This portal is being migrated to another data centre."
+        return self._refused(RefusedError(477, "MIGRATION_IN_PROGRESS", told, headers=header), cost=0)
+
+    def seed(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Seed records; the JSON is described in seeding.py."""
+        try:
+            return seeding.seed(self.portal, data)
+        except RefusedError as error:
+            raise ValueError(f"{error.category}: {error.message}") from error
+
+    def act(self, do: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Act as a person, as marketing or as an admin; the JSON is described in acts.py."""
+        try:
+            if do in ("expire_tokens", "revive_token", "use_quota"):
+                return self._act_on_gate(do, args)
+            return acts.act(self.portal, self.known, do, args)
+        except RefusedError as error:
+            raise ValueError(f"{error.category}: {error.message}") from error
+
+    def _act_on_gate(self, do: str, args: dict[str, Any]) -> dict[str, Any]:
+        if do == "expire_tokens":
+            self.gate.end()
+        elif do == "revive_token":
+            self.gate.revive()
+        else:
+            self.gate.used += int(args["calls"])
+        return {}
+
+    def dump(self) -> dict[str, Any]:
+        """{"objects": {plural: [records, archived ones too]}, "index_waiting", "api_used"}; see seeding.record_view."""
+        return seeding.dump(self.portal) | {"api_used": self.gate.used}
+
+    def credentials(self, base_url: str) -> dict[str, str]:
+        """How to sign in, and the ids of the people that every portal here has."""
+        return {
+            "base_url": base_url,
+            "token": gate.PRIVATE_TOKEN,
+            "client_id": gate.CLIENT_ID,
+            "client_secret": gate.CLIENT_SECRET,
+            "refresh_token": gate.REFRESH_TOKEN,
+            "portal_id": str(self.portal.settings.portal_id),
+            "app_id": str(self.portal.settings.app_id),
+            **self.known,
+        }
+
+    def config(self, base_url: str, folder: Path) -> str:
+        """The [crm] table of a syncagent config that runs against this portal; the token goes into a file."""
+        token = msgspec.json.encode(str(write_secret(folder, "hubspot_token", gate.PRIVATE_TOKEN))).decode()
+        return f"""[crm]
+type = "hubspot"
+base_url = "{base_url}"
+token = {{ file = {token} }}
+poll = "5s"
+
+[crm.fields]
+score = "lead_score"
+grade = "lead_grade"
+stage_date = "mql_date"
+recycle_until = "recycle_until"
+recycle_reason = "recycle_reason"
+
+[crm.queues]
+Inbound = "{self.known["queue_owner_id"]}"
+
+[crm.status]
+untouched = ["NEW"]
+mql = "OPEN"
+accepted = ["IN_PROGRESS", "CONNECTED"]
+recycled = ["BAD_TIMING"]
+disqualified = ["UNQUALIFIED"]
+"""
+
+
+def _token(call: Call) -> str:
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

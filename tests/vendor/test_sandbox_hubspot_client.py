@@ -1,0 +1,73 @@
+"""An unmodified hubspot-api-client runs against the simulated HubSpot."""
+
+from collections.abc import Iterator
+
+import pytest
+from hubspot.crm.contacts import ApiException
+from hubspot.crm.objects.tasks import BatchInputSimplePublicObjectBatchInputForCreate
+
+from tests.vendor.hubspot_portal import Portal, serve_portal, task
+
+
+@pytest.fixture
+def portal() -> Iterator[Portal]:
+    with serve_portal() as served:
+        yield served
+
+
+def test_contacts_are_created_read_changed_archived(portal: Portal) -> None:
+    api = portal.hs.crm.contacts.basic_api
+    made = api.create({"properties": {"email": "Jo@Example.com", "firstname": "Jo"}, "associations": []})
+    assert (made.properties["email"], made.archived) == ("jo@example.com", False)
+    changed = api.update(made.id, {"properties": {"hubspot_owner_id": portal.known["rep_owner_id"]}})
+    assert changed.properties["hubspot_owner_id"] == portal.known["rep_owner_id"]
+    read = api.get_by_id("jo@example.com", id_property="email", properties=["firstname", "phone"])
+    assert (read.id, read.properties["firstname"], read.properties["phone"]) == (made.id, "Jo", None)
+    with pytest.raises(ApiException) as conflict:
+        api.create({"properties": {"email": "jo@example.com"}, "associations": []})
+    assert conflict.value.status == 409
+    assert f"Existing ID: {made.id}" in conflict.value.body
+    api.archive(made.id)
+    with pytest.raises(ApiException) as gone:
+        api.get_by_id(made.id)
+    assert gone.value.status == 404
+    assert api.get_by_id(made.id, archived=True).archived is True
+
+
+def test_tasks_are_created_with_their_association_and_a_207_is_no_exception(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    inputs = [task(contact, "good"), task(contact, "bad", hs_task_priority="URGENT")]
+    batch = BatchInputSimplePublicObjectBatchInputForCreate(inputs=inputs)
+    reply = portal.hs.crm.objects.tasks.batch_api.create(batch)
+    assert type(reply).__name__ == "BatchResponseSimplePublicObjectWithErrors"
+    assert [row.object_write_trace_id for row in reply.results] == ["good"]
+    assert (reply.num_errors, reply.errors[0].context) == (1, {"objectWriteTraceId": ["bad"]})
+    near = portal.hs.crm.associations.v4.basic_api.get_page("contacts", contact, "tasks").results
+    assert [(row.to_object_id, row.association_types[0].type_id) for row in near] == [(reply.results[0].id, 203)]
+
+
+def test_search_owners_properties_pipelines_history(portal: Portal) -> None:
+    [contact] = portal.contacts(hs_lead_status="NEW")
+    portal.control.act("set_status", contact=contact, status="OPEN")
+    wish = {
+        "filterGroups": [{"filters": [{"propertyName": "email", "operator": "EQ", "value": "person0@example.com"}]}]
+    }
+    assert [row.id for row in portal.hs.crm.contacts.search_api.do_search(wish).results] == [contact]
+    owners = portal.hs.crm.owners.owners_api.get_page().results
+    assert {owner.id for owner in owners} >= {portal.known["rep_owner_id"], portal.known["queue_owner_id"]}
+    wish = {
+        "name": "syncagent_key",
+        "label": "Key",
+        "type": "string",
+        "fieldType": "text",
+        "groupName": "task_information",
+    }
+    made = portal.hs.crm.properties.core_api.create("tasks", wish | {"hasUniqueValue": True})
+    assert (made.has_unique_value, made.hubspot_defined) == (True, False)
+    stages = portal.hs.crm.pipelines.pipelines_api.get_all("deals").results[0].stages
+    assert {stage.metadata["isClosed"] for stage in stages} == {"true", "false"}
+    read = portal.hs.crm.contacts.basic_api.get_by_id(contact, properties_with_history=["hs_lead_status"])
+    rep = next(owner for owner in owners if owner.id == portal.known["rep_owner_id"])
+    newest, oldest = read.properties_with_history["hs_lead_status"]
+    assert (newest.value, newest.source_type, newest.updated_by_user_id) == ("OPEN", "CRM_UI", rep.user_id)
+    assert (oldest.value, oldest.source_type) == ("NEW", "IMPORT")
