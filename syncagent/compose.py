@@ -34,7 +34,7 @@ from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
 
-SHELF = ("marketo", "memory", "salesforce")
+SHELF = ("hubspot", "marketo", "memory", "salesforce")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
 
@@ -75,6 +75,7 @@ def connectors(config: Config) -> dict[str, Source]:
 
 def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:
     known: dict[str, Any] = {
+        "part": "crm",
         "create": config.tables.crm.create,
         "timezone": config.agent.timezone,
         "expect_status": tuple(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from syncagent.connectors.hubspot.portal import Error
+from syncagent.connectors.hubspot.shapes import Error
 from syncagent.model import Outcome, Refused, Retry
 
 _EXISTING: Final = re.compile(r"Existing ID: ?(\d+)")

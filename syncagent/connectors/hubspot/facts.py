@@ -1,11 +1,12 @@
-"""What HubSpot's rows say, as facts: contacts or leads, tasks, deals, owners. A portal is asked only for definitions."""
+"""What HubSpot's rows say, as facts: contacts or leads, tasks, deals, owners. Asks a portal only for definitions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from syncagent.connectors.hubspot.options import Options
-from syncagent.connectors.hubspot.portal import Owner, Portal, Row
+from syncagent.connectors.hubspot.portal import Portal
+from syncagent.connectors.hubspot.shapes import Owner, Row
 from syncagent.connectors.hubspot.values import actor, millis, moment, read
 from syncagent.model import (
     CrmRecord,
@@ -26,13 +27,27 @@ STAMP: Final = {"contacts": "lastmodifieddate"}
 OBJECTS: Final = {"contacts": "contact", "leads": "lead", "tasks": "task", "deals": "deal", "notes": "note"}
 KINDS: Final = {one: kind for kind, one in OBJECTS.items()}
 TASK: Final = (
-    "hs_task_subject hs_task_status hs_task_type hs_task_completion_date hubspot_owner_id hs_timestamp"
-    " hs_createdate hs_lastmodifieddate"
-).split()
+    "hs_task_subject",
+    "hs_task_status",
+    "hs_task_type",
+    "hs_task_completion_date",
+    "hubspot_owner_id",
+    "hs_timestamp",
+    "hs_createdate",
+    "hs_lastmodifieddate",
+)
 DEAL: Final = (
-    "dealname dealstage pipeline amount closedate hs_is_closed hs_is_closed_won hubspot_owner_id createdate"
-    " hs_lastmodifieddate"
-).split()
+    "dealname",
+    "dealstage",
+    "pipeline",
+    "amount",
+    "closedate",
+    "hs_is_closed",
+    "hs_is_closed_won",
+    "hubspot_owner_id",
+    "createdate",
+    "hs_lastmodifieddate",
+)
 _TYPES: Final = {"CALL": "Call", "EMAIL": "Email"}
 _CLOSED: Final = "COMPLETED"
 _MOST: Final = 20  # entries of one history: older ones were told before

@@ -16,18 +16,14 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 from hubspot.crm import objects, owners, pipelines, properties
 from hubspot.crm.associations import v4
-from msgspec import Struct
 
 from syncagent.clock import Clock, SystemClock, monotonic
-from syncagent.connectors.http import Budget, BusyError, Http, Reply, Sleep, masked
+from syncagent.connectors.http import Budget, BusyError, Http, Reply, Sleep
 from syncagent.connectors.hubspot.options import Options
+from syncagent.connectors.hubspot.shapes import Owner, Owners, Properties, Property, Row, error_of, json_of
 from syncagent.errors import ConnectorDownError, RetryableError
-
-Row = dict[str, Any]
-"""A record as HubSpot tells it: id, properties, propertiesWithHistory, createdAt, updatedAt."""
 
 log = logging.getLogger(__name__)
 
@@ -39,92 +35,8 @@ _KEPT: Final = 3600.0  # seconds that owners and definitions are believed
 _NO_OWNER_AGAIN: Final = 300.0
 
 
-class Error(Struct, frozen=True):
-    """One refusal, of a call or of one row. `properties`: the property -> HubSpot's word (INVALID_OPTION ...)."""
-
-    category: str = ""
-    text: str = ""
-    properties: dict[str, str] = {}
-    context: dict[str, Any] = {}
-    status: int = 0
-
-
-class Property(Struct, frozen=True):
-    """What the portal says of a property."""
-
-    name: str
-    type: str = "string"
-    options: tuple[dict[str, Any], ...] = ()
-    unique: bool = msgspec.field(default=False, name="hasUniqueValue")
-    label: str = ""
-    modification: dict[str, Any] = msgspec.field(default={}, name="modificationMetadata")
-
-    @property
-    def values(self) -> list[str]:
-        """The values of its options, in their order."""
-        return [str(one["value"]) for one in sorted(self.options, key=lambda one: one.get("displayOrder") or 0)]
-
-
-class Owner(Struct, frozen=True, rename="camel"):
-    """Somebody who may own records; `user_id` is another number, and None once they are gone."""
-
-    id: str
-    email: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    type: str = "PERSON"
-    user_id: int | None = None
-    user_id_including_inactive: int | None = None
-    archived: bool = False
-
-    @property
-    def name(self) -> str:
-        """What they are called."""
-        return " ".join(filter(None, (self.first_name, self.last_name))) or f"owner {self.id}"
-
-
-class _Properties(Struct):
-    results: tuple[Property, ...] = ()
-
-
-class _Owners(Struct):
-    results: tuple[Owner, ...] = ()
-    paging: dict[str, Any] | None = None
-
-
 class DeniedError(RetryableError):
     """The app may not do this (403, or the portal does not have it): whoever can do without goes on."""
-
-
-def error_of(body: object, status: int = 0) -> Error:
-    """The refusal in a body or in one of the `errors` of a 207. Addresses in its text are masked. Source: crm.md B2."""
-    if not isinstance(body, Mapping):
-        return Error("UNKNOWN", "HubSpot gave no reason.", status=status)
-    message = str(body.get("message") or "")
-    found: dict[str, str] = {}
-    listed = message.find("[{")
-    if listed >= 0:
-        try:
-            told = msgspec.json.decode(message[listed:].encode(), type=list[dict[str, Any]])
-        except msgspec.DecodeError:  # cut short, or not meant so
-            told = []
-        found = {str(one.get("name", "")): str(one.get("error", "")) for one in told}
-        if told:
-            message = message[:listed] + " ".join(str(one.get("message", "")) for one in told)
-    for one in body.get("errors") or ():
-        if isinstance(one, Mapping):
-            for name in (one.get("context") or {}).get("propertyName") or ():
-                found.setdefault(str(name), str(one.get("code") or ""))
-    for one in body.get("validationResults") or ():
-        found.setdefault(str(one.get("name", "")), str(one.get("error") or ""))
-    context = body.get("context")
-    return Error(
-        str(body.get("category") or body.get("errorType") or ""),
-        masked(" ".join(message.split())),
-        {name: code for name, code in found.items() if name},
-        dict(context) if isinstance(context, Mapping) else {},
-        status,
-    )
 
 
 class _Wire:
@@ -217,7 +129,7 @@ class Portal:
         }
         reply = self.http.call("POST", "/oauth/v1/token", form=form, safe=True, counted=False)
         if not reply.ok:
-            error = error_of(_json(reply))
+            error = error_of(json_of(reply))
             raise ConnectorDownError(
                 f"{self.name}: HubSpot refused to renew the access ({reply.status} {error.category})."
                 " Install the app once more, and put the new refresh token where refresh_token points;"
@@ -241,8 +153,8 @@ class Portal:
     ) -> Reply:
         """One call with the token. Returns 2xx and refusals with a reason; what concerns the whole portal is raised.
 
-        Reads, and what only looks like a write, are tried again by `Http`; a 401 has done nothing, so it is repeated with a
-        fresh token. Raises `DeniedError` (403), `RetryableError`, `ConnectorDownError`.
+        Reads, and what only looks like a write, are tried again by `Http`; a 401 has done nothing, so it is repeated
+        with a fresh token. Raises `DeniedError` (403), `RetryableError`, `ConnectorDownError`.
         """
         if self.options.api_version != "v3":
             path = _VERSION.sub(rf"/crm/\1/{self.options.api_version}", path)
@@ -255,12 +167,12 @@ class Portal:
                 reply = self._send(fresh, method, path, params, json, safe=safe)
         if reply.status == 401:
             raise ConnectorDownError(
-                f"{self.name}: HubSpot does not accept the access token ({error_of(_json(reply)).category or 401})."
-                " Copy the token of the private app (Settings > Integrations > Private Apps) to where crm.token"
-                " points; then run: syncagent check"
+                f"{self.name}: HubSpot does not accept the access token ({error_of(json_of(reply)).category or 401})."
+                " Copy the token of the private app (Settings > Integrations > Private Apps) to where crm.token points;"
+                " then run: syncagent check"
             )
         if reply.status == 403:
-            error = error_of(_json(reply))
+            error = error_of(json_of(reply))
             raise DeniedError(f"{reply.where} is not allowed ({error.category}): {error.text}", after=60)
         return reply
 
@@ -286,7 +198,7 @@ class Portal:
         """Raise for answers that ask for a pause; in each of these cases nothing was done (crm.md B2, B8)."""
         if reply.status not in (423, 429, 477):
             return
-        body = _json(reply)
+        body = json_of(reply)
         told = body if isinstance(body, Mapping) else {}
         text, policy = str(told.get("message", "")), str(told.get("policyName", ""))
         wait = reply.headers.get("Retry-After", "")
@@ -320,7 +232,7 @@ class Portal:
     def decoded(self, reply: Reply) -> Any:  # noqa: ANN401 - whatever HubSpot said
         """The body of an answer that had to be 2xx. Raises `RetryableError` with HubSpot's reason otherwise."""
         if not reply.ok:
-            error = error_of(_json(reply), reply.status)
+            error = error_of(json_of(reply), reply.status)
             raise RetryableError(f"{reply.where} was refused: {error.category} {error.text}", after=60)
         return reply.decode(object)
 
@@ -366,17 +278,28 @@ class Portal:
 
     def search(
         self, kind: str, filters: Sequence[Mapping[str, Any]], sort: str, names: Sequence[str], limit: int = 200
-    ) -> tuple[list[Row], datetime]:
-        """One page of what the index knows, by `sort` ascending, and the portal's time before it was asked."""
-        body = {
+    ) -> tuple[list[Row], datetime, bool]:
+        """What the index knows by `sort` ascending, the portal's time before it was asked, and whether more is behind.
+
+        Rows that the index cannot fill any more (just archived) are skipped: only the last page may be empty.
+        """
+        body: dict[str, Any] = {
             "filterGroups": [{"filters": list(filters)}],
             "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
             "properties": list(names),
             "limit": limit,
         }
-        before = monotonic()
-        reply = self.searching.do_search(kind, body, _preload_content=False)
-        return self.decoded(reply)["results"], self.at_of(reply, before)
+        before, after = monotonic(), ""
+        while True:
+            reply = self.searching.do_search(kind, body | ({"after": after} if after else {}), _preload_content=False)
+            told = self.decoded(reply)
+            at = self.at_of(reply, before)
+            following = str(((told.get("paging") or {}).get("next") or {}).get("after") or "")
+            if told["results"] or not following:
+                return told["results"], at, bool(following)
+            if following == after:
+                raise RetryableError(f"{self.name}: HubSpot told one page of a search twice.", after=30)
+            after = following
 
     def linked(self, kind: str, ids: Sequence[str], to: str) -> dict[str, list[str]]:
         """What these records are associated with, by their ids; consistent (crm.md B5, B6)."""
@@ -434,7 +357,7 @@ class Portal:
         def fetch() -> dict[str, Property]:
             reply = self._properties.get_all(kind, _preload_content=False)
             self.decoded(reply)
-            return {one.name: one for one in reply.decode(_Properties).results}
+            return {one.name: one for one in reply.decode(Properties).results}
 
         found: dict[str, Property] = self._once(f"properties/{kind}", fetch)
         return found
@@ -450,7 +373,7 @@ class Portal:
                     rest = {"after": after} if after else {}
                     reply = self._owners.get_page(limit=100, archived=archived, _preload_content=False, **rest)
                     self.decoded(reply)
-                    page = reply.decode(_Owners)
+                    page = reply.decode(Owners)
                     found |= {one.id: one for one in page.results}
                     following = str(((page.paging or {}).get("next") or {}).get("after") or "")
                     more, after = bool(following) and following != after, following
@@ -488,7 +411,7 @@ class Portal:
                 reply = self.call("POST", path, json={"tokenKey": self.token()}, safe=True)
             except DeniedError:
                 return ""
-            body = _json(reply)
+            body = json_of(reply)
             return str(body.get("appId") or "") if reply.ok and isinstance(body, Mapping) else ""
 
         found: str = self._once("app", fetch)
@@ -499,10 +422,3 @@ def chunks(values: Sequence[str], size: int = BATCH) -> list[list[str]]:
     """The values, each once, in lists of at most `size`."""
     once = list(dict.fromkeys(values))
     return [once[start : start + size] for start in range(0, len(once), size)]
-
-
-def _json(reply: Reply) -> object:
-    try:
-        return msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
-        return None

@@ -6,10 +6,10 @@ sooner than that, something is hot, and a round asks for records, tasks and deal
 without bringing news is paid for by leaving out as many of the next idle rounds.
 
 Search tells who has changed, by keyset: never by offset, under which rows would slip through while others move, and
-which ends at 10,000 (crm.md B7). Search lags, so those who changed are then read by id, which does not, with the history
-of what is watched. Each round reads again the last `index_lag`; every five minutes a sweep reads again from `overlap`
-before the last sweep: what the index learns within that time is found. `seen_until` is the portal's own time at which a
-round began, less `index_lag`.
+which ends at 10,000 (crm.md B7). Search lags, so those who changed are then read by id, which does not, with the
+history of what is watched. Each round reads again the last `index_lag`; every five minutes a sweep reads again from
+`overlap` before the last sweep: what the index learns within that time is found. `seen_until` is the portal's own time
+at which a round began, less `index_lag`.
 
 What happened before the first round of a poll is nobody's answer: of such records the index's own row is taken.
 """
@@ -24,10 +24,10 @@ from msgspec import Struct, structs
 
 from syncagent.config import seconds
 from syncagent.connectors.hubspot.facts import DEAL, TASK, Words, stamp_of, swallowed
-from syncagent.connectors.hubspot.portal import DeniedError, Portal, Row
+from syncagent.connectors.hubspot.portal import DeniedError, Portal
+from syncagent.connectors.hubspot.shapes import Row
 from syncagent.connectors.hubspot.values import millis, moment
-from syncagent.errors import RetryableError
-from syncagent.model import CrmRecord, CrmTask, Cursor, Deleted, Fact, Identity, Merged, Page
+from syncagent.model import Cursor, Deleted, Fact, Identity, Merged, Page
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Reader:
         self._memory: tuple[Cursor, Told] = ("", {})  # what was told, and with which cursor
         self._asked_at: datetime | None = None
         self._denied: set[str] = set()
+        self._recent = 0  # only what was changed since is told again by a sweep, and worth remembering
 
     # -- pull
 
@@ -94,6 +95,7 @@ class Reader:
         now = self.portal.now()
         hot = self._asked_at is not None and now - self._asked_at < self.pace / 2
         self._asked_at = now
+        self._recent = millis(now - self.overlap - 2 * SWEEP)
         if place.owed and not hot:
             yield Page((), _encode(structs.replace(place, owed=place.owed - 1)))
             return
@@ -104,7 +106,7 @@ class Reader:
         for kind in kinds:
             for facts, place in self._one(kind, place, told):  # noqa: B020 - each page leaves a new place
                 news = news or bool(facts)
-                self._memory = (_encode(place), dict(told))
+                self._memory = (_encode(place), told)
                 yield Page(tuple(facts), self._memory[0])
         cost = self.portal.budget.calls()["made"] - before
         owed = place.owed if hot or news else min(place.owed + max(cost - 1, 0), _MOST_OWED)
@@ -136,8 +138,7 @@ class Reader:
                     self.portal.forget("owners")
                 yield list(self.words.owners(self.portal.owners())), place
             elif kind == "bin":
-                for gone in self._bin(place):
-                    yield gone, place
+                yield from self._bin(place)
             else:
                 yield from self._changed(kind, place, told)
         except DeniedError as error:
@@ -152,7 +153,7 @@ class Reader:
     def _changed(self, what: str, place: Place, told: Told) -> Iterator[tuple[list[Fact], Place]]:
         """The rows of one object since its mark, page by page, each with the place behind it."""
         kind = self.words.records if what == "records" else what
-        names = {"records": self.words.asked, "tasks": self.task_names, "deals": lambda: DEAL}[what]()
+        names = {"records": self.words.asked, "tasks": self.task_names}.get(what, lambda: list(DEAL))()
         mark = place.marks[what]
         swept = place.swept.get(what)
         sweeping = swept is None or mark - swept >= SWEEP
@@ -163,16 +164,16 @@ class Reader:
             start = mark
         began: datetime | None = None
         live = place.live
-        for rows, at, inside in self._walk(kind, names, start, place.until, inside):
+        for rows, at, step in self._walk(kind, names, start, place.until, inside):
             began = began or at
             live = live or began
             fresh = [row for row in rows if self._is_news(kind, row, told)]
             facts = self._facts(what, fresh, live if place.until is None else began)
-            told |= {f"{kind}/{row['id']}": self._stamp(kind, row) for row in fresh}
+            stamps = {f"{kind}/{row['id']}": self._stamp(kind, row) for row in fresh}
+            told |= {one: stamp for one, stamp in stamps.items() if stamp >= self._recent}
             if rows:
-                last = datetime.fromtimestamp(self._stamp(kind, rows[-1]) / 1000, UTC)
-                mark = max(mark, last) if place.until is None else last
-            steps = {**place.inside, what: inside}
+                mark = max(mark, datetime.fromtimestamp(self._stamp(kind, rows[-1]) / 1000, UTC))
+            steps = {**place.inside, what: step}
             yield facts, structs.replace(place, marks={**place.marks, what: mark}, inside=steps, live=live)
         end = place.until or max(place.marks[what], (began or self.portal.now()) - self.lag)
         yield (
@@ -191,7 +192,7 @@ class Reader:
     ) -> Iterator[tuple[list[Row], datetime, str]]:
         """Pages of rows by stamp, when each was asked for, and where inside a stamp the walk stands after it.
 
-        Each page begins at the last stamp of the one before; when all of a page has one stamp, its rows are walked by id.
+        Each page begins at the last stamp of the one before; when all of it has one stamp, its rows are walked by id.
         """
         stamp = stamp_of(kind)
         low, last = millis(start), inside
@@ -202,24 +203,18 @@ class Reader:
                 filters = [_filter(stamp, "GTE", low)]
                 if until is not None:
                     filters.append(_filter(stamp, "LT", millis(until)))
-            rows, at = self.portal.search(kind, filters, "hs_object_id" if last else stamp, names, PAGE)
-            full = len(rows) >= PAGE or (bool(rows) and self.more_behind(rows))
+            rows, at, more = self.portal.search(kind, filters, "hs_object_id" if last else stamp, names, PAGE)
             if last:
-                last = str(rows[-1]["id"]) if full else ""
-                low += 0 if full else 1
+                last = str(rows[-1]["id"]) if more else ""
+                low += 0 if more else 1
                 yield rows, at, last
                 continue
             high = self._stamp(kind, rows[-1]) if rows else low
-            stuck = full and high == low
+            stuck = more and high == low
             yield ([] if stuck else rows), at, "0" if stuck else ""
-            if not full:
+            if not more:
                 return
             low, last = high, "0" if stuck else ""
-
-    @staticmethod
-    def more_behind(_rows: Sequence[Row]) -> bool:
-        """A page that is not full has nothing behind it, unless the index could not fill its rows: the sweep finds them."""
-        return False
 
     def _stamp(self, kind: str, row: Row) -> int:
         return millis(moment(row["properties"].get(stamp_of(kind)) or row["updatedAt"]))
@@ -239,14 +234,15 @@ class Reader:
         kind = self.words.records if what == "records" else what
         new = {str(row["id"]) for row in rows if self._stamp(kind, row) >= millis(live)}
         if what == "deals":
-            return list(self.words.deals(rows, self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts")))
+            people = self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts")
+            return list(self.words.deals(rows, people))
         if what == "tasks":
             return self._tasks(rows, new)
         facts = [fact for row in rows if str(row["id"]) not in new for fact in self.words.record(row)]
         return facts + self._records(sorted(new))
 
     def _records(self, ids: Sequence[str]) -> list[Fact]:
-        """These as they are now, with history; those that are gone are told by the recycle bin, or when they are used."""
+        """These as they are now, with history; those that are gone are told by the recycle bin, or when used."""
         if not ids:
             return []
         rows, _ = self.portal.read(self.words.records, ids, self.words.asked(), history=self.words.history())
@@ -269,15 +265,19 @@ class Reader:
             rows = [better.get(str(row["id"]), row) for row in rows]
         return list(self.words.tasks(rows, holders))
 
-    def _bin(self, place: Place) -> Iterator[list[Fact]]:
-        """Records and tasks in the recycle bin, as far as a round may read it."""
+    def _bin(self, place: Place) -> Iterator[tuple[list[Fact], Place]]:
+        """Records and tasks that have come into the recycle bin since it was read last."""
+        since = place.marks.get("bin") or place.live or place.floor
+        newest = since
         for kind, word in ((self.words.records, self.words.object), ("tasks", "task")):
             for rows in self.portal.archived(kind, [stamp_of(kind)], _BIN_PAGES):
-                yield [
-                    Deleted(Identity(self.name, word, str(row["id"])), at)
-                    for row in rows
-                    if (at := moment(row.get("archivedAt") or row["updatedAt"])) >= place.floor
+                gone = [(row, moment(row.get("archivedAt") or row["updatedAt"])) for row in rows]
+                newest = max([newest, *(at for _, at in gone)])
+                facts: list[Fact] = [
+                    Deleted(Identity(self.name, word, str(row["id"])), at) for row, at in gone if at >= since
                 ]
+                yield facts, place
+        yield [], structs.replace(place, marks={**place.marks, "bin": newest})
 
     # -- look
 
@@ -318,9 +318,9 @@ class Reader:
             rows |= {loser: row for loser in swallowed(row) if loser in ids}
         told = {str(row["id"]) for row in found}
         if told - set(ids) and any(one not in rows for one in ids):
-            for one in [one for one in ids if one not in rows]:  # a survivor that does not tell whom it has swallowed
-                single, _ = self.portal.read(self.words.records, [one], self.words.asked())
-                rows |= {one: row for row in single}
+            for lost in [one for one in ids if one not in rows]:  # a survivor that does not tell whom it has swallowed
+                single, _ = self.portal.read(self.words.records, [lost], self.words.asked())
+                rows.update((lost, row) for row in single)
         return {one: rows[one] for one in ids if one in rows}, began
 
     def _became(self, rows: dict[str, Row]) -> Iterator[Merged]:
@@ -368,6 +368,3 @@ def _filter(name: str, operator: str, value: object) -> dict[str, str]:
 
 def _encode(place: Place) -> Cursor:
     return msgspec.json.encode(place).decode()
-
-
-__all__ = ["CrmRecord", "CrmTask", "Place", "Reader", "RetryableError"]

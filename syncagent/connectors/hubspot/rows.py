@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from syncagent.connectors.http import BusyError, Reply
-from syncagent.connectors.hubspot.portal import BATCH, DeniedError, Error, Portal, Row, error_of
+from syncagent.connectors.hubspot.portal import BATCH, DeniedError, Portal
+from syncagent.connectors.hubspot.shapes import Error, Row, error_of, json_of
 from syncagent.errors import ConnectorDownError, RetryableError
 
 IN_FLIGHT: Final = 4
@@ -82,7 +82,7 @@ def _part(
     reply: Reply = call(kind, body, _preload_content=False)
     if reply.ok:
         return _told(reply.decode(dict[str, Any]), inputs, match)
-    error = error_of(_decoded(reply), reply.status)
+    error = error_of(json_of(reply), reply.status)
     if len(inputs) == 1:
         return [error]
     # The whole call was refused before a row was written: find out which rows were meant.
@@ -96,9 +96,7 @@ def _part(
     return _part(portal, verb, kind, inputs[:middle], match) + _part(portal, verb, kind, inputs[middle:], match)
 
 
-def _told(
-    body: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]], match: Match
-) -> list[Row | Error | None]:
+def _told(body: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]], match: Match) -> list[Row | Error | None]:
     """Each input's own answer out of a whole or a partial success (207)."""
     answers: list[Row | Error | None] = [None] * len(inputs)
     left: list[Row] = []
@@ -125,10 +123,3 @@ def _number(trace: object, size: int) -> int | None:
     text = str(trace or "")
     number = text.removeprefix("row-")
     return int(number) if text.startswith("row-") and number.isdigit() and int(number) < size else None
-
-
-def _decoded(reply: Reply) -> object:
-    try:
-        return msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
-        return None

@@ -4,19 +4,18 @@ Source: crm.md B3 (shapes), B10 (histories).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from syncagent.connectors.hubspot.portal import Property
+from syncagent.connectors.hubspot.shapes import Property
 from syncagent.model import Value
 
 AUTOMATION: Final = "automation"
 """Who it was when no person did it and not we: workflows, other apps, HubSpot itself."""
 
 _BY_HAND: Final = frozenset(
-    ("BATCH_UPDATE", "CONTACTS", "CONTACTS_WEB", "EMAIL", "EXTENSION", "IMPORT", "MEETINGS", "MERGE_CONTACTS")
-    + ("MERGE_OBJECTS", "SALES")
+    "BATCH_UPDATE CONTACTS CONTACTS_WEB EMAIL EXTENSION IMPORT MEETINGS MERGE_CONTACTS MERGE_OBJECTS SALES".split()  # noqa: SIM905
 )
 _APPS: Final = ("INTEGRATION", "API", "INTEGRATIONS_PLATFORM", "INTEGRATIONS_SYNC")
 _USER: Final = re.compile(r"userId:(\d+)")
