@@ -10,6 +10,7 @@ from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.hubspot.index import Index
 from syncagent.sandbox.hubspot.refusal import RefusedError, not_found
 from syncagent.sandbox.hubspot.schema import Kind, Property, kinds
+from syncagent.sandbox.hubspot.tracks import Tracks
 from syncagent.sandbox.hubspot.values import wire
 
 FIRST_ID: Final = 20_101
@@ -42,7 +43,7 @@ class Settings:
     archived_keys: str = "freed"  # a unique value of an archived record may be used again; or "held"
     merge_id: str = "new"  # a merged contact gets a "new" id, or keeps the "primary" one
     won_makes_customer: bool = False  # a deal won moves its contacts to the stage customer
-    cookie_events: bool = True  # whether the portal has the page events of Enterprise
+    page_events: bool = True  # whether the portal has the page events of Enterprise
 
 
 _CHOICES: Final = {
@@ -159,6 +160,7 @@ class Portal:
         self.owners: dict[str, Owner] = {}
         self.pipelines: dict[str, list[dict[str, Any]]] = {}
         self.index = Index()
+        self.tracks = Tracks()
         self.listeners: list[Listener] = []
         self._keys: dict[tuple[str, str], dict[str, str]] = {}
         self._last_id = FIRST_ID - 1
