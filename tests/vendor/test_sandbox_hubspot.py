@@ -131,6 +131,8 @@ def test_2_upsert_by_a_unique_property_tells_new(portal: Portal) -> None:
     assert len(portal.record("contacts", contact)["associations"]["tasks"]) == 3
     double = upsert("d", "d")
     assert (double.status_code, "Duplicate IDs" in double.json()["message"]) == (400, True)
+    wish = {"inputs": [{"idProperty": "hs_object_id", "id": contact, "properties": {"city": "Rome"}}]}
+    assert portal.call("POST", CONTACTS + "/batch/update", wish).status_code == 400
     wish = {"inputs": [task(contact) | {"idProperty": "hs_task_subject", "id": "x"}]}
     refused = portal.call("POST", TASKS + "/batch/upsert", wish).json()
     assert "non-unique 0-27 property hs_task_subject in portal ID 62515" in refused["message"]
@@ -304,7 +306,16 @@ def test_both_forms_of_the_path_are_one_place(portal: Portal) -> None:
     for path in ("/crm/v4/associations/contacts/tasks/batch/read", "/crm/associations/2026-03/0-1/0-27/batch/read"):
         read = portal.call("POST", path, {"inputs": [{"id": contact}]}).json()["results"]
         assert [each["toObjectId"] for each in read[0]["to"]] == [int(made)]
-    for path in ("/crm/owners/2026-03", "/crm/properties/2026-03/tasks", "/crm/pipelines/2026-03/deals"):
+    assert made == contact, "ids are unique only within an object type"
+    for path in (
+        "/crm/owners/2026-03",
+        "/crm/properties/2026-03/tasks",
+        "/crm/pipelines/2026-03/deals",
+        "/crm/lists/2026-03",
+        "/events/event-occurrences/2026-09",
+        "/account-info/2026-03/details",
+        "/account-info/v3/details",
+    ):
         assert portal.call("GET", path).status_code == 200
     assert portal.call("GET", "/crm/objects/2019-03/contacts").status_code == 404
 
@@ -316,7 +327,7 @@ def test_tokens(portal: Portal) -> None:
     form = {name: portal.known[name] for name in ("client_id", "client_secret", "refresh_token")}
     form["grant_type"] = "refresh_token"
     portal.control.clock_set(NOON)
-    for version in ("v1", "v3"):
+    for version in ("v1", "v3", "2026-03"):
         reply = portal.session.post(f"{portal.url}/oauth/{version}/token", data=form, timeout=5).json()
         assert (reply["expires_in"], reply["refresh_token"]) == (1800, portal.known["refresh_token"])
     token = reply["access_token"]

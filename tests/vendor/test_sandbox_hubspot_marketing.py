@@ -144,6 +144,12 @@ def test_page_events_follow_a_merge_and_are_refused_where_the_portal_has_none(po
     assert rows[0]["properties"]["hs_url"] == "https://www.example.com/pricing"
     found = portal.call("GET", path, eventType="e_visited_page", occurredBefore="2026-03-02T11:30:00Z", limit=1).json()
     assert len(found["results"]) == 1 and "paging" not in found
+    by_email = portal.call("GET", path, **{"objectType": "contact", "objectProperty.email": "person0@example.com"})
+    assert len(by_email.json()["results"]) == 2
+    pricing = portal.call("GET", path, **{"property.hs_url": "https://www.example.com/pricing"}).json()["results"]
+    assert [row["id"] for row in pricing] == [rows[0]["id"]]
+    upwards = portal.call("GET", path, sort="ASCENDING").json()["results"]
+    assert [row["id"] for row in upwards] == [rows[1]["id"], rows[0]["id"]]
     assert portal.call("GET", path + "/event-types").json() == {"eventTypes": ["e_visited_page"]}
     portal.control.act("set_settings", page_events=False)
     refused = portal.call("GET", path)

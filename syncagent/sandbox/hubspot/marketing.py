@@ -62,16 +62,16 @@ def submissions(portal: Portal, request: Request) -> Reply | None:
     # the cursor counts from the oldest: what comes in between two pages does not shift the second
     end = _cursor(request.call.param("after")) or len(rows)
     page = rows[max(0, end - limit) : end][::-1]
-    told: dict[str, Any] = {"results": [_submission(each) for each in page]}
+    told: dict[str, Any] = {"results": [_submission(portal, each) for each in page]}
     if end > limit:
         told["paging"] = {"next": {"after": _token(end - limit), "link": ""}}
     return Reply(200, told)
 
 
-def _submission(each: Submission) -> dict[str, Any]:
+def _submission(portal: Portal, each: Submission) -> dict[str, Any]:
     values = [{"name": name, "value": value, "objectTypeId": "0-1"} for name, value in each.values.items()]
-    return {
-        "conversionId": each.conversion,
+    known = {"conversionId": each.conversion} if portal.settings.conversion_ids else {}
+    return known | {
         "submittedAt": millis(each.at),
         "values": values,
         "pageUrl": each.page,
@@ -170,14 +170,19 @@ def _page_events(portal: Portal, request: Request) -> Reply:
     if ident := call.param("objectId"):
         record = portal.get(contacts, ident)
         wanted = record.id if record is not None else ident
+    elif email := call.param("objectProperty.email"):
+        record = portal.by_key(contacts, "email", email)
+        wanted = record.id if record is not None else ""
+    shown = {name.removeprefix("property."): value for name, value in call.query if name.startswith("property.")}
     rows = []
     for each in portal.tracks.visits:
         holder = portal.get(contacts, each.contact)
         if holder is None or not low <= each.at <= high:
             continue
-        if (wanted is None or holder.id == wanted) and call.param("eventType", each.type) == each.type:
+        fits = all(each.properties.get(name) == value for name, value in shown.items())
+        if fits and wanted in (None, holder.id) and call.param("eventType", each.type) == each.type:
             rows.append((each, holder.id))
-    rows.sort(key=lambda row: (row[0].at, row[0].id), reverse=call.param("sort", "-occurredAt") != "occurredAt")
+    rows.sort(key=lambda row: (row[0].at, row[0].id), reverse=call.param("sort") not in ("occurredAt", "ASCENDING"))
     start, limit = _cursor(call.param("after")), request.limit(20, 1_000)
     told: dict[str, Any] = {"results": [_visit(each, holder) for each, holder in rows[start : start + limit]]}
     if rows[start + limit :]:

@@ -26,7 +26,7 @@ def merge(portal: Portal, primary: Record, loser: Record, actor: Actor) -> Recor
             if known.unique:
                 portal.release(record, known, record.values.get(known.name, ""))
     if portal.settings.merge_id == "new" and primary.kind.plural == "contacts":
-        survivor = Record(portal.next_id(), primary.kind, min(primary.created, loser.created), now)
+        survivor = Record(portal.next_id(primary.kind), primary.kind, min(primary.created, loser.created), now)
         portal.add(survivor)
         gone = [primary, loser]
     else:

@@ -103,13 +103,16 @@ class HubSpot:
         raise RefusedError(404, "", f"There is no resource {request.method} {request.call.path}.")
 
     def _oauth(self, call: Call) -> Answer:
-        parts = [piece for piece in call.path.split("/") if piece]
-        if call.method == "POST" and parts[2:] == ["token"] and parts[1] in ("v1", "v3"):
+        try:
+            parts, _ = place(call.path)
+        except RefusedError as error:
+            return self._refused(error, cost=0)
+        if call.method == "POST" and parts == ["oauth", "token"]:
             form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
             status, told = self.gate.refresh(form)
             return json_answer(told, status, cost=0)
-        if call.method == "GET" and parts[2:3] == ["access-tokens"] and len(parts) == 4:
-            told = self.gate.describe(parts[3]) or {}
+        if call.method == "GET" and parts[1:2] == ["access-tokens"] and len(parts) == 3:
+            told = self.gate.describe(parts[2]) or {}
             return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
         return json_answer({"status": "error", "message": f"There is no {call.path}."}, 404, cost=0)
 

@@ -64,7 +64,7 @@ def apply(portal: Portal, plan: Plan, actor: Actor, *, at: datetime | None = Non
     record = plan.record
     fresh = record is None
     if record is None:
-        record = Record(portal.next_id(), plan.kind, now, now)
+        record = Record(portal.next_id(plan.kind), plan.kind, now, now)
         portal.add(record)
     record.updated = max(now, record.updated)
     record.trace = plan.trace
