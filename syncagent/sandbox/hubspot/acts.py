@@ -14,6 +14,11 @@ Reps:
     add_note {contact, body} -> {id}
     create_deal {contact?, name, amount?, stage?} -> {id}
     win_deal {deal, amount?}    lose_deal {deal, reason?}
+Marketing:
+    submit_form {form, email, values?, page?, at?} -> {id, conversion}
+    email_event {type: "CLICK", email, campaign?, at?, id?, url?} -> {id, created}
+    page_view {contact, url?, type?, at?, properties?} -> {id}
+    join_list {list, contact}   leave_list {list, contact}
 Automations:
     workflow_edit {object, ids, values}: AUTOMATION_PLATFORM changes many records with one stamp
     import_edit {object, ids, values}: IMPORT does
@@ -22,6 +27,7 @@ Admins:
     add_property {object, ...: see a seed}     remove_property {object, name}
     set_options {object, name, values}
     set_settings {...}: see portal.Settings    settle_index {}: search finds everything now
+    set_webhooks {...}: see webhooks.py
     expire_tokens {}            revive_token {}             use_quota {calls}
     get {object, id} -> the record    find {object, where: {property: value}} -> {"records": [...]}
 """
@@ -30,7 +36,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from syncagent.sandbox.hubspot import catalog, links, merges, seeding, writes
+from syncagent.sandbox.hubspot import catalog, links, marketing, merges, seeding, writes
 from syncagent.sandbox.hubspot.portal import Actor, Portal, Record
 from syncagent.sandbox.hubspot.schema import UNLABELLED, options
 from syncagent.sandbox.hubspot.values import wire
@@ -105,7 +111,7 @@ def _reassign_task(scene: Scene) -> None:
 def _unlink_task(scene: Scene) -> None:
     task = scene.record("tasks", "task")
     for plural, ident in list(scene.portal.links.get(("tasks", task.id), {})):
-        links.unlink(scene.portal, task, scene.portal.records[plural][ident])
+        links.unlink(scene.portal, task, scene.portal.records[plural][ident], actor=scene.actor(task))
     scene.update(task, {})
 
 
@@ -202,6 +208,16 @@ def _close_deal(won: bool) -> Callable[[Scene], None]:  # noqa: FBT001  used twi
     return doing
 
 
+def _join_list(scene: Scene) -> None:
+    contact = scene.record("contacts", "contact")
+    scene.portal.tracks.lists[str(scene.need("list"))].members[contact.id] = scene.portal.now()
+
+
+def _leave_list(scene: Scene) -> None:
+    contact = scene.record("contacts", "contact")
+    scene.portal.tracks.lists[str(scene.need("list"))].members.pop(contact.id, None)
+
+
 def _edit_many(source: str, label: str) -> Callable[[Scene], Args]:
     def doing(scene: Scene) -> Args:
         kind, now = scene.portal.kind(scene.need("object")), scene.portal.now()
@@ -276,6 +292,11 @@ _ACTS: Final[dict[str, Callable[[Scene], Args | None]]] = {
     "create_deal": _create_deal,
     "win_deal": _close_deal(won=True),
     "lose_deal": _close_deal(won=False),
+    "submit_form": lambda scene: marketing.submit_form(scene.portal, scene.args),
+    "email_event": lambda scene: marketing.email_event(scene.portal, scene.args),
+    "page_view": lambda scene: marketing.page_view(scene.portal, scene.args),
+    "join_list": _join_list,
+    "leave_list": _leave_list,
     "workflow_edit": _edit_many("AUTOMATION_PLATFORM", "Workflow"),
     "import_edit": _edit_many("IMPORT", "Import"),
     "archive_owner": _archive_owner(archived=True),

@@ -20,14 +20,14 @@ def of_object(portal: Portal, request: Request) -> Reply | None:
             return _list(portal, request, portal.live(kind, ident), portal.kind(name))
         case "PUT", ["default", name, other]:
             near, far = portal.live(kind, ident), portal.live(portal.kind(name), other)
-            return Reply(200, _done(portal, [_default(near, far, portal)]))
+            return Reply(200, _done(portal, [_default(near, far, portal, request)]))
         case "PUT", [name, other]:
             near, far = portal.live(kind, ident), portal.live(portal.kind(name), other)
-            return Reply(201, _labelled(portal, near, far, request.array()))
+            return Reply(201, _labelled(portal, request, near, far, request.array()))
         case "DELETE", [name, other]:
             record = portal.get(portal.kind(name), other)
             if record is not None:
-                unlink(portal, portal.live(kind, ident), record)
+                unlink(portal, portal.live(kind, ident), record, actor=request.actor)
             return Reply(204)
         case _:
             return None
@@ -46,12 +46,12 @@ def batch(portal: Portal, request: Request) -> Reply | None:
             return _read(portal, request, near, far)
         case "POST", ["batch", "create"]:
             rows = [
-                _labelled(portal, *_ends(portal, each, near, far), each.get("types") or [])
+                _labelled(portal, request, *_ends(portal, each, near, far), each.get("types") or [])
                 for each in request.inputs(2_000)
             ]
             return Reply(201, _done(portal, rows))
         case "POST", ["batch", "associate", "default"]:
-            rows = [_default(*_ends(portal, each, near, far), portal) for each in request.inputs(2_000)]
+            rows = [_default(*_ends(portal, each, near, far), portal, request) for each in request.inputs(2_000)]
             return Reply(200, _done(portal, rows))
         case "POST", ["batch", *verb]:
             return _take_away(portal, request, near, far, verb)
@@ -66,11 +66,11 @@ def _take_away(portal: Portal, request: Request, near: Kind, far: Kind, verb: li
             for wish in each.get("to") or []:
                 other = portal.get(far, _id(wish))
                 if record is not None and other is not None:
-                    unlink(portal, record, other)
+                    unlink(portal, record, other, actor=request.actor)
     elif verb == ["labels", "archive"]:
         for each in request.inputs(2_000):
             for wish in each.get("types") or []:
-                unlink(portal, *_ends(portal, each, near, far), int(wish["associationTypeId"]))
+                unlink(portal, *_ends(portal, each, near, far), int(wish["associationTypeId"]), request.actor)
     else:
         return None
     return Reply(204)
@@ -133,22 +133,24 @@ def _done(portal: Portal, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"status": "COMPLETE", "results": rows, "startedAt": now, "completedAt": now}
 
 
-def _default(near: Record, far: Record, portal: Portal) -> dict[str, Any]:
+def _default(near: Record, far: Record, portal: Portal, request: Request) -> dict[str, Any]:
     number = UNLABELLED.get((near.kind.plural, far.kind.plural))
     if number is None:
         raise invalid(f"{near.kind.plural} and {far.kind.plural} cannot be associated.")
-    link(portal, near, far, number)
+    link(portal, near, far, number, request.actor)
     spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
     return {"from": {"id": near.id}, "to": {"id": far.id}, "associationSpec": spec}
 
 
-def _labelled(portal: Portal, near: Record, far: Record, types: list[dict[str, Any]]) -> dict[str, Any]:
+def _labelled(
+    portal: Portal, request: Request, near: Record, far: Record, types: list[dict[str, Any]]
+) -> dict[str, Any]:
     numbers = [int(each.get("associationTypeId", 0)) for each in types]
     for number in numbers:
         if (near.kind.plural, far.kind.plural, number) not in INVERSE:
             raise invalid(f"No association type {number} between {near.kind.plural} and {far.kind.plural}.")
     for number in numbers:
-        link(portal, near, far, number)
+        link(portal, near, far, number, request.actor)
     return {
         "fromObjectTypeId": near.kind.type_id,
         "fromObjectId": int(near.id),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from syncagent.sandbox.hubspot.portal import Portal, Record
+from syncagent.sandbox.hubspot.portal import Actor, Portal, Record
 from syncagent.sandbox.hubspot.refusal import invalid, not_found
 from syncagent.sandbox.hubspot.schema import INVERSE, PRIMARY, UNLABELLED, Kind
 
@@ -17,8 +17,11 @@ class Link:
     number: int
 
 
-def link(portal: Portal, one: Record, other: Record, number: int) -> None:
-    """Link two records; a primary link brings the unlabelled one along and takes the place of an older primary."""
+def link(portal: Portal, one: Record, other: Record, number: int, actor: Actor | None = None) -> None:
+    """Link two records; a primary link brings the unlabelled one along and takes the place of an older primary.
+
+    With an `actor` the webhooks hear of it.
+    """
     back = INVERSE[one.kind.plural, other.kind.plural, number]
     plain = UNLABELLED.get((one.kind.plural, other.kind.plural))
     if number in PRIMARY:
@@ -31,10 +34,25 @@ def link(portal: Portal, one: Record, other: Record, number: int) -> None:
     for ahead, behind in pairs:
         portal.links.setdefault(_key(one), {}).setdefault(_key(other), set()).add(ahead)
         portal.links.setdefault(_key(other), {}).setdefault(_key(one), set()).add(behind)
+    if actor is not None:
+        _tell(portal, one, other, actor, removed=False)
 
 
-def unlink(portal: Portal, one: Record, other: Record, number: int | None = None) -> None:
-    """Take one type of link away, or all between the two."""
+def _tell(portal: Portal, one: Record, other: Record, actor: Actor, *, removed: bool) -> None:
+    for near, far in ((one, other), (other, one)):
+        portal.tell(
+            "associationChange",
+            near,
+            actor=actor,
+            fromObjectId=int(near.id),
+            toObjectId=int(far.id),
+            associationType=f"{near.kind.singular}_TO_{far.kind.singular}".upper(),
+            associationRemoved=removed,
+        )
+
+
+def unlink(portal: Portal, one: Record, other: Record, number: int | None = None, actor: Actor | None = None) -> None:
+    """Take one type of link away, or all between the two; with an `actor` the webhooks hear of it."""
     for near, far in ((one, other), (other, one)):
         links = portal.links.get(_key(near), {})
         numbers = links.get(_key(far))
@@ -46,6 +64,8 @@ def unlink(portal: Portal, one: Record, other: Record, number: int | None = None
             numbers.discard(number if near is one else INVERSE[one.kind.plural, other.kind.plural, number])
         if not numbers:
             del links[_key(far)]
+    if actor is not None:
+        _tell(portal, one, other, actor, removed=True)
 
 
 def linked(portal: Portal, record: Record, kind: Kind) -> Iterator[tuple[Record, set[int]]]:

@@ -26,7 +26,7 @@ def merge(portal: Portal, primary: Record, loser: Record, actor: Actor) -> Recor
             if known.unique:
                 portal.release(record, known, record.values.get(known.name, ""))
     if portal.settings.merge_id == "new" and primary.kind.plural == "contacts":
-        survivor = Record(portal.next_id(), primary.kind, min(primary.created, loser.created), now)
+        survivor = Record(portal.next_id(primary.kind), primary.kind, min(primary.created, loser.created), now)
         portal.add(survivor)
         gone = [primary, loser]
     else:
@@ -42,6 +42,10 @@ def merge(portal: Portal, primary: Record, loser: Record, actor: Actor) -> Recor
     values["hs_merged_object_ids"] = ";".join(filter(None, [earlier, *swallowed]))
     if primary.kind.plural == "contacts":
         values["hs_additional_emails"] = ";".join(sorted({each for each in emails if each} - {values.get("email")}))
+    for each in portal.tracks.lists.values():
+        joined = [at for ident in swallowed if (at := each.members.pop(ident, None)) is not None]
+        if joined:
+            each.members.setdefault(survivor.id, min(joined))
     survivor.values = values
     for known in survivor.kind.properties.values():
         if known.unique:
@@ -67,6 +71,12 @@ def forget(portal: Portal, record: Record, actor: Actor) -> None:
     for known in record.kind.properties.values():
         if known.unique:
             portal.release(record, known, record.values.get(known.name, ""))
+    tracks, email = portal.tracks, record.values.get("email")
+    tracks.submissions = [each for each in tracks.submissions if each.values["email"] != email]
+    tracks.emails = [each for each in tracks.emails if each.recipient != email]
+    tracks.visits = [each for each in tracks.visits if portal.get(record.kind, each.contact) is not record]
+    for each in tracks.lists.values():
+        each.members.pop(record.id, None)
     for key in list(portal.links.get((record.kind.plural, record.id), {})):
         links.unlink(portal, record, portal.records[key[0]][key[1]])
     for one in [

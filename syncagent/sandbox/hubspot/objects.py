@@ -109,7 +109,7 @@ def _list(portal: Portal, request: Request, kind: Kind) -> Reply:
 
 def _found(portal: Portal, kind: Kind, ident: str, key: str) -> Record | None:
     """The live record of an id, or of a value of the unique property `key`."""
-    if key and key != "hs_object_id":
+    if key:
         return portal.by_key(kind, key, ident)
     record = portal.get(kind, ident)
     return None if record is None or record.archived_at is not None else record

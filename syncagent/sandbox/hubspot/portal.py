@@ -10,6 +10,7 @@ from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.hubspot.index import Index
 from syncagent.sandbox.hubspot.refusal import RefusedError, not_found
 from syncagent.sandbox.hubspot.schema import Kind, Property, kinds
+from syncagent.sandbox.hubspot.tracks import Tracks
 from syncagent.sandbox.hubspot.values import wire
 
 FIRST_ID: Final = 20_101
@@ -42,7 +43,8 @@ class Settings:
     archived_keys: str = "freed"  # a unique value of an archived record may be used again; or "held"
     merge_id: str = "new"  # a merged contact gets a "new" id, or keeps the "primary" one
     won_makes_customer: bool = False  # a deal won moves its contacts to the stage customer
-    cookie_events: bool = True  # whether the portal has the page events of Enterprise
+    page_events: bool = True  # whether the portal has the page events of Enterprise
+    conversion_ids: bool = True  # whether a form submission tells its conversionId
 
 
 _CHOICES: Final = {
@@ -159,19 +161,21 @@ class Portal:
         self.owners: dict[str, Owner] = {}
         self.pipelines: dict[str, list[dict[str, Any]]] = {}
         self.index = Index()
+        self.tracks = Tracks()
         self.listeners: list[Listener] = []
         self._keys: dict[tuple[str, str], dict[str, str]] = {}
-        self._last_id = FIRST_ID - 1
+        self._last_ids: dict[str, int] = {}
 
     def now(self) -> datetime:
         """The present moment, to the millisecond."""
         moment = self.clock.now()
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
-    def next_id(self) -> str:
-        """A fresh record id; greater ones are younger."""
-        self._last_id += self.dice.randint(1, 9)
-        return str(self._last_id)
+    def next_id(self, kind: Kind) -> str:
+        """A fresh record id; greater ones are younger. A contact and a task may well have the same one."""
+        last = self._last_ids.get(kind.plural, FIRST_ID - 1) + 1
+        self._last_ids[kind.plural] = last
+        return str(last)
 
     def integration(self) -> Actor:
         """The app that speaks over the API."""

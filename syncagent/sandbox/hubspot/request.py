@@ -12,8 +12,8 @@ from syncagent.sandbox.hubspot.refusal import RefusedError, invalid
 from syncagent.sandbox.vendor import Call
 
 DATED: Final = ("2025-09", "2026-03", "2026-09")
-_CLASSIC: Final = re.compile(r"/(crm|events|account-info|marketing)/(v[1-4])/(.*)")
-_DATED: Final = re.compile(r"/(crm|events|account-info|marketing)/([a-z-]+)/(\d{4}-\d{2})(/.*)?")
+_CLASSIC: Final = re.compile(r"/(crm|events|account-info|marketing|oauth)/(v[1-4])/(.*)")
+_DATED: Final = re.compile(r"/((?:crm|events|marketing)/[a-z-]+|account-info|oauth)/(\d{4}-\d{2})(/.*)?")
 
 
 @dataclass(slots=True)
@@ -87,10 +87,10 @@ def place(path: str) -> tuple[list[str], str]:
     The dated form has the version behind the resource (crm.md B1).
     """
     if found := _DATED.fullmatch(path):
-        family, resource, version, rest = found.groups()
+        resource, version, rest = found.groups()
         if version not in DATED:
             raise RefusedError(404, "", f"There is no API version {version}.")
-        whole = f"{family}/{resource}{rest or ''}"
+        whole = resource.replace("event-occurrences", "events") + (rest or "")
     elif found := _CLASSIC.fullmatch(path):
         family, version, rest = found.groups()
         whole = f"{family}/{rest}"

@@ -8,6 +8,9 @@ the first contact of this seed.
      "properties": {"contacts": [{"name", "type", "fieldType", "groupName"?, "label"?, "options"?, "hasUniqueValue"?}]},
      "pipelines": {"deals": [{"id", "label", "stages": [{"id", "label"?, "closed"?, "won"?, "probability"?}]}]},
      "options": {"contacts.hs_lead_status": ["NEW", {"value", "label"}]},
+     "forms": [{"name", "id"?}], "campaigns": [{"name", "subject"?, "id"?}],
+     "submissions", "email_events", "page_views": [{...}]: as the acts submit_form, email_event, page_view, with "at",
+     "lists": [{"name", "listId"?, "objectTypeId"?, "processingType"?, "members"?: ["@contacts.0"]}],
      "contacts", "companies", "deals", "leads", "tasks", "notes":
          [{property: value, "associate"?: {"contacts": ["@contacts.0"]}}]}
 
@@ -17,12 +20,13 @@ records at once, and nobody is told of them: the data is older than we.
 
 from typing import Any, Final
 
-from syncagent.sandbox.hubspot import catalog, links, writes
+from syncagent.sandbox.hubspot import catalog, links, lists, marketing, writes
 from syncagent.sandbox.hubspot.portal import Actor, Owner, Portal, Record
 from syncagent.sandbox.hubspot.schema import UNLABELLED, options
 from syncagent.sandbox.hubspot.values import moment_of, wire
 
 OBJECTS: Final = ("companies", "contacts", "deals", "leads", "tasks", "notes")
+_TRACKS: Final = ("forms", "campaigns", "submissions", "email_events", "page_views", "lists")
 _PEOPLE: Final = {
     "rep": ("Ana", "Silva"),
     "second_rep": ("Ben", "Ode"),
@@ -60,7 +64,7 @@ def found(portal: Portal) -> dict[str, str]:
 
 def seed(portal: Portal, data: dict[str, Any]) -> dict[str, Any]:
     """Put the seed's records in; ValueError for what it cannot hold."""
-    allowed = {"settings", "owners", "properties", "pipelines", "options", *OBJECTS}
+    allowed = {"settings", "owners", "properties", "pipelines", "options", *OBJECTS, *_TRACKS}
     if unknown := set(data) - allowed:
         raise ValueError(f"A seed has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(allowed))}.")
     portal.set(data.get("settings", {}))
@@ -82,7 +86,26 @@ def seed(portal: Portal, data: dict[str, Any]) -> dict[str, Any]:
     for plural in OBJECTS:
         for row in data.get(plural, []):
             made.setdefault(plural, []).append(seed_record(portal, plural, aliases(row, made)).id)
+    _seed_tracks(portal, data, made)
     return made
+
+
+def _seed_tracks(portal: Portal, data: dict[str, Any], made: dict[str, list[str]]) -> None:
+    for each in data.get("forms", []):
+        made.setdefault("forms", []).append(marketing.add_form(portal, each))
+    for each in data.get("campaigns", []):
+        made.setdefault("campaigns", []).append(str(marketing.add_campaign(portal, each)))
+    for each in data.get("submissions", []):
+        sent = marketing.submit_form(portal, aliases(each, made), quiet=True)
+        made.setdefault("submissions", []).append(sent["conversion"])
+    for each in data.get("email_events", []):
+        made.setdefault("email_events", []).append(marketing.email_event(portal, aliases(each, made))["id"])
+    for each in data.get("page_views", []):
+        made.setdefault("page_views", []).append(marketing.page_view(portal, aliases(each, made))["id"])
+    for each in data.get("lists", []):
+        known = lists.create(portal, each)
+        known.members.update(dict.fromkeys(aliases(each, made).get("members", []), portal.now()))
+        made.setdefault("lists", []).append(known.id)
 
 
 def seed_owner(portal: Portal, given: dict[str, Any]) -> Owner:
@@ -160,11 +183,21 @@ def record_view(portal: Portal, record: Record) -> dict[str, Any]:
 
 
 def dump(portal: Portal) -> dict[str, Any]:
-    """Everything that the portal holds."""
+    """Everything that the portal holds.
+
+    {"objects": {plural: [record_view]}, "owners", "forms": {guid: name}, "lists": {id: {"name", "members"}},
+     "submissions", "email_events", "page_views": how many, "index_waiting": writes that search does not know yet}
+    """
+    tracks = portal.tracks
     return {
         "objects": {
             plural: [record_view(portal, record) for record in rows.values()] for plural, rows in portal.records.items()
         },
         "owners": [owner.view() for owner in portal.owners.values()],
+        "forms": tracks.forms,
+        "lists": {each.id: {"name": each.name, "members": list(each.members)} for each in tracks.lists.values()},
+        "submissions": len(tracks.submissions),
+        "email_events": len(tracks.emails),
+        "page_views": len(tracks.visits),
         "index_waiting": portal.index.waiting(),
     }

@@ -20,11 +20,12 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from syncagent.sandbox.clock import SandboxClock
-from syncagent.sandbox.hubspot import acts, associations, catalog, gate, objects, seeding
+from syncagent.sandbox.hubspot import acts, associations, catalog, gate, lists, marketing, objects, seeding
 from syncagent.sandbox.hubspot.gate import Gate
 from syncagent.sandbox.hubspot.portal import Portal
 from syncagent.sandbox.hubspot.refusal import RefusedError, invalid
 from syncagent.sandbox.hubspot.request import Handler, Reply, Request, place
+from syncagent.sandbox.hubspot.webhooks import Webhooks
 from syncagent.sandbox.vendor import JSON, Answer, Call, json_answer, write_secret
 
 _LOCKED: Final = "The record is locked by another operation. Wait two seconds or more and try again."
@@ -40,6 +41,11 @@ _ROUTES: Final[list[tuple[tuple[str, ...], int, Handler]]] = [
     (("crm", "properties"), 3, catalog.properties),
     (("crm", "owners"), 2, catalog.owners),
     (("crm", "pipelines"), 3, catalog.pipelines),
+    (("crm", "lists"), 2, lists.answer),
+    (("marketing", "forms"), 2, marketing.forms),
+    (("form-integrations",), 5, marketing.submissions),
+    (("email", "public", "v1"), 4, marketing.emails),
+    (("events",), 2, marketing.events),
     (("account-info",), 2, _account),
 ]
 
@@ -56,6 +62,7 @@ class HubSpot:
         self.portal = Portal(clock)
         self.known = seeding.found(self.portal)
         self.gate = Gate(self.portal)
+        self.webhooks = Webhooks(self.portal, gate.CLIENT_SECRET)
 
     def answer(self, call: Call) -> Answer:
         """Answer one call; refused ones cost no quota."""
@@ -96,13 +103,16 @@ class HubSpot:
         raise RefusedError(404, "", f"There is no resource {request.method} {request.call.path}.")
 
     def _oauth(self, call: Call) -> Answer:
-        parts = [piece for piece in call.path.split("/") if piece]
-        if call.method == "POST" and parts[2:] == ["token"] and parts[1] in ("v1", "v3"):
+        try:
+            parts, _ = place(call.path)
+        except RefusedError as error:
+            return self._refused(error, cost=0)
+        if call.method == "POST" and parts == ["oauth", "token"]:
             form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
             status, told = self.gate.refresh(form)
             return json_answer(told, status, cost=0)
-        if call.method == "GET" and parts[2:3] == ["access-tokens"] and len(parts) == 4:
-            told = self.gate.describe(parts[3]) or {}
+        if call.method == "GET" and parts[1:2] == ["access-tokens"] and len(parts) == 3:
+            told = self.gate.describe(parts[2]) or {}
             return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
         return json_answer({"status": "error", "message": f"There is no {call.path}."}, 404, cost=0)
 
@@ -140,7 +150,7 @@ class HubSpot:
     def act(self, do: str, args: dict[str, Any]) -> dict[str, Any]:
         """Act as a person, as marketing or as an admin; the JSON is described in acts.py."""
         try:
-            if do in ("expire_tokens", "revive_token", "use_quota"):
+            if do in ("expire_tokens", "revive_token", "use_quota", "set_webhooks"):
                 return self._act_on_gate(do, args)
             return acts.act(self.portal, self.known, do, args)
         except RefusedError as error:
@@ -151,13 +161,15 @@ class HubSpot:
             self.gate.end()
         elif do == "revive_token":
             self.gate.revive()
+        elif do == "set_webhooks":
+            self.webhooks.set(args)
         else:
             self.gate.used += int(args["calls"])
         return {}
 
     def dump(self) -> dict[str, Any]:
-        """{"objects": {plural: [records, archived ones too]}, "index_waiting", "api_used"}; see seeding.record_view."""
-        return seeding.dump(self.portal) | {"api_used": self.gate.used}
+        """{"objects": {plural: [records, archived ones too]}, ..., "api_used", "webhooks"}; see seeding.dump."""
+        return seeding.dump(self.portal) | {"api_used": self.gate.used, "webhooks": self.webhooks.view()}
 
     def credentials(self, base_url: str) -> dict[str, str]:
         """How to sign in, and the ids of the people that every portal here has."""
@@ -178,7 +190,7 @@ class HubSpot:
         return f"""[crm]
 type = "hubspot"
 base_url = "{base_url}"
-token = {{ file = {token} }}
+access_token = {{ file = {token} }}
 poll = "5s"
 
 [crm.fields]

@@ -64,7 +64,7 @@ def apply(portal: Portal, plan: Plan, actor: Actor, *, at: datetime | None = Non
     record = plan.record
     fresh = record is None
     if record is None:
-        record = Record(portal.next_id(), plan.kind, now, now)
+        record = Record(portal.next_id(plan.kind), plan.kind, now, now)
         portal.add(record)
     record.updated = max(now, record.updated)
     record.trace = plan.trace
@@ -74,7 +74,7 @@ def apply(portal: Portal, plan: Plan, actor: Actor, *, at: datetime | None = Non
         portal.tell("creation", record, actor=actor)
     set_values(portal, record, changed, actor, now, quiet=quiet)
     for each in plan.links:
-        link(portal, record, each.to, each.number)
+        link(portal, record, each.to, each.number, None if quiet else actor)
     portal.publish(record, at_once=quiet)
     if changed.get("hs_is_closed_won") == "true" and portal.settings.won_makes_customer:
         _make_customers(portal, record)
