@@ -2,8 +2,8 @@
 
 HubSpot has no call that tells of everything, so the objects take turns: at the pace of the config a round is one call
 (records, tasks, records, tasks ..., now and then deals, owners, the recycle bin), 1,440 a day. When the agent asks
-sooner than that, something is hot, and a round asks for records, tasks and deals. What a round costs above one call
-without bringing news is paid for by leaving out as many of the next idle rounds.
+sooner than that, something is hot, and a round asks for records, tasks and deals; so it does after a pause. What a round
+costs above one call without bringing news is paid for by leaving out as many of the next idle rounds.
 
 Search tells who has changed, by keyset: never by offset, under which rows would slip through while others move, and
 which ends at 10,000 (crm.md B7). Search lags, so those who changed are then read by id, which does not, with the
@@ -58,8 +58,8 @@ class Place(Struct, frozen=True):
     done: bool = False
 
 
-Told = dict[str, int]
-"""Rows by object and id: their stamp."""
+Told = dict[str, tuple[int, int]]
+"""Rows by object and id: stamp and digest."""
 
 
 class Reader:
@@ -93,15 +93,16 @@ class Reader:
             yield Page((), cursor, place.until)
             return
         now = self.portal.now()
-        hot = self._asked_at is not None and now - self._asked_at < self.pace / 2
+        since = now - self._asked_at if self._asked_at is not None else None
+        whole = since is None or since < self.pace / 2 or since >= 3 * self.pace
         self._asked_at = now
         self._recent = millis(now - self.overlap - 2 * SWEEP)
-        if place.owed and not hot:
+        if place.owed and not whole:
             yield Page((), _encode(structs.replace(place, owed=place.owed - 1)))
             return
         stored, told = self._memory
         told = dict(told) if stored == cursor else {}
-        kinds = self._turn(place, hot=hot)
+        kinds = self._turn(place, whole=whole)
         before, news = self.portal.budget.calls()["made"], False
         for kind in kinds:
             for facts, place in self._one(kind, place, told):  # noqa: B020 - each page leaves a new place
@@ -109,13 +110,13 @@ class Reader:
                 self._memory = (_encode(place), told)
                 yield Page(tuple(facts), self._memory[0])
         cost = self.portal.budget.calls()["made"] - before
-        owed = place.owed if hot or news else min(place.owed + max(cost - 1, 0), _MOST_OWED)
+        owed = place.owed if whole or news else min(place.owed + max(cost - 1, 0), _MOST_OWED)
         place = structs.replace(place, turn=place.turn + 1, owed=owed, done=place.until is not None)
         edge = millis(min(place.swept.values(), default=place.floor) - self.overlap)
-        self._memory = (_encode(place), {one: stamp for one, stamp in told.items() if stamp >= edge})
+        self._memory = (_encode(place), {one: mark for one, mark in told.items() if mark[0] >= edge})
         yield Page((), self._memory[0], min(place.marks["records"], place.marks["tasks"]))
 
-    def _turn(self, place: Place, *, hot: bool) -> tuple[str, ...]:
+    def _turn(self, place: Place, *, whole: bool) -> tuple[str, ...]:
         """What this round asks for."""
         turn = place.turn
         if turn == 0 or place.until is not None:
@@ -123,7 +124,7 @@ class Reader:
         rare = tuple(
             what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
         )
-        if hot:
+        if whole:
             return (*_ROUND, *rare)
         if rare:
             return rare
@@ -156,7 +157,7 @@ class Reader:
         names = {"records": self.words.asked, "tasks": self.task_names}.get(what, lambda: list(DEAL))()
         mark = place.marks[what]
         swept = place.swept.get(what)
-        sweeping = swept is None or mark - swept >= SWEEP
+        sweeping = swept is None or max(self.portal.now(), mark) - swept >= SWEEP
         start = mark if swept is None else swept - self.overlap if sweeping else mark - 2 * self.lag
         start = max(place.floor, min(start, mark))
         inside = place.inside.get(what, "")
@@ -169,8 +170,8 @@ class Reader:
             live = live or began
             fresh = [row for row in rows if self._is_news(kind, row, told)]
             facts = self._facts(what, fresh, live if place.until is None else began)
-            stamps = {f"{kind}/{row['id']}": self._stamp(kind, row) for row in fresh}
-            told |= {one: stamp for one, stamp in stamps.items() if stamp >= self._recent}
+            seen = {f"{kind}/{row['id']}": self._mark(kind, row) for row in fresh}
+            told |= {one: mark for one, mark in seen.items() if mark[0] >= self._recent}
             if rows:
                 mark = max(mark, datetime.fromtimestamp(self._stamp(kind, rows[-1]) / 1000, UTC))
             steps = {**place.inside, what: step}
@@ -220,7 +221,11 @@ class Reader:
         return millis(moment(row["properties"].get(stamp_of(kind)) or row["updatedAt"]))
 
     def _is_news(self, kind: str, row: Row, told: Told) -> bool:
-        return self._stamp(kind, row) > told.get(f"{kind}/{row['id']}", -1)
+        known, mark = told.get(f"{kind}/{row['id']}"), self._mark(kind, row)
+        return known is None or mark[0] > known[0] or (mark[0] == known[0] and mark != known)
+
+    def _mark(self, kind: str, row: Row) -> tuple[int, int]:
+        return self._stamp(kind, row), hash(msgspec.json.encode(row["properties"], order="sorted"))
 
     def task_names(self) -> list[str]:
         """The properties to read of a task."""
