@@ -2,8 +2,8 @@
 
 HubSpot has no call that tells of everything, so the objects take turns: at the pace of the config a round is one call
 (records, tasks, records, tasks ..., now and then deals, owners, the recycle bin), 1,440 a day. When the agent asks
-sooner than that, something is hot, and a round asks for records, tasks and deals; so it does after a pause. What a round
-costs above one call without bringing news is paid for by leaving out as many of the next idle rounds.
+sooner than that, something is hot, and a round asks for records, tasks and deals; so it does after a pause. What a
+round costs above one call without bringing news is paid for by leaving out as many of the next idle rounds.
 
 Search tells who has changed, by keyset: never by offset, under which rows would slip through while others move, and
 which ends at 10,000 (crm.md B7). Search lags, so those who changed are then read by id, which does not, with the

@@ -35,7 +35,7 @@ from syncagent.model import Alert, CloseTask, CreateTask, Done, Identity, Key, O
 log = logging.getLogger(__name__)
 
 WAVES: Final = 4
-_OPTIONAL: Final = {"hs_task_reminders", "hs_task_priority", "hs_task_type"}
+_OPTIONAL: Final = {"hs_task_reminders", "hs_task_priority"}
 _PRIORITY: Final = {"high": "HIGH", "normal": "MEDIUM", "low": "LOW"}
 _TO: Final = {"contacts": 204, "leads": 647}  # task -> record, crm.md B6
 _NOTE_TO: Final = 202
@@ -109,7 +109,9 @@ class TaskWriter:
     def _create(self, placed: Sequence[Placed]) -> Iterator[tuple[Key, Outcome]]:
         unique = self.unique()
         if unique is None:
-            self.portal.forget("properties/tasks")  # somebody may be about to create it
+            self.portal.forget("properties/tasks")  # somebody may have created it meanwhile
+            unique = self.unique()
+        if unique is None:
             yield from ((task.key, self._no_key()) for task, _ in placed)
             return
         again = {task.key for task, _ in placed if task.attempt} - self._fresh
@@ -174,7 +176,6 @@ class TaskWriter:
             "hs_task_subject": _cut(task.subject, _SUBJECT),
             "hs_task_body": _page(task.body),
             "hs_task_status": "NOT_STARTED",
-            "hs_task_type": "TODO",
             "hs_task_priority": "HIGH" if isinstance(task, Alert) else _PRIORITY[task.priority],
             "hubspot_owner_id": task.to if isinstance(task, Alert) else task.owner,
             self.key: task.key,
