@@ -35,6 +35,7 @@ class Settings:
     index_lag_min: float = 2.0  # seconds until a write is found by search, between these two
     index_lag_max: float = 30.0
     shuffle: bool = True  # results of a batch come in any order
+    traces_in_results: bool = True  # whether a result of a batch bears its objectWriteTraceId
     sparse_errors: bool = True  # errors of a 207 have only the keys of the official example
     unique_task_properties: str = "yes"  # or "refused" (400), or "ignored": made, but not unique
     unknown_task_properties: str = "refused"  # or "ignored"
