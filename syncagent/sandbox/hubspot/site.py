@@ -120,6 +120,9 @@ class HubSpot:
         if call.method == "GET" and parts[1:2] == ["access-tokens"] and len(parts) == 3:
             told = self.gate.describe(parts[2]) or {}
             return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
+        if call.method == "POST" and parts == ["oauth", "private-apps", "get", "access-token-info"]:
+            info = self.gate.private_app(call.body)
+            return json_answer(info or {"status": "error", "message": "Unknown token"}, 200 if info else 404, cost=0)
         return json_answer({"status": "error", "message": f"There is no {call.path}."}, 404, cost=0)
 
     def _refused(self, error: RefusedError, headers: dict[str, str] | None = None, cost: int = 1) -> Answer:
