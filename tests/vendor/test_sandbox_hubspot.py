@@ -221,7 +221,8 @@ def test_5_lifecycle_moves_forward_only_unless_cleared_first(portal: Portal) -> 
 def test_5_what_must_be_there(portal: Portal) -> None:
     [contact] = portal.contacts()
     late = portal.call("POST", TASKS, {"properties": {"hs_task_subject": "x"}}).json()
-    assert (problems(late)[0]["error"], problems(late)[0]["name"]) == ("REQUIRED_PROPERTY", "hs_timestamp")
+    assert late["message"] == "Error creating TASK. Some required properties were not set."
+    assert (late["category"], late["context"]) == ("VALIDATION_ERROR", {"properties": ["hs_timestamp"]})
     lead = {"properties": {"hs_lead_name": "Ann"}}
     assert portal.call("POST", "/crm/v3/objects/leads", lead).status_code == 400
     spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 578}
@@ -231,6 +232,23 @@ def test_5_what_must_be_there(portal: Portal) -> None:
     assert portal.record("leads", made.json()["id"])["associations"] == {"contacts": [contact]}
     lead["associations"][0]["to"]["id"] = "999"
     assert portal.call("POST", "/crm/v3/objects/leads", lead).status_code == 404
+
+
+def test_5_rules_of_an_admin_hold_over_the_api_and_workflows_follow(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    rule = {"object": "contacts", "property": "hs_lead_status"}
+    portal.control.act("set_rule", kind="validation", matches="^OPEN$", message="Not yet.", **rule)
+    portal.control.act("set_rule", kind="workflow", matches="CONNECTED", values={"city": "Rome"}, **rule)
+    refused = portal.call("PATCH", f"{CONTACTS}/{contact}", {"properties": {"hs_lead_status": "OPEN"}})
+    assert (refused.status_code, problems(refused.json())[0]["message"]) == (400, "Not yet.")
+    portal.control.act("set_status", contact=contact, status="OPEN")
+    assert portal.call("PATCH", f"{CONTACTS}/{contact}", {"properties": {"hs_lead_status": "CONNECTED"}}).ok
+    read = portal.call("GET", f"{CONTACTS}/{contact}", propertiesWithHistory="city").json()
+    assert [one["sourceType"] for one in read["propertiesWithHistory"]["city"]] == ["AUTOMATION_PLATFORM"]
+    portal.control.act("clear_rule", name="validation")
+    assert portal.call("PATCH", f"{CONTACTS}/{contact}", {"properties": {"hs_lead_status": "OPEN"}}).ok
+    with pytest.raises(ControlError, match="needs matches"):
+        portal.control.act("set_rule", kind="validation", **rule)
 
 
 def test_5_an_owner_must_exist_and_be_active(portal: Portal) -> None:
@@ -320,6 +338,54 @@ def test_both_forms_of_the_path_are_one_place(portal: Portal) -> None:
     assert portal.call("GET", "/crm/objects/2019-03/contacts").status_code == 404
 
 
+def test_associations_come_in_pages_and_none_at_all_is_an_error_of_the_row(portal: Portal) -> None:
+    one, two = portal.contacts(2)
+    made = [portal.call("POST", TASKS, task(one)).json()["id"] for _ in range(5)]
+    portal.control.act("set_settings", association_page=2)
+    path, wish = "/crm/v4/associations/contacts/tasks/batch/read", {"inputs": [{"id": one}, {"id": two}]}
+    read = portal.call("POST", path, wish)
+    assert read.status_code == 207
+    assert read.json()["errors"][0]["subCategory"] == "crm.associations.NO_ASSOCIATIONS_FOUND"
+    assert read.json()["errors"][0]["context"] == {
+        "fromObjectId": [two],
+        "fromObjectType": ["contact"],
+        "toObjectType": ["task"],
+    }
+    got, rows = [], read.json()["results"]
+    while rows:
+        got += [str(each["toObjectId"]) for each in rows[0]["to"]]
+        after = rows[0].get("paging", {}).get("next", {}).get("after")
+        wish = {"inputs": [{"id": one, "after": after}]}
+        rows = portal.call("POST", path, wish).json()["results"] if after else []
+    assert got == made
+
+
+def test_batch_associations_are_made_and_taken_away(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    [company] = portal.control.seed(companies=[{"name": "Acme", "domain": "example.com"}])["companies"]
+    path = "/crm/v4/associations/contacts/companies/batch"
+    ends = {"from": {"id": contact}, "to": {"id": company}}
+    primary = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 1}
+    made = portal.call("POST", path + "/create", {"inputs": [ends | {"types": [primary]}]})
+    assert (made.status_code, made.json()["results"][0]["labels"]) == (201, ["Primary"])
+
+    def types() -> list[int]:
+        rows = portal.call("GET", f"/crm/v4/objects/contacts/{contact}/associations/companies").json()["results"]
+        return [each["typeId"] for row in rows for each in row["associationTypes"]]
+
+    assert types() == [1, 279]
+    assert portal.call("POST", path + "/labels/archive", {"inputs": [ends | {"types": [primary]}]}).status_code == 204
+    assert types() == [279]
+    wish = {"inputs": [{"from": {"id": contact}, "to": [{"id": company}]}]}
+    assert portal.call("POST", path + "/archive", wish).status_code == 204
+    assert types() == []
+    assert portal.record("companies", company)["associations"] == {}
+    labels = portal.call("GET", "/crm/v4/associations/contacts/companies/labels").json()["results"]
+    assert {each["typeId"] for each in labels} == {1, 279}
+    bad = ends | {"types": [primary | {"associationTypeId": 204}]}
+    assert portal.call("POST", path + "/create", {"inputs": [bad]}).status_code == 400
+
+
 def test_tokens(portal: Portal) -> None:
     for token in ("wrong", "x" * 40):
         refused = portal.call("GET", CONTACTS, token=token)
@@ -341,6 +407,10 @@ def test_tokens(portal: Portal) -> None:
     expired = portal.call("GET", CONTACTS, token=token)
     assert (expired.status_code, expired.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
     assert "expired 1 second(s) ago" in expired.json()["message"]
+    path = f"{portal.url}/oauth/v2/private-apps/get/access-token-info"
+    app = portal.session.post(path, json={"tokenKey": portal.known["token"]}, timeout=5).json()
+    assert (app["hubId"], app["appId"]) == (62515, int(portal.known["app_id"]))
+    assert portal.session.post(path, json={"tokenKey": token}, timeout=5).status_code == 404
     bad = portal.session.post(f"{portal.url}/oauth/v1/token", data=form | {"refresh_token": "x"}, timeout=5)
     assert (bad.status_code, bad.json()["status"]) == (400, "BAD_REFRESH_TOKEN")
     portal.control.plant(expire_token=True)

@@ -1,11 +1,14 @@
 """An unmodified hubspot-api-client runs against the simulated HubSpot."""
 
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hubspot.crm.contacts import ApiException
 from hubspot.crm.objects.tasks import BatchInputSimplePublicObjectBatchInputForCreate
 
+from syncagent.sandbox import Sandbox
 from tests.vendor.hubspot_portal import Portal, serve_portal, task
 
 
@@ -71,3 +74,37 @@ def test_search_owners_properties_pipelines_history(portal: Portal) -> None:
     newest, oldest = read.properties_with_history["hs_lead_status"]
     assert (newest.value, newest.source_type, newest.updated_by_user_id) == ("OPEN", "CRM_UI", rep.user_id)
     assert (oldest.value, oldest.source_type) == ("NEW", "IMPORT")
+
+
+def test_config_names_files_for_its_secrets_and_what_the_portal_has(portal: Portal, tmp_path: Path) -> None:
+    config = tomllib.loads(portal.box.config(tmp_path))
+    crm, source = config["crm"], config["sources"]["hubspot"]
+    assert (crm["type"], crm["base_url"], source["type"]) == ("hubspot", portal.url, "hubspot")
+    token = Path(crm["access_token"]["file"])
+    assert (token.stat().st_mode & 0o777, token.read_text()) == (0o600, portal.known["token"])
+    assert Path(source["signing_secret"]["file"]).read_text() == portal.known["client_secret"]
+    known = {each.name: each for each in portal.hs.crm.properties.core_api.get_all("contacts").results}
+    assert set(crm["fields"].values()) <= set(known)
+    assert crm["status"]["mql"] in {option.value for option in known["hs_lead_status"].options}
+    owners = {owner.id for owner in portal.hs.crm.owners.owners_api.get_page().results}
+    assert {rep["crm_id"] for rep in config["reps"]} | {config["team"]["manager"]} <= owners
+    nurture = config["recycle"]["nurture"]
+    assert nurture["source"] == "hubspot"
+    assert portal.hs.crm.lists.lists_api.get_by_id(str(nurture["list"])).list.name == "Nurture"
+
+
+@pytest.mark.parametrize(
+    ("systems", "crm", "sources", "nurture"),
+    [
+        (["hubspot", "marketo"], "hubspot", {"marketo"}, "marketo"),
+        (["hubspot", "salesforce"], "salesforce", {"hubspot"}, "hubspot"),
+        (["marketo", "salesforce", "hubspot"], "salesforce", {"marketo", "hubspot"}, "marketo"),
+    ],
+)
+def test_hubspot_plays_the_part_that_is_free(
+    tmp_path: Path, systems: list[str], crm: str, sources: set[str], nurture: str
+) -> None:
+    with Sandbox(systems) as box:
+        config = tomllib.loads(box.config(tmp_path))
+    assert (config["crm"]["type"], set(config["sources"])) == (crm, sources)
+    assert config["recycle"]["nurture"]["source"] == nurture

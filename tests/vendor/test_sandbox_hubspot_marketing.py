@@ -134,8 +134,9 @@ def test_email_events_are_one_only_by_id_and_created(portal: Portal) -> None:
 
 
 def test_page_events_follow_a_merge_and_are_refused_where_the_portal_has_none(portal: Portal) -> None:
-    one, two = portal.contacts(2)
+    one, two, three = portal.contacts(3)
     portal.control.act("page_view", contact=one, url="https://www.example.com/pricing")
+    portal.control.act("page_view", contact=three, type="pe62515_demo", at=(NOON - timedelta(days=1)).isoformat())
     portal.control.act("page_view", contact=two, at=(NOON - timedelta(hours=1)).isoformat())
     survivor = portal.control.act("merge_contacts", primary=one, loser=two)["id"]
     path = "/events/v3/events"
@@ -149,8 +150,9 @@ def test_page_events_follow_a_merge_and_are_refused_where_the_portal_has_none(po
     pricing = portal.call("GET", path, **{"property.hs_url": "https://www.example.com/pricing"}).json()["results"]
     assert [row["id"] for row in pricing] == [rows[0]["id"]]
     upwards = portal.call("GET", path, sort="ASCENDING").json()["results"]
-    assert [row["id"] for row in upwards] == [rows[1]["id"], rows[0]["id"]]
-    assert portal.call("GET", path + "/event-types").json() == {"eventTypes": ["e_visited_page"]}
+    assert [row["objectId"] for row in upwards] == [three, survivor, survivor]
+    assert [row["id"] for row in upwards[1:]] == [rows[1]["id"], rows[0]["id"]]
+    assert portal.call("GET", path + "/event-types").json() == {"eventTypes": ["e_visited_page", "pe62515_demo"]}
     portal.control.act("set_settings", page_events=False)
     refused = portal.call("GET", path)
     assert (refused.status_code, refused.json()["category"]) == (403, "MISSING_SCOPES")

@@ -27,6 +27,7 @@ Admins:
     add_property {object, ...: see a seed}     remove_property {object, name}
     set_options {object, name, values}
     set_settings {...}: see portal.Settings    settle_index {}: search finds everything now
+    set_rule {...} -> {name}: see rules.py     clear_rule {name}
     set_webhooks {...}: see webhooks.py
     expire_tokens {}            revive_token {}             use_quota {calls}
     get {object, id} -> the record    find {object, where: {property: value}} -> {"records": [...]}
@@ -36,7 +37,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from syncagent.sandbox.hubspot import catalog, links, marketing, merges, seeding, writes
+from syncagent.sandbox.hubspot import catalog, links, marketing, merges, rules, seeding, writes
 from syncagent.sandbox.hubspot.portal import Actor, Portal, Record
 from syncagent.sandbox.hubspot.schema import UNLABELLED, options
 from syncagent.sandbox.hubspot.values import wire
@@ -253,6 +254,11 @@ def _set_options(scene: Scene) -> None:
     scene.portal.kind(scene.need("object")).properties[scene.need("name")].options = options(scene.need("values"))
 
 
+def _clear_rule(scene: Scene) -> None:
+    if scene.portal.rules.pop(str(scene.need("name")), None) is None:
+        raise LookupError(f"There is no rule {scene.need('name')!r}.")
+
+
 def _settle_index(scene: Scene) -> None:
     scene.portal.index.settle(float("inf"))
 
@@ -297,7 +303,7 @@ _ACTS: Final[dict[str, Callable[[Scene], Args | None]]] = {
     "page_view": lambda scene: marketing.page_view(scene.portal, scene.args),
     "join_list": _join_list,
     "leave_list": _leave_list,
-    "workflow_edit": _edit_many("AUTOMATION_PLATFORM", "Workflow"),
+    "workflow_edit": _edit_many(rules.WORKFLOW, "Workflow"),
     "import_edit": _edit_many("IMPORT", "Import"),
     "archive_owner": _archive_owner(archived=True),
     "restore_owner": _archive_owner(archived=False),
@@ -305,6 +311,8 @@ _ACTS: Final[dict[str, Callable[[Scene], Args | None]]] = {
     "remove_property": _remove_property,
     "set_options": _set_options,
     "set_settings": lambda scene: scene.portal.set(scene.args),
+    "set_rule": lambda scene: rules.set_rule(scene.portal, scene.args),
+    "clear_rule": _clear_rule,
     "settle_index": _settle_index,
     "get": _get,
     "find": _find,

@@ -96,7 +96,7 @@ def _rows(portal: Portal, record: Record, kind: Kind) -> list[dict[str, Any]]:
 
 
 def _list(portal: Portal, request: Request, record: Record, kind: Kind) -> Reply:
-    limit, after = request.limit(500, 500), request.call.param("after", "0")
+    limit, after = request.limit(min(500, portal.settings.association_page), 500), request.call.param("after", "0")
     if not after.isdigit():
         raise invalid(f"after is not a cursor of ours: {after}")
     rows = [row for row in _rows(portal, record, kind) if row["toObjectId"] >= int(after)]
@@ -116,16 +116,26 @@ def _read(portal: Portal, request: Request, near: Kind, far: Kind) -> Reply:
         record = portal.get(near, ident)
         found = [] if record is None or record.archived_at is not None else _rows(portal, record, far)
         if record is not None and found:
-            rows.append({"from": {"id": record.id}, "to": found})
+            rows.append(_page(portal, record, found, str(each.get("after") or "0")))
         else:
             error = not_found(f"No {far.singular} is associated with {near.singular} {ident}.")
-            error.context = {"fromObjectId": [ident], "fromObjectType": [near.type_id], "toObjectType": [far.type_id]}
+            error.context = {"fromObjectId": [ident], "fromObjectType": [near.singular], "toObjectType": [far.singular]}
             error.more = {"subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
             errors.append({**error.row(None, sparse=portal.settings.sparse_errors), **error.more})
     if portal.settings.shuffle:
         portal.dice.shuffle(rows)
     told = _done(portal, rows)
     return Reply(207, told | {"numErrors": len(errors), "errors": errors}) if errors else Reply(200, told)
+
+
+def _page(portal: Portal, record: Record, found: list[dict[str, Any]], after: str) -> dict[str, Any]:
+    if not after.isdigit():
+        raise invalid(f"after is not a cursor of ours: {after}")
+    rest, size = [row for row in found if row["toObjectId"] >= int(after)], portal.settings.association_page
+    told: dict[str, Any] = {"from": {"id": record.id}, "to": rest[:size]}
+    if rest[size:]:
+        told["paging"] = {"next": {"after": str(rest[size]["toObjectId"]), "link": ""}}
+    return told
 
 
 def _done(portal: Portal, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from syncagent.sandbox.hubspot.portal import Portal
 from syncagent.sandbox.hubspot.refusal import RefusedError
 
@@ -18,6 +20,7 @@ CLIENT_ID: Final = "7fff1e36-2d40-4ae1-bbb1-5266d59564fb"
 CLIENT_SECRET: Final = "sandbox-hubspot-secret"  # noqa: S105 - as above
 REFRESH_TOKEN: Final = "na1-sandbox-refresh-token"  # noqa: S105 - as above
 LIFE: Final = 1_800
+SCOPES: Final = ["oauth", "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.owners.read"]
 WINDOW: Final = 10.0
 SECONDLY: Final = 10  # the legacy header says ten a second; nobody refuses by it
 
@@ -63,8 +66,19 @@ class Gate:
             "app_id": settings.app_id,
             "expires_in": left,
             "token_type": "access",
-            "scopes": ["oauth", "crm.objects.contacts.read", "crm.objects.contacts.write"],
+            "scopes": SCOPES,
         }
+
+    def private_app(self, body: bytes) -> dict[str, Any] | None:
+        """What POST /oauth/v2/private-apps/get/access-token-info {"tokenKey"} tells of the private app's token."""
+        try:
+            token = msgspec.json.decode(body, type=dict[str, str]).get("tokenKey")
+        except (ValueError, msgspec.ValidationError):
+            return None
+        if token != PRIVATE_TOKEN or token in self._dead:
+            return None
+        settings = self._portal.settings
+        return {"userId": 9_000_000, "hubId": settings.portal_id, "appId": settings.app_id, "scopes": SCOPES}
 
     def end(self, token: str | None = None) -> None:
         """End an access token at once; without one all OAuth tokens."""

@@ -48,7 +48,7 @@ def create(portal: Portal, given: dict[str, Any]) -> StaticList:
     name, type_id = str(given.get("name", "")), str(given.get("objectTypeId", "0-1"))
     if not name or any(each.name == name for each in portal.tracks.lists.values()):
         raise invalid(f"The name {name!r} is missing or taken.")
-    ident = str(given.get("listId") or len(portal.tracks.lists) + 1)
+    ident = str(given.get("id") or len(portal.tracks.lists) + 1)
     made = StaticList(ident, name, type_id, str(given.get("processingType", "MANUAL")), portal.now())
     portal.tracks.lists[ident] = made
     return made

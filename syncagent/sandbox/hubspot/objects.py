@@ -221,7 +221,7 @@ def _write(portal: Portal, request: Request, planner: Planner, status: int, *, w
         fresh = plan.record is None
         record = writes.apply(portal, plan, request.actor)
         row = view(portal, record, [*plan.values])
-        if plan.trace is not None:
+        if plan.trace is not None and portal.settings.traces_in_results:
             row["objectWriteTraceId"] = plan.trace
         if request.parts[-1] == "upsert":
             row["new"] = fresh

@@ -35,6 +35,8 @@ class Settings:
     index_lag_min: float = 2.0  # seconds until a write is found by search, between these two
     index_lag_max: float = 30.0
     shuffle: bool = True  # results of a batch come in any order
+    traces_in_results: bool = True  # whether a result of a batch bears its objectWriteTraceId
+    association_page: int = 500  # how many associations of a record come at once
     sparse_errors: bool = True  # errors of a 207 have only the keys of the official example
     unique_task_properties: str = "yes"  # or "refused" (400), or "ignored": made, but not unique
     unknown_task_properties: str = "refused"  # or "ignored"
@@ -162,6 +164,7 @@ class Portal:
         self.pipelines: dict[str, list[dict[str, Any]]] = {}
         self.index = Index()
         self.tracks = Tracks()
+        self.rules: dict[str, dict[str, Any]] = {}
         self.listeners: list[Listener] = []
         self._keys: dict[tuple[str, str], dict[str, str]] = {}
         self._last_ids: dict[str, int] = {}

@@ -1,6 +1,7 @@
 """POST /crm/v3/objects/{type}/search over the index, which lags behind the records (crm.md B7)."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from syncagent.sandbox.hubspot.portal import Portal
@@ -123,12 +124,17 @@ def _association_test(portal: Portal, kind: Kind, name: str, operator: str, wish
 def _sortable(known: Property, text: str) -> Any:  # noqa: ANN401  a number or a text, one kind for each property
     try:
         if known.type in ("date", "datetime"):
-            return millis(moment_of(text))
+            return _millis(text)
         if known.type == "number":
             return float(text)
     except ValueError as error:
         raise invalid(f"{text} is not a value for {known.name}.", propertyName=known.name) from error
     return text.lower() if known.type == "string" else text
+
+
+@lru_cache(maxsize=65_536)
+def _millis(text: str) -> int:
+    return millis(moment_of(text))
 
 
 def _sort(kind: Kind, sorts: list[Any], found: list[tuple[str, dict[str, str]]]) -> None:

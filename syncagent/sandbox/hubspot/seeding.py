@@ -10,7 +10,7 @@ the first contact of this seed.
      "options": {"contacts.hs_lead_status": ["NEW", {"value", "label"}]},
      "forms": [{"name", "id"?}], "campaigns": [{"name", "subject"?, "id"?}],
      "submissions", "email_events", "page_views": [{...}]: as the acts submit_form, email_event, page_view, with "at",
-     "lists": [{"name", "listId"?, "objectTypeId"?, "processingType"?, "members"?: ["@contacts.0"]}],
+     "lists": [{"name", "id"?, "objectTypeId"?, "processingType"?, "members"?: ["@contacts.0"]}],
      "contacts", "companies", "deals", "leads", "tasks", "notes":
          [{property: value, "associate"?: {"contacts": ["@contacts.0"]}}]}
 

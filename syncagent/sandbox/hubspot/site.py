@@ -28,6 +28,12 @@ from syncagent.sandbox.hubspot.request import Handler, Reply, Request, place
 from syncagent.sandbox.hubspot.webhooks import Webhooks
 from syncagent.sandbox.vendor import JSON, Answer, Call, json_answer, write_secret
 
+_ACTIVITIES: Final = {
+    "form_submission": "form.submitted",
+    "page_view": "page.visited",
+    "email_open": "email.opened",
+    "email_click": "email.clicked",
+}
 _LOCKED: Final = "The record is locked by another operation. Wait two seconds or more and try again."
 
 
@@ -114,6 +120,9 @@ class HubSpot:
         if call.method == "GET" and parts[1:2] == ["access-tokens"] and len(parts) == 3:
             told = self.gate.describe(parts[2]) or {}
             return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
+        if call.method == "POST" and parts == ["oauth", "private-apps", "get", "access-token-info"]:
+            info = self.gate.private_app(call.body)
+            return json_answer(info or {"status": "error", "message": "Unknown token"}, 200 if info else 404, cost=0)
         return json_answer({"status": "error", "message": f"There is no {call.path}."}, 404, cost=0)
 
     def _refused(self, error: RefusedError, headers: dict[str, str] | None = None, cost: int = 1) -> Answer:
@@ -186,12 +195,9 @@ class HubSpot:
 
     def config(self, base_url: str, folder: Path) -> str:
         """The [crm] table of a syncagent config that runs against this portal; the token goes into a file."""
-        token = msgspec.json.encode(str(write_secret(folder, "hubspot_token", gate.PRIVATE_TOKEN))).decode()
         return f"""[crm]
-type = "hubspot"
-base_url = "{base_url}"
-access_token = {{ file = {token} }}
-poll = "5s"
+{self._sign_in(base_url, folder)}poll = "5s"
+create = "when_missing"
 
 [crm.fields]
 score = "lead_score"
@@ -210,6 +216,28 @@ accepted = ["IN_PROGRESS", "CONNECTED"]
 recycled = ["BAD_TIMING"]
 disqualified = ["UNQUALIFIED"]
 """
+
+    def source_config(self, base_url: str, folder: Path, *, crm: bool) -> str:
+        """The [sources.hubspot] table; `crm` says that this very portal is the CRM, too."""
+        secret = _encoded(write_secret(folder, "hubspot_client_secret", gate.CLIENT_SECRET))
+        listed = "\n".join(f'{theirs} = "{ours}"' for theirs, ours in _ACTIVITIES.items())
+        same = 'crm_ids = { hs_object_id = "hubspot/contact" }\n' if crm else ""
+        return f"""[sources.hubspot]
+{self._sign_in(base_url, folder)}signing_secret = {{ file = {secret} }}
+poll = "5s"
+{same}
+[sources.hubspot.activities]
+{listed}
+"""
+
+    @staticmethod
+    def _sign_in(base_url: str, folder: Path) -> str:
+        token = _encoded(write_secret(folder, "hubspot_token", gate.PRIVATE_TOKEN))
+        return f'type = "hubspot"\nbase_url = "{base_url}"\naccess_token = {{ file = {token} }}\n'
+
+
+def _encoded(path: Path) -> str:
+    return msgspec.json.encode(str(path)).decode()
 
 
 def _token(call: Call) -> str:

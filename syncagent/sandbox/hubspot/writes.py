@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from syncagent.sandbox.hubspot import rules
 from syncagent.sandbox.hubspot.links import Link, link, wanted_links
 from syncagent.sandbox.hubspot.portal import Actor, Change, Portal, Record
 from syncagent.sandbox.hubspot.refusal import RefusedError, invalid, invalid_values, problem
@@ -40,7 +41,7 @@ def plan_create(portal: Portal, kind: Kind, given: dict[str, Any], claimed: Clai
     missing = [name for name in kind.required if not values.get(name)]
     if missing and not by_hand:
         told = f"Error creating {kind.singular.upper()}. Some required properties were not set."
-        raise invalid_values([problem(name, "REQUIRED_PROPERTY", f"{told} [{name}]") for name in missing])
+        raise RefusedError(400, "VALIDATION_ERROR", told, context={"properties": missing})
     plan.links = wanted_links(portal, kind, given.get("associations") or [])
     if kind.plural == "leads" and not by_hand and not any(each.to.kind.plural == "contacts" for each in plan.links):
         raise invalid("A lead must be associated with an existing contact when it is created.")
@@ -78,6 +79,10 @@ def apply(portal: Portal, plan: Plan, actor: Actor, *, at: datetime | None = Non
     portal.publish(record, at_once=quiet)
     if changed.get("hs_is_closed_won") == "true" and portal.settings.won_makes_customer:
         _make_customers(portal, record)
+    if not quiet and actor.source != rules.WORKFLOW:
+        for values in rules.following(portal, record.kind, changed):
+            further = plan_update(portal, record, {"properties": values}, set(), by_hand=True)
+            apply(portal, further, Actor(rules.WORKFLOW, "", "Workflow"))
     return record
 
 
@@ -150,6 +155,7 @@ def _checked(
         except ValueRefused as error:
             problems.append(problem(name, error.error, error.message))
     problems += _stage_problems(portal, kind, values, record)
+    problems += [] if by_hand else rules.broken(portal, kind, values)
     if problems:
         raise invalid_values(problems)
     _keep_lifecycle(portal, kind, values, record)
@@ -261,7 +267,7 @@ def _make_customers(portal: Portal, deal: Record) -> None:
         contact = portal.get(portal.kinds["contacts"], ident) if plural == "contacts" else None
         if contact is not None and contact.archived_at is None:
             plan = plan_update(portal, contact, {"properties": {"lifecyclestage": "customer"}}, set(), by_hand=True)
-            apply(portal, plan, Actor("AUTOMATION_PLATFORM", "", "Deal won"))
+            apply(portal, plan, Actor(rules.WORKFLOW, "", "Deal won"))
 
 
 def seeded_moment(values: dict[str, Any], name: str) -> datetime | None:
