@@ -106,7 +106,7 @@ class Reader:
         before, news = self.portal.budget.calls()["made"], False
         for kind in kinds:
             for facts, place in self._one(kind, place, told):  # noqa: B020 - each page leaves a new place
-                news = news or bool(facts)
+                news = news or (bool(facts) and kind in _ROUND)
                 self._memory = (_encode(place), told)
                 yield Page(tuple(facts), self._memory[0])
         cost = self.portal.budget.calls()["made"] - before
