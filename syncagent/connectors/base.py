@@ -120,13 +120,13 @@ class Delivered(Struct, frozen=True):
     """What a delivery says; what is to be looked up comes as `Hint`.
 
     `refused` says why some or all of it could not be read: then it stays in the inbox, for an admin to look at.
-    `undated`: some of it had no moment of its own and took that of its arrival; the same body told again within
-    some days is the same news.
+    `undated` names the delivery when some of it had no moment of its own and took that of its arrival: whatever comes
+    again under that name within some days is the same news, of the first arrival.
     """
 
     facts: tuple[Fact, ...] = ()
     refused: tuple[str, ...] = ()
-    undated: bool = False
+    undated: str = ""
 
 
 @runtime_checkable
