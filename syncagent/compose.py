@@ -33,8 +33,9 @@ from syncagent.errors import ConfigError, Problem
 from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
+from syncagent.web import Listener
 
-SHELF = ("hubspot", "marketo", "memory", "salesforce")
+SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
 
@@ -97,7 +98,8 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        connector = _open(table, wanted.get(table.path, {}), problems, secrets=secrets) if table.type else None
+        also = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
+        connector = _open(table, also, problems, secrets=secrets) if table.type else None
         if connector is not None:
             opened[table.path] = connector
     return {connector.name: connector for connector in opened.values()}
@@ -188,12 +190,13 @@ def _unreadable(options: Struct, table: ConnectorTable) -> list[Problem]:
     """Secrets that are not where the config says, each under its own path."""
     problems: list[Problem] = []
     for name in table.options:
-        secret = getattr(options, name, None)
-        if isinstance(secret, Secret):
-            try:
-                secret.reveal()
-            except ConfigError as error:
-                problems += [replace(problem, path=f"{table.path}.{name}") for problem in error.problems]
+        given = getattr(options, name, None)
+        for secret in given if isinstance(given, tuple) else (given,):
+            if isinstance(secret, Secret):
+                try:
+                    secret.reveal()
+                except ConfigError as error:
+                    problems += [replace(problem, path=f"{table.path}.{name}") for problem in error.problems]
     return problems
 
 
@@ -244,6 +247,18 @@ def compose(
             sweep(agent)
         state.set_meta("policy", policy.digest)
     return agent
+
+
+def listener(config: Config, agent: Agent) -> Listener | None:
+    """What others post to, not yet listening; None when no system of the config posts anything."""
+    doors = {name: webhook for name, webhook in agent.webhooks.items() if webhook.methods}
+    if not doors:
+        return None
+
+    def ring(name: str) -> None:
+        agent.posted[name].set()
+
+    return Listener(doors, agent.store.receive, ring, agent.clock, config.agent.listen)
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

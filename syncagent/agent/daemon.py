@@ -44,6 +44,7 @@ class Daemon:
         control = Control(agent, socket_path(self._state))
         threads = [
             *(self._thread(f"gather-{name}", self._gathering(name)) for name in agent.sources),
+            *(self._thread(f"unpack-{name}", self._unpacking(name)) for name in agent.webhooks),
             self._thread("decide", self._deciding),
             *(
                 self._thread(f"deliver-{name}-{lane.name.lower()}-{number}", self._delivering(name, lane))
@@ -60,7 +61,7 @@ class Daemon:
                 pass
         finally:
             agent.stopping.set()
-            for bell in (agent.bell, agent.look_now, *agent.outgoing.values()):
+            for bell in (agent.bell, *agent.sooner.values(), *agent.posted.values(), *agent.outgoing.values()):
                 bell.set()
             deadline = monotonic() + DRAIN
             for thread in threads:
@@ -101,20 +102,31 @@ class Daemon:
     def _gathering(self, name: str) -> Callable[[], None]:
         agent = self._agent
         pause = agent.settings.polls.get(name, 60.0)
-        is_crm = name == agent.settings.crm
+        sooner = agent.sooner[name]
 
         def work() -> None:
             while not agent.stopping.is_set():
                 self._patiently(lambda: agent.gather(name))
                 if agent.may_carry_on(name):
                     agent.clock.wait(agent.stopping, BETWEEN_PAGES)  # on with it: the poll had its turn
-                elif is_crm:
-                    # A promise that is due waits for a fresh view (law 12): look sooner, but not in a frenzy.
-                    agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
-                    agent.clock.wait(agent.look_now, max(0.0, pause - agent.settings.poll_fast))
-                    agent.look_now.clear()
                 else:
-                    agent.clock.wait(agent.stopping, pause)
+                    # A promise that is due waits for a fresh view (law 12), or a delivery has hinted at news: look
+                    # sooner, but not in a frenzy.
+                    agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
+                    agent.clock.wait(sooner, max(0.0, pause - agent.settings.poll_fast))
+                    sooner.clear()
+
+        return work
+
+    def _unpacking(self, name: str) -> Callable[[], None]:
+        agent = self._agent
+        bell = agent.posted[name]
+
+        def work() -> None:
+            while not agent.stopping.is_set():
+                bell.clear()
+                if not self._patiently(lambda: agent.unpack(name)):
+                    agent.clock.wait(bell, LONGEST_SLEEP)
 
         return work
 

@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,12 +20,14 @@ from threading import Event, Lock
 from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.outcomes import chunks, log_refusals
 from syncagent.agent.pace import Pace
+from syncagent.agent.unpacking import unpack
 from syncagent.clock import Clock
-from syncagent.connectors.base import Source, Target
+from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused, Retry
+from syncagent.model import CrmRecord, Deleted, Lane, Page, Plan
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
@@ -84,7 +86,10 @@ class Agent:
         self.stopping = Event()
         self.bell = Event()  # something is there to be decided
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
-        self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
+        self.webhooks = {name: source for name, source in sources.items() if isinstance(source, Webhook)}
+        self.posted = {name: Event() for name in self.webhooks}  # something is there to be unpacked
+        self.sooner = {name: Event() for name in sources}  # a poll need not wait for its turn
+        self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
         self._down: dict[str, datetime] = {}
@@ -115,6 +120,20 @@ class Agent:
             self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
             self._is_up(name)
             return new
+        return 0
+
+    def unpack(self, name: str) -> int:
+        """Read a batch of what was posted for a source, and look up what it hints at; how many deliveries."""
+        with self._watch(name):
+            self._failpoint("unpack.before")
+            unpacked = unpack(self.store, self.webhooks[name], self.clock.now, self._mistrust)
+            self._failpoint("unpack.after")
+            if unpacked.new:
+                self.bell.set()
+            if unpacked.hints and not self._is_down(name):
+                self.sooner[name].set()
+                self._look_up(name, Lane.HOT)
+            return unpacked.posts
         return 0
 
     def _learn_me(self, name: str) -> None:
@@ -336,12 +355,12 @@ class Agent:
         unanswered = {item.command.key: item for item in items}
         try:
             self._failpoint("apply.before")
-            for outcomes in _chunks(target.apply([item.command for item in items]), unanswered):
+            for outcomes in chunks(target.apply([item.command for item in items]), unanswered):
                 self._failpoint("confirm.before")
                 self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
                 self.bell.set()
-                _log_refusals(outcomes)
+                log_refusals(outcomes)
         except RetryableError as error:
             self._postpone(unanswered, error.after, str(error))
         except ConnectorDownError as error:
@@ -367,6 +386,9 @@ class Agent:
 
     def once(self) -> None:
         """One whole round: gather from everybody, then decide and deliver until nothing is left to do now."""
+        for name in self.webhooks:
+            while self.unpack(name):
+                pass
         for name in self.sources:
             self.gather(name)
         self.settle_down()
@@ -454,36 +476,3 @@ class _Watch:
             self._agent.note_down(self._name, error)
             return True
         return False
-
-
-def _chunks(
-    answers: Iterator[tuple[str, Outcome]], unanswered: dict[str, OutboxItem], size: int = 400
-) -> Iterator[list[tuple[str, int, Outcome]]]:
-    """Answers in groups worth a transaction. What was answered before a failure is handed on before it is raised."""
-    ready: list[tuple[str, int, Outcome]] = []
-    try:
-        for key, outcome in answers:
-            item = unanswered.pop(key)
-            ready.append((key, item.revision, outcome))
-            if len(ready) >= size:
-                yield ready
-                ready = []
-    except (RetryableError, ConnectorDownError):
-        if ready:
-            yield ready
-        raise
-    if ready:
-        yield ready
-
-
-def _log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:
-    """A line for each refusal; what only waits, in one line a reason: a failed call postpones thousands."""
-    waiting: dict[str, list[str]] = {}
-    for key, _, outcome in outcomes:
-        if isinstance(outcome, Refused):
-            log.warning("refused: %s: %s", key, outcome.why, extra={"key": key})
-        elif isinstance(outcome, Retry):
-            waiting.setdefault(outcome.why, []).append(key)
-    for why, keys in waiting.items():
-        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        log.warning("retry: %s%s: %s", keys[0], more, why, extra={"key": keys[0]})

@@ -185,6 +185,10 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
     except (ValueError, OSError, KeyError):
         problems.append(Problem("agent.timezone", f"{zone!r} is not a time zone.", "Write for example Europe/Berlin."))
         zone = "UTC"
+    host, _, port = agent.listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port[:9]) > 65535:
+        says = f"{agent.listen!r} is not an address to listen on."
+        problems.append(Problem("agent.listen", says, "Write host and port, such as 127.0.0.1:8474."))
     return AgentTable(str(folder / agent.state), agent.listen, zone)
 
 

@@ -47,7 +47,7 @@ class Portal:
         self.table = {
             "part": "crm",
             "base_url": self.url,
-            "token": {"command": ["echo", self.known["token"]]},
+            "access_token": {"command": ["echo", self.known["token"]]},
             "app_id": self.known["app_id"],
             "fields": FIELDS,
             "index_lag": "30s",

@@ -38,7 +38,7 @@ def oauth(portal, **more):
     secret = {"command": ["echo", known["client_secret"]]}
     refresh = {"command": ["echo", known["refresh_token"]]}
     given = {"client_id": known["client_id"], "client_secret": secret, "refresh_token": refresh, **more}
-    return portal.connect(token=None, **given)
+    return portal.connect(access_token=None, **given)
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])

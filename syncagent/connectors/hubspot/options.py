@@ -54,7 +54,7 @@ class ApiBudget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How to reach the portal and what its properties are called. Raises ValueError with a sentence.
 
-    `part` is filled in by the agent: "crm" for `[crm]`. Log in with `token` (private app, service key) or with
+    `part` is filled in by the agent: "crm" for `[crm]`. Log in with `access_token` (private app, service key) or with
     `client_id`, `client_secret` and `refresh_token` (OAuth). `app_id`: the app whose writes are ours; asked for when it
     is not given. `api_version`: "v3", or a dated one like "2026-03".
 
@@ -74,7 +74,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     part: Literal["crm", "marketing"] = "marketing"
     base_url: str = "https://api.hubapi.com"
     api_version: str = "v3"
-    token: Secret | None = None
+    access_token: Secret | None = None
     client_id: Secret | str = ""
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
@@ -102,8 +102,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         oauth = (bool(self.client_id), self.client_secret is not None, self.refresh_token is not None)
-        if (self.token is None) == (not any(oauth)):
-            raise ValueError("Give token (private app), or client_id, client_secret and refresh_token (OAuth).")
+        if (self.access_token is None) == (not any(oauth)):
+            raise ValueError("Give access_token (private app), or client_id, client_secret and refresh_token (OAuth).")
         if any(oauth) and not all(oauth):
             raise ValueError("OAuth needs all of client_id, client_secret and refresh_token.")
         if not re.fullmatch(r"v3|20\d\d-\d\d", self.api_version):

@@ -117,8 +117,8 @@ class Portal:
 
     def _fetch(self) -> str:
         options = self.options
-        if options.token is not None:
-            return options.token.reveal()
+        if options.access_token is not None:
+            return options.access_token.reveal()
         client, secret, refresh = options.client_id, options.client_secret, options.refresh_token
         assert secret is not None and refresh is not None  # noqa: S101, PT018 - Options has seen to it
         form = {
@@ -168,7 +168,7 @@ class Portal:
         if reply.status == 401:
             raise ConnectorDownError(
                 f"{self.name}: HubSpot does not accept the access token ({error_of(json_of(reply)).category or 401})."
-                " Copy the token of the private app (Settings > Integrations > Private Apps) to where crm.token points;"
+                " Copy the token of the private app (Settings > Integrations > Private Apps) to where access_token points;"
                 " then run: syncagent check"
             )
         if reply.status == 403:
