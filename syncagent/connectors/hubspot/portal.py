@@ -168,8 +168,8 @@ class Portal:
         if reply.status == 401:
             raise ConnectorDownError(
                 f"{self.name}: HubSpot does not accept the access token ({error_of(json_of(reply)).category or 401})."
-                " Copy the token of the private app (Settings > Integrations > Private Apps) to where access_token points;"
-                " then run: syncagent check"
+                " Copy the token of the private app (Settings > Integrations > Private Apps) to where access_token"
+                " points; then run: syncagent check"
             )
         if reply.status == 403:
             error = error_of(json_of(reply))

@@ -95,8 +95,10 @@ class TaskWriter:
         except (RetryableError, ConnectorDownError) as error:
             self.failure = self.failure or error
 
-    def unique(self) -> bool | None:
-        """Whether the portal keeps our key unique; None when it has no such property."""
+    def unique(self, *, sure: bool = False) -> bool | None:
+        """Whether the portal keeps our key unique; None when it has no such property, `sure`: also after asking again."""
+        if sure and self.key not in self.portal.properties("tasks"):
+            self.portal.forget("properties/tasks")
         known = self.portal.properties("tasks").get(self.key)
         return None if known is None else known.unique
 
@@ -107,10 +109,7 @@ class TaskWriter:
         return self._guarded(lambda: self._create(placed))
 
     def _create(self, placed: Sequence[Placed]) -> Iterator[tuple[Key, Outcome]]:
-        unique = self.unique()
-        if unique is None:
-            self.portal.forget("properties/tasks")  # somebody may have created it meanwhile
-            unique = self.unique()
+        unique = self.unique(sure=True)
         if unique is None:
             yield from ((task.key, self._no_key()) for task, _ in placed)
             return

@@ -50,8 +50,8 @@ def merge(portal: Portal, primary: Record, loser: Record, actor: Actor) -> Recor
     for known in survivor.kind.properties.values():
         if known.unique:
             portal.hold(survivor, known, values.get(known.name, ""))
-    for each in values.get("hs_additional_emails", "").split(";"):
-        portal.hold(survivor, survivor.kind.properties["email"], each)  # an address is somebody's, second or first
+    for address in values.get("hs_additional_emails", "").split(";"):
+        portal.hold(survivor, survivor.kind.properties["email"], address)  # somebody's, be it the second or the first
     survivor.updated = now
     portal.publish(survivor)
     portal.tell(
