@@ -10,9 +10,12 @@ from datetime import datetime
 from typing import Final
 
 from syncagent.clock import Clock, SystemClock
+from syncagent.connectors import hubspot_webhooks
+from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.http import Sleep
 from syncagent.connectors.hubspot.checking import examine
 from syncagent.connectors.hubspot.facts import Words
+from syncagent.connectors.hubspot.marketing import posted, verify
 from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.read import Reader
@@ -51,6 +54,7 @@ class HubSpotCrm:
     def __init__(self, name: str, options: Options, *, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         self.name = name
         self.options = options
+        self.methods = posted(options)
         self._clock = clock or SystemClock()
         self.portal = Portal(name, options, clock=self._clock, sleep=sleep)
         self._words = Words(self.portal, options)
@@ -112,6 +116,17 @@ class HubSpotCrm:
     def calls(self) -> Mapping[str, int]:
         """API calls made, and the portal's day."""
         return self.portal.budget.calls()
+
+    # -- Webhook
+
+    def verify(self, delivery: Delivery, now: datetime) -> Reply:
+        """Whether HubSpot signed it. Raises `ForgedDeliveryError`, `UnreadableDeliveryError`."""
+        return verify(self.options, delivery, now)
+
+    def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
+        """What is to be looked up, what was merged, what is gone."""
+        words = {self._words.object: self._words.object, "task": "task", "deal": "deal"}
+        return hubspot_webhooks.read(delivery.body, self.name, words, arrived, own_source=self.options.app_id)
 
     # -- Target
 

@@ -11,7 +11,7 @@ Source: crm.md B1, B2, B8, B13.
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -339,7 +339,8 @@ class Portal:
 
     # -- definitions, believed for an hour
 
-    def _once(self, name: str, fetch: Any, *, kept: float = _KEPT) -> Any:  # noqa: ANN401
+    def once(self, name: str, fetch: Callable[[], Any], *, kept: float = _KEPT) -> Any:  # noqa: ANN401 - whatever it is
+        """What `fetch` told within the last hour."""
         with self._learning:
             known = self._known.get(name)
             if known is None or monotonic() - known[0] > kept:
@@ -359,7 +360,7 @@ class Portal:
             self.decoded(reply)
             return {one.name: one for one in reply.decode(Properties).results}
 
-        found: dict[str, Property] = self._once(f"properties/{kind}", fetch)
+        found: dict[str, Property] = self.once(f"properties/{kind}", fetch)
         return found
 
     def owners(self, *, kept: float = _KEPT) -> dict[str, Owner]:
@@ -379,7 +380,7 @@ class Portal:
                     more, after = bool(following) and following != after, following
             return found
 
-        known: dict[str, Owner] = self._once("owners", fetch, kept=kept)
+        known: dict[str, Owner] = self.once("owners", fetch, kept=kept)
         return known
 
     def owner_of(self, user: int) -> str:
@@ -397,7 +398,7 @@ class Portal:
             reply = self._pipelines.get_all(kind, _preload_content=False)
             return {stage["id"]: stage for one in self.decoded(reply)["results"] for stage in one["stages"]}
 
-        found: dict[str, Row] = self._once(f"stages/{kind}", fetch)
+        found: dict[str, Row] = self.once(f"stages/{kind}", fetch)
         return found
 
     def app(self) -> str:
@@ -414,7 +415,7 @@ class Portal:
             body = json_of(reply)
             return str(body.get("appId") or "") if reply.ok and isinstance(body, Mapping) else ""
 
-        found: str = self._once("app", fetch)
+        found: str = self.once("app", fetch)
         return found
 
 

@@ -42,7 +42,7 @@ class Reader:
         """One round."""
         return self.walk.pull(cursor)
 
-    def turn(self, place: Place, *, whole: bool) -> tuple[str, ...]:
+    def asks(self, place: Place, *, whole: bool) -> tuple[str, ...]:
         """Records and tasks take turns; now and then deals, owners, the recycle bin."""
         turn = place.turn
         if turn == 0 or place.until is not None:
@@ -58,7 +58,7 @@ class Reader:
             return ("deals",)
         return ("records",) if turn % 2 else ("tasks",)
 
-    def read(self, what: str, place: Place, told: Told) -> Steps:
+    def step(self, what: str, place: Place, told: Told) -> Steps:
         """One thing that a round asks for."""
         if what == "owners":
             if place.turn:

@@ -96,7 +96,7 @@ class TaskWriter:
             self.failure = self.failure or error
 
     def unique(self, *, sure: bool = False) -> bool | None:
-        """Whether the portal keeps our key unique; None when it has no such property, `sure`: also after asking again."""
+        """Whether the portal keeps our key unique; None when it has no such property (`sure`: by now)."""
         if sure and self.key not in self.portal.properties("tasks"):
             self.portal.forget("properties/tasks")
         known = self.portal.properties("tasks").get(self.key)

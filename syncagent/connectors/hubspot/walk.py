@@ -64,11 +64,11 @@ class Plan(Protocol):
 
     needed: tuple[str, ...]  # what `seen_until` speaks of, and what the app must be allowed to read
 
-    def turn(self, place: Place, *, whole: bool) -> tuple[str, ...]:
+    def asks(self, place: Place, *, whole: bool) -> tuple[str, ...]:
         """What this round asks for."""
         ...
 
-    def read(self, what: str, place: Place, told: Told) -> Steps:
+    def step(self, what: str, place: Place, told: Told) -> Steps:
         """One thing that a round asks for."""
         ...
 
@@ -106,7 +106,7 @@ class Walk:
         stored, told = self._memory
         told = dict(told) if stored == cursor else {}
         before, news = self.portal.budget.calls()["made"], False
-        for what in self.plan.turn(place, whole=whole):
+        for what in self.plan.asks(place, whole=whole):
             for facts, place in self._allowed(what, place, told):  # noqa: B020 - each page leaves a new place
                 news = news or (bool(facts) and what in place.marks)
                 self._memory = (_encode(place), told)
@@ -134,7 +134,7 @@ class Walk:
         if denied is not None and self.portal.now() - denied < _ASK_AGAIN:
             return
         try:
-            yield from self.plan.read(what, place, told)
+            yield from self.plan.step(what, place, told)
             self._denied.pop(what, None)
         except DeniedError as error:
             if what in self.plan.needed:
@@ -159,12 +159,8 @@ class Walk:
         `say` makes facts of rows that are news; the moment beside them is that of the first round: what changed before
         it is nobody's answer.
         """
-        mark = place.marks[what]
-        swept = place.swept.get(what)
-        sweeping = swept is None or max(self.portal.now(), mark) - swept >= SWEEP
-        start = mark if swept is None else swept - self.overlap if sweeping else mark - 2 * self.lag
-        start = max(place.floor, min(start, mark))
-        inside = place.inside.get(what, "")
+        mark, inside = place.marks[what], place.inside.get(what, "")
+        start, sweeping = self.since(what, place)
         if inside:
             start = mark
         began: datetime | None = None
@@ -180,16 +176,23 @@ class Walk:
                 mark = max(mark, datetime.fromtimestamp(self._stamp(kind, rows[-1]) / 1000, UTC))
             steps = {**place.inside, what: step}
             yield facts, structs.replace(place, marks={**place.marks, what: mark}, inside=steps, live=live)
+        yield [], self.done(what, structs.replace(place, live=live), began, sweeping=sweeping)
+
+    def since(self, what: str, place: Place) -> tuple[datetime, bool]:
+        """From where one thing is to be read, and whether that is a sweep."""
+        mark, swept = place.marks[what], place.swept.get(what)
+        sweeping = swept is None or max(self.portal.now(), mark) - swept >= SWEEP
+        start = mark if swept is None else swept - self.overlap if sweeping else mark - 2 * self.lag
+        return max(place.floor, min(start, mark)), sweeping
+
+    def done(self, what: str, place: Place, began: datetime | None, *, sweeping: bool) -> Place:
+        """The place once one thing was read to its end; `began`: the portal's time before it was asked."""
         end = place.until or max(place.marks[what], (began or self.portal.now()) - self.lag)
-        yield (
-            [],
-            structs.replace(
-                place,
-                marks={**place.marks, what: end},
-                inside={one: ident for one, ident in place.inside.items() if one != what},
-                swept={**place.swept, what: end} if sweeping else place.swept,
-                live=live,
-            ),
+        return structs.replace(
+            place,
+            marks={**place.marks, what: end},
+            inside={one: ident for one, ident in place.inside.items() if one != what},
+            swept={**place.swept, what: end} if sweeping else place.swept,
         )
 
     def _walk(
