@@ -86,7 +86,7 @@ class HubSpot:
             reply = self._dispatch(Request(call.method, parts, version, call, self.portal.integration()))
         except RefusedError as error:
             return self._refused(error, headers)
-        except (AttributeError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             # a body whose parts have other types than documented
             told = invalid(f"Invalid input JSON: {type(error).__name__} {error}")
             return self._refused(told, headers)

@@ -107,8 +107,7 @@ def archive(portal: Portal, record: Record, actor: Actor) -> None:
         return
     record.archived_at = record.updated = portal.now()
     if portal.settings.archived_keys == "freed":
-        for known in _unique(record.kind):
-            portal.release(record, known, record.values.get(known.name, ""))
+        portal.release_all(record)
     portal.publish(record)
     portal.tell("deletion", record, actor=actor)
 
@@ -116,8 +115,7 @@ def archive(portal: Portal, record: Record, actor: Actor) -> None:
 def restore(portal: Portal, record: Record, actor: Actor) -> None:
     """Take a record out of the recycle bin."""
     record.archived_at, record.updated = None, portal.now()
-    for known in _unique(record.kind):
-        portal.hold(record, known, record.values.get(known.name, ""))
+    portal.hold_all(record)
     portal.publish(record)
     portal.tell("restore", record, actor=actor)
 
