@@ -13,7 +13,7 @@ from syncagent.sandbox.hubspot.links import Link, link, wanted_links
 from syncagent.sandbox.hubspot.portal import Actor, Change, Portal, Record
 from syncagent.sandbox.hubspot.refusal import RefusedError, invalid, invalid_values, problem
 from syncagent.sandbox.hubspot.schema import Kind, Property
-from syncagent.sandbox.hubspot.values import ValueRefused, coerce, moment_of
+from syncagent.sandbox.hubspot.values import ValueRefused, coerce
 
 _OWNER: Final = "hubspot_owner_id"
 _STAGES: Final = {"deals": ("pipeline", "dealstage"), "leads": ("hs_pipeline", "hs_pipeline_stage")}
@@ -266,8 +266,3 @@ def _make_customers(portal: Portal, deal: Record) -> None:
         if contact is not None and contact.archived_at is None:
             plan = plan_update(portal, contact, {"properties": {"lifecyclestage": "customer"}}, set(), by_hand=True)
             apply(portal, plan, Actor(rules.WORKFLOW, "", "Deal won"))
-
-
-def seeded_moment(values: dict[str, Any], name: str) -> datetime | None:
-    """The moment that a seed gives under that name."""
-    return moment_of(str(values[name])) if values.get(name) else None
