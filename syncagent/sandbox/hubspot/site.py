@@ -221,7 +221,7 @@ Inbound = "{self.known["queue_owner_id"]}"
 [crm.status]
 untouched = ["NEW"]
 mql = "OPEN"
-accepted = ["IN_PROGRESS", "CONNECTED"]
+accepted = ["IN_PROGRESS", "ATTEMPTED_TO_CONTACT", "CONNECTED", "OPEN_DEAL"]
 recycled = ["BAD_TIMING"]
 disqualified = ["UNQUALIFIED"]
 """
