@@ -290,3 +290,32 @@ def test_acts_of_people_name_what_is_wrong(portal: Portal) -> None:
         portal.control.seed(contacts=[{"odd": "x"}])
     with pytest.raises(ControlError, match=r"@contacts\.3 names no record"):
         portal.control.seed(tasks=[{"associate": {"contacts": ["@contacts.3"]}}])
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "kept"),
+    [
+        ("mql_date", "1772452800123", "2026-03-02T12:00:00.123Z"),
+        ("mql_date", "2026-03-02T13:00:00+01:00", "2026-03-02T12:00:00.000Z"),
+        ("recycle_until", "2026-03-02", "2026-03-02"),
+        ("recycle_until", "1772409600000", "2026-03-02"),
+        ("lead_score", 7, "7"),
+        ("hs_email_optout", True, "true"),
+        ("recycle_reason", "no_budget", "no_budget"),
+        ("city", "", None),
+        ("city", None, None),
+        ("recycle_until", "1772452800000", "INVALID_DATE"),
+        ("recycle_until", "soon", "INVALID_DATE"),
+        ("lead_score", "many", "INVALID_LONG"),
+        ("lead_score", "NaN", "INVALID_LONG"),
+        ("hs_email_optout", "maybe", "INVALID_OPTION"),
+        ("city", ["Rome"], "INVALID_STRING"),
+    ],
+)
+def test_values_are_text_and_have_a_form(portal: Portal, name: str, sent: Any, kept: str | None) -> None:
+    [contact] = portal.contacts(city="Oslo")
+    reply = portal.call("PATCH", f"{CONTACTS}/{contact}", {"properties": {name: sent}})
+    if kept is not None and kept.startswith("INVALID"):
+        assert (reply.status_code, problems(reply.json())[0]["error"]) == (400, kept)
+    else:
+        assert reply.json()["properties"][name] == kept

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -246,3 +247,27 @@ def test_no_body_breaks_the_portal(path: str, body: Any) -> None:
     )
     assert answer.status < 500
     assert portal.dump()
+
+
+def test_4_by_default_the_windows_go_by_the_time_on_the_wall_and_each_app_has_its_own(portal: Portal) -> None:
+    portal.control.clock_set(NOON)
+    portal.control.act("set_settings", limits_clock="real", burst_limit=2, oauth_burst_limit=3)
+    form = {name: portal.known[name] for name in ("client_id", "client_secret", "refresh_token")}
+    reply = portal.session.post(portal.url + "/oauth/v1/token", data=form | {"grant_type": "refresh_token"}, timeout=5)
+    token = reply.json()["access_token"]
+    assert [portal.call("GET", CONTACTS).status_code for _ in range(3)] == [200, 200, 429]
+    portal.control.clock_advance(60)
+    assert portal.call("GET", CONTACTS).status_code == 429
+    assert [portal.call("GET", CONTACTS, token=token).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert portal.control.quota() == {"calls": 9, "cost": 5}
+
+
+def test_faults_of_the_frame_hold_here_too(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    portal.control.plant(match={"path": "batch/create"}, drop="after")
+    with pytest.raises(requests.ConnectionError):
+        portal.call("POST", TASKS + "/batch/create", {"inputs": [task(contact, "a")]})
+    assert len(portal.record("contacts", contact)["associations"]["tasks"]) == 1
+    portal.control.plant(match={"path": "/search"}, html=503)
+    assert portal.call("POST", TASKS + "/search", {}).status_code == 503
+    assert portal.search("tasks")["results"] == []
