@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 NURTURE_LIST = 1001
+BOTH_PARTS = "hubspot_marketing"  # the source in a portal that is the CRM, too
 
 HEAD = """# A config that runs against the sandbox. Everything is invented; try `syncagent check`, then `syncagent run`.
 

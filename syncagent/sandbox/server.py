@@ -26,7 +26,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from syncagent.sandbox.agreement import HEAD, NURTURE_LIST, agreement
+from syncagent.sandbox.agreement import BOTH_PARTS, HEAD, NURTURE_LIST, agreement
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.control import PREFIX, control
 from syncagent.sandbox.faults import Fault, Faults
@@ -292,13 +292,14 @@ class Sandbox:
         nurture = next((name for name in ("marketo", "hubspot") if name in self._hosts), "")
         if nurture:
             self._make_nurture_list(self._hosts[nurture].vendor)
-        return HEAD + "\n" + "\n".join(tables) + agreement(self.credentials(crm), nurture)
+        back = BOTH_PARTS if nurture == crm else nurture
+        return HEAD + "\n" + "\n".join(tables) + agreement(self.credentials(crm), back)
 
     def _hubspot(self, folder: Path, *, crm: bool) -> list[str]:
         portal, url = self.vendor("hubspot"), self._urls["hubspot"]
         tables = [portal.config(url, folder)] if crm else []
         if not crm or "marketo" not in self._hosts:
-            tables.append(portal.source_config(url, folder, crm=crm))
+            tables.append(portal.source_config(url, folder, BOTH_PARTS if crm else "hubspot", crm=crm))
         return tables
 
     @staticmethod

@@ -78,18 +78,21 @@ def test_search_owners_properties_pipelines_history(portal: Portal) -> None:
 
 def test_config_names_files_for_its_secrets_and_what_the_portal_has(portal: Portal, tmp_path: Path) -> None:
     config = tomllib.loads(portal.box.config(tmp_path))
-    crm, source = config["crm"], config["sources"]["hubspot"]
+    crm, source = config["crm"], config["sources"]["hubspot_marketing"]
     assert (crm["type"], crm["base_url"], source["type"]) == ("hubspot", portal.url, "hubspot")
     token = Path(crm["access_token"]["file"])
     assert (token.stat().st_mode & 0o777, token.read_text()) == (0o600, portal.known["token"])
     assert Path(source["signing_secret"]["file"]).read_text() == portal.known["client_secret"]
     known = {each.name: each for each in portal.hs.crm.properties.core_api.get_all("contacts").results}
     assert set(crm["fields"].values()) <= set(known)
-    assert crm["status"]["mql"] in {option.value for option in known["hs_lead_status"].options}
+    mapped = [crm["status"]["mql"], *(one for each in crm["status"].values() if each != "OPEN" for one in each)]
+    assert sorted(mapped) == sorted(option.value for option in known["hs_lead_status"].options)
     owners = {owner.id for owner in portal.hs.crm.owners.owners_api.get_page().results}
     assert {rep["crm_id"] for rep in config["reps"]} | {config["team"]["manager"]} <= owners
+    assert portal.hs.crm.properties.core_api.get_by_name("tasks", "syncagent_key").has_unique_value
+    portal.box.config(tmp_path)
     nurture = config["recycle"]["nurture"]
-    assert nurture["source"] == "hubspot"
+    assert nurture["source"] == "hubspot_marketing"
     assert portal.hs.crm.lists.lists_api.get_by_id(str(nurture["list"])).list.name == "Nurture"
 
 

@@ -1,5 +1,6 @@
 """The simulated HubSpot as marketing source: forms, e-mails, pages, lists, and signed webhooks to a real listener."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,11 +33,13 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
+        self.delay = 0.0
         keeper = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(keeper.delay)
                 keeper.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(keeper.statuses.pop(0) if keeper.statuses else 200)
                 self.send_header("Content-Length", "0")
@@ -238,6 +241,22 @@ def test_a_failed_webhook_comes_again_with_its_attempt_and_at_last_is_given_up(
     view = settled(portal)
     assert [event["attemptNumber"] for event in receiver.events()] == [0, 1, 2]
     assert [one["status"] for one in view["sent"]] == [500, 429, 503]
+    assert view["given_up"] == 1
+
+
+def test_a_receiver_that_is_slow_or_gone_has_failed(portal: Portal, receiver: Receiver) -> None:
+    [contact] = portal.contacts()
+    receiver.delay = 1.0
+    portal.control.act("set_webhooks", url=receiver.url, timeout=0.1, retry_after=[60])
+    portal.control.act("set_status", contact=contact, status="OPEN")
+    eventually(lambda: portal.control.dump()["webhooks"]["sent"] != [])
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+    portal.control.act("set_webhooks", url=gone)
+    portal.control.clock_advance(60)
+    view = settled(portal)
+    assert [(one["status"], one["attempts"]) for one in view["sent"]] == [(0, [0]), (0, [1])]
     assert view["given_up"] == 1
 
 

@@ -211,9 +211,7 @@ def _write(portal: Portal, request: Request, planner: Planner, status: int, *, w
         try:
             plans.append(planner(each, claimed))
         except RefusedError as error:
-            if not traced and error.category != "OBJECT_NOT_FOUND":
-                raise
-            if status == 201 and not traced:
+            if not traced and (status == 201 or error.category != "OBJECT_NOT_FOUND"):
                 raise
             errors.append(error.row(each.get("objectWriteTraceId"), sparse=portal.settings.sparse_errors))
     rows = []

@@ -234,6 +234,16 @@ class Portal:
         if held.get(_folded(known, value)) == record.id:
             del held[_folded(known, value)]
 
+    def hold_all(self, record: Record) -> None:
+        """Write down who holds all the unique values of a record, and its further addresses."""
+        for known, value in _keys(record):
+            self.hold(record, known, value)
+
+    def release_all(self, record: Record) -> None:
+        """Let go of all of them."""
+        for known, value in _keys(record):
+            self.release(record, known, value)
+
     def add(self, record: Record) -> None:
         """Put a new record in."""
         self.records[record.kind.plural][record.id] = record
@@ -267,6 +277,15 @@ class Portal:
             if name == "index_lag_max":
                 self.settings.index_lag_min = min(self.settings.index_lag_min, float(value))
             setattr(self.settings, name, value)
+
+
+def _keys(record: Record) -> Iterator[tuple[Property, str]]:
+    for known in record.kind.properties.values():
+        if known.unique:
+            yield known, record.values.get(known.name, "")
+    for address in record.values.get("hs_additional_emails", "").split(";"):
+        if address:
+            yield record.kind.properties["email"], address
 
 
 def _folded(known: Property, value: str) -> str:

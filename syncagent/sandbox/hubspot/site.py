@@ -34,6 +34,7 @@ _ACTIVITIES: Final = {
     "email_open": "email.opened",
     "email_click": "email.clicked",
 }
+_KEY: Final = "syncagent_key"
 _LOCKED: Final = "The record is locked by another operation. Wait two seconds or more and try again."
 
 
@@ -86,7 +87,7 @@ class HubSpot:
             reply = self._dispatch(Request(call.method, parts, version, call, self.portal.integration()))
         except RefusedError as error:
             return self._refused(error, headers)
-        except (AttributeError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             # a body whose parts have other types than documented
             told = invalid(f"Invalid input JSON: {type(error).__name__} {error}")
             return self._refused(told, headers)
@@ -194,7 +195,15 @@ class HubSpot:
         }
 
     def config(self, base_url: str, folder: Path) -> str:
-        """The [crm] table of a syncagent config that runs against this portal; the token goes into a file."""
+        """The [crm] table of a syncagent config that runs against this portal; the token goes into a file.
+
+        The portal gets the property on tasks that an admin makes for syncagent's key.
+        """
+        tasks = self.portal.kinds["tasks"]
+        if _KEY not in tasks.properties:
+            text = {"label": "syncagent key", "type": "string", "fieldType": "text", "groupName": tasks.group}
+            wanted = self.portal.settings.unique_task_properties == "yes"
+            catalog.create(self.portal, tasks, {"name": _KEY, **text, "hasUniqueValue": wanted})
         return f"""[crm]
 {self._sign_in(base_url, folder)}poll = "5s"
 create = "when_missing"
@@ -212,21 +221,21 @@ Inbound = "{self.known["queue_owner_id"]}"
 [crm.status]
 untouched = ["NEW"]
 mql = "OPEN"
-accepted = ["IN_PROGRESS", "CONNECTED"]
+accepted = ["IN_PROGRESS", "ATTEMPTED_TO_CONTACT", "CONNECTED", "OPEN_DEAL"]
 recycled = ["BAD_TIMING"]
 disqualified = ["UNQUALIFIED"]
 """
 
-    def source_config(self, base_url: str, folder: Path, *, crm: bool) -> str:
-        """The [sources.hubspot] table; `crm` says that this very portal is the CRM, too."""
+    def source_config(self, base_url: str, folder: Path, name: str, *, crm: bool) -> str:
+        """The [sources] table, in which no name may be the CRM's; `crm`: this very portal is that, too."""
         secret = _encoded(write_secret(folder, "hubspot_client_secret", gate.CLIENT_SECRET))
         listed = "\n".join(f'{theirs} = "{ours}"' for theirs, ours in _ACTIVITIES.items())
         same = 'crm_ids = { hs_object_id = "hubspot/contact" }\n' if crm else ""
-        return f"""[sources.hubspot]
+        return f"""[sources.{name}]
 {self._sign_in(base_url, folder)}signing_secret = {{ file = {secret} }}
 poll = "5s"
 {same}
-[sources.hubspot.activities]
+[sources.{name}.activities]
 {listed}
 """
 

@@ -13,7 +13,7 @@ from syncagent.sandbox.hubspot.links import Link, link, wanted_links
 from syncagent.sandbox.hubspot.portal import Actor, Change, Portal, Record
 from syncagent.sandbox.hubspot.refusal import RefusedError, invalid, invalid_values, problem
 from syncagent.sandbox.hubspot.schema import Kind, Property
-from syncagent.sandbox.hubspot.values import ValueRefused, coerce, moment_of
+from syncagent.sandbox.hubspot.values import ValueRefused, coerce
 
 _OWNER: Final = "hubspot_owner_id"
 _STAGES: Final = {"deals": ("pipeline", "dealstage"), "leads": ("hs_pipeline", "hs_pipeline_stage")}
@@ -107,8 +107,7 @@ def archive(portal: Portal, record: Record, actor: Actor) -> None:
         return
     record.archived_at = record.updated = portal.now()
     if portal.settings.archived_keys == "freed":
-        for known in _unique(record.kind):
-            portal.release(record, known, record.values.get(known.name, ""))
+        portal.release_all(record)
     portal.publish(record)
     portal.tell("deletion", record, actor=actor)
 
@@ -116,8 +115,7 @@ def archive(portal: Portal, record: Record, actor: Actor) -> None:
 def restore(portal: Portal, record: Record, actor: Actor) -> None:
     """Take a record out of the recycle bin."""
     record.archived_at, record.updated = None, portal.now()
-    for known in _unique(record.kind):
-        portal.hold(record, known, record.values.get(known.name, ""))
+    portal.hold_all(record)
     portal.publish(record)
     portal.tell("restore", record, actor=actor)
 
@@ -268,8 +266,3 @@ def _make_customers(portal: Portal, deal: Record) -> None:
         if contact is not None and contact.archived_at is None:
             plan = plan_update(portal, contact, {"properties": {"lifecyclestage": "customer"}}, set(), by_hand=True)
             apply(portal, plan, Actor(rules.WORKFLOW, "", "Deal won"))
-
-
-def seeded_moment(values: dict[str, Any], name: str) -> datetime | None:
-    """The moment that a seed gives under that name."""
-    return moment_of(str(values[name])) if values.get(name) else None
