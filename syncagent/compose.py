@@ -29,7 +29,9 @@ from syncagent.config import (
 from syncagent.config.reading import days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Source, Target
-from syncagent.errors import ConfigError, Problem
+from syncagent.connectors.files import ROWS
+from syncagent.connectors.mapping import Reading, Table
+from syncagent.errors import ConfigError, Problem, UserError
 from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
@@ -37,6 +39,10 @@ from syncagent.web import Listener
 
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
+
+
+IMPORTED = ("files", "webhook")
+"""Types of sources that files can be imported for, by the mapping in their table."""
 
 
 def read(path: Path) -> Config:
@@ -72,6 +78,28 @@ def connectors(config: Config) -> dict[str, Source]:
             connector.close()
         raise ConfigError(problems)
     return opened
+
+
+def reading(config: Config, source: str) -> Reading:
+    """How a file that is imported for `source` is read: by its mapping in the config, if there is one.
+
+    Raises `UserError` for a system whose people must not be mixed with a file's, `ConfigError` for a broken table.
+    """
+    table = next((one for one in config.sources if one.name == source), None)
+    mapping: Table | None = None
+    if table is not None and table.type in IMPORTED:
+        problems: list[Problem] = []
+        opened = _open(table, {"timezone": config.agent.timezone}, problems, secrets=False)
+        if opened is None:
+            raise ConfigError(problems)
+        mapping = opened.options.mapping  # type: ignore[attr-defined]  # the types in IMPORTED have one
+        opened.close()
+    elif table is not None or source == config.crm.name:
+        raise UserError(
+            f"{source!r} is a system of the config: its people would be mixed with the file's. Choose a name of its "
+            "own, such as fair-2026."
+        )
+    return Reading(mapping or ROWS, source, config.agent.timezone)
 
 
 def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:

@@ -137,7 +137,8 @@ def _backfill(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _accept(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     facts = msgspec.convert(order["facts"], tuple[Fact, ...])
-    accepted = agent.store.accept(Page(facts=facts, cursor=""), "", now=agent.clock.now(), lane=Lane.COLD)
+    page = Page(facts, str(order.get("cursor", "")))
+    accepted = agent.store.accept(page, str(order.get("stream", "")), now=agent.clock.now(), lane=Lane.COLD)
     return {"new": accepted.new}
 
 

@@ -21,6 +21,7 @@ from syncagent.state import open_store
 from syncagent.state.store import Store
 
 BACKFILL = "/backfill/"
+IMPORT = "import/"
 
 
 def open_to_look(state: Path) -> Store:
@@ -72,7 +73,7 @@ def _down(health: HealthSnapshot, now: datetime) -> dict[str, tuple[datetime, st
 def _systems(health: HealthSnapshot, now: datetime, down: set[str]) -> Table:
     table = Table(Column("stream", overflow="fold"), "read until", "how it is", title="Systems", title_justify="left")
     for stream, seen in sorted(health.seen_until.items()):
-        if BACKFILL in stream:
+        if BACKFILL in stream or stream.startswith(IMPORT):
             continue
         how = "not used: see below" if stream.split("/")[0] in down else "in use"
         table.add_row(stream, _ago(seen, now), how)

@@ -150,10 +150,13 @@ class Reading:
             raise ValueError(f"There is nothing at {self.table.each}.")
         return (found,)
 
-    def told(self, record: object, arrived: datetime, seen: Counter[str], name: str = "") -> Told:
+    def told(
+        self, record: object, arrived: datetime, seen: Counter[str], name: str = "", as_of: datetime | None = None
+    ) -> Told:
         """What one record says. `name` is the delivery's own; `seen` counts equal records of one delivery or file.
 
-        Raises ValueError with a sentence that holds no value.
+        What somebody did has the record's moment, else that of its arrival; what is said of who they are was so `as_of`
+        then, else at that same moment. Raises ValueError with a sentence that holds no value.
         """
         if not isinstance(record, dict):
             raise ValueError("A record is no object with names and values.")  # noqa: TRY004 - it is their value
@@ -168,7 +171,7 @@ class Reading:
         at = self._at(record)
         if at is not None and at > arrived + AHEAD:
             raise ValueError("It lies in the future; say when it happened.")
-        facts: list[Fact] = [self._lead(record, identity, email, at or arrived)]
+        facts: list[Fact] = [self._lead(record, identity, email, as_of or at or arrived)]
         if kind:
             digest = _digest(record)
             seen[digest] += 1
@@ -327,14 +330,19 @@ def _is_day(value: Value, form: str) -> bool:
 def plain(value: object) -> Value:
     """As a fact's value: text without the space around it, numbers as they are; lists and objects as text."""
     if isinstance(value, str):
-        return value.strip() or None
+        return _whole(value.strip()) or None
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
-        return "; ".join(str(one) for one in value) or None
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str) if value else None
+        return _whole("; ".join(str(one) for one in value)) or None
+    return _whole(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)) if value else None
+
+
+def _whole(text: str) -> str:
+    """Half a character, which JSON can hold and UTF-8 cannot, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _text(value: Value) -> str:
