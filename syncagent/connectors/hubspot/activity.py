@@ -9,6 +9,7 @@ hubspot-api-client does not know the first two, so all of them are called by pat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from http import HTTPStatus
 from typing import Any, Final
 
 from msgspec import structs
@@ -71,19 +72,20 @@ class Doings:
 
     def read(self, what: str, place: Place, told: Told, walk: Walk) -> Steps:
         """What is new in one feed."""
+        if what == "forms":
+            yield from self.read_forms(place, told, walk)
+            return
         start, sweeping = walk.since(what, place)
-        pages = {"forms": self._form_pages, "emails": self._email_pages, "events": self._event_pages}[what]
+        pages = {"emails": self._email_pages, "events": self._event_pages}[what]
         began: datetime | None = None
         while True:
             # A day at a time: a long span would begin at its beginning after every interruption.
             end = place.until
-            if what != "forms" and (end or self.portal.now()) - start > _DAY:
+            if (end or self.portal.now()) - start > _DAY:
                 end = start + _DAY
             for activities, at in pages(start, end):
                 began = began or at
-                fresh = [one for one in activities if f"{what}/{one.key}" not in told]
-                told |= {f"{what}/{one.key}": (millis(one.at), 0) for one in fresh}
-                yield list[Fact](fresh), place
+                yield _fresh(what, activities, told), place
             if end is None or end == place.until:
                 break
             start = end
@@ -94,7 +96,8 @@ class Doings:
     def _get(self, path: str, params: Mapping[str, str]) -> tuple[Row, datetime]:
         before = monotonic()
         reply = self.portal.call("GET", path, params=params)
-        told: Row = self.portal.decoded(reply)
+        # A form that was deleted has no more to say, and holds up nobody.
+        told: Row = {"results": ()} if reply.status == HTTPStatus.NOT_FOUND else self.portal.decoded(reply)
         return told, self.portal.at_of(reply, before)
 
     # -- forms
@@ -103,41 +106,50 @@ class Doings:
         """The forms that are read: id -> name."""
         if self.options.forms:
             return self.options.forms
+        found: dict[str, str] = {}
+        for body, _ in self._pages("/marketing/v3/forms", {"limit": "100"}):
+            found |= {str(one["id"]): str(one.get("name") or one["id"]) for one in body["results"]}
+        return found
 
-        def fetch() -> dict[str, str]:
-            found: dict[str, str] = {}
-            for body, _ in self._pages("/marketing/v3/forms", {"limit": "100"}):
-                found |= {str(one["id"]): str(one.get("name") or one["id"]) for one in body["results"]}
-            return found
+    def read_forms(self, place: Place, told: Told, walk: Walk) -> Steps:
+        """What was sent since the mark; by a form that was not there before, since the beginning."""
+        start, sweeping = walk.since("forms", place)
+        forms, began = self.forms(), None
+        for guid, name in forms.items():
+            since = start if f"form/{guid}" in place.marks else place.floor
+            for activities, at in self._form_pages(guid, name, since, place.until):
+                began = began or at
+                yield _fresh("forms", activities, told), place
+        marks = {**place.marks, **{f"form/{guid}": start for guid in forms}}
+        place = structs.replace(place, marks=marks)
+        yield [], walk.done("forms", place, began, sweeping=sweeping)
 
-        known: dict[str, str] = self.portal.once("forms", fetch)
-        return known
-
-    def _form_pages(self, start: datetime, end: datetime | None) -> Iterator[tuple[list[Activity], datetime]]:
-        for guid, name in self.forms().items():
-            path = f"/form-integrations/v1/submissions/forms/{guid}"
-            for body, at in self._pages(path, {"limit": _FORM_PAGE}):
-                rows = [row for row in body["results"] if _ms(row["submittedAt"]) >= start]
-                inside = [row for row in rows if end is None or _ms(row["submittedAt"]) < end]
-                values = [{str(one["name"]): str(one.get("value") or "") for one in row["values"]} for row in inside]
-                whose = self._who([given.get("email", "") for given in values])
-                yield (
-                    [
-                        Activity(
-                            self._identity(whose[given["email"].lower()]),
-                            key=str(row.get("conversionId") or _hashed(guid, row, given)),
-                            at=_ms(row["submittedAt"]),
-                            kind=self.options.activities[FORM],
-                            asset=name,
-                            attributes=_plain({"page": row.get("pageUrl"), **given}),
-                        )
-                        for row, given in zip(inside, values, strict=True)
-                        if given.get("email", "").lower() in whose
-                    ],
-                    at,
-                )
-                if len(rows) < len(body["results"]):
-                    break
+    def _form_pages(
+        self, guid: str, name: str, start: datetime, end: datetime | None
+    ) -> Iterator[tuple[list[Activity], datetime]]:
+        path = f"/form-integrations/v1/submissions/forms/{guid}"
+        for body, at in self._pages(path, {"limit": _FORM_PAGE}):
+            rows = [row for row in body["results"] if _ms(row["submittedAt"]) >= start]
+            inside = [row for row in rows if end is None or _ms(row["submittedAt"]) < end]
+            values = [{str(one["name"]): str(one.get("value") or "") for one in row["values"]} for row in inside]
+            whose = self._who([given.get("email", "") for given in values])
+            yield (
+                [
+                    Activity(
+                        self._identity(whose[given["email"].lower()]),
+                        key=str(row.get("conversionId") or _hashed(guid, row, given)),
+                        at=_ms(row["submittedAt"]),
+                        kind=self.options.activities[FORM],
+                        asset=name,
+                        attributes=_plain({"page": row.get("pageUrl"), **given}),
+                    )
+                    for row, given in zip(inside, values, strict=True)
+                    if given.get("email", "").lower() in whose
+                ],
+                at,
+            )
+            if len(rows) < len(body["results"]):
+                break
 
     # -- emails
 
@@ -248,6 +260,13 @@ class Doings:
         """These were merged or deleted: whose addresses theirs were is looked up anew."""
         gone = set(contacts)
         self._contacts = {email: one for email, one in self._contacts.items() if one not in gone}
+
+
+def _fresh(what: str, activities: Sequence[Activity], told: Told) -> list[Fact]:
+    """Those that were not told yet, noted: most of an overlap was."""
+    fresh = [one for one in activities if f"{what}/{one.key}" not in told]
+    told |= {f"{what}/{one.key}": (millis(one.at), 0) for one in fresh}
+    return list[Fact](fresh)
 
 
 def _ms(stamp: object) -> datetime:
