@@ -338,6 +338,34 @@ def test_a_conflict_with_a_rep_who_took_the_lead_gives_only_them_a_task(stage: T
     assert owners == {"carla"}
 
 
+def test_a_change_that_went_back_before_we_saw_it_does_not_hold_the_handoff_up(stage: Theatre) -> None:
+    lead = stage.lead("mia")
+    stage.agent.once()
+    stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+    stage.agent.gather("web")
+    stage.agent.decide()
+    stage.crm.edit(lead, "boss", stage.clock.now(), owner="carla")
+    stage.agent.deliver("crm")  # conflict
+    stage.crm.edit(lead, "boss", stage.clock.now(), owner="queue")
+    for _ in range(4):
+        stage.after(minutes=1)
+    (task,) = stage.tasks("mia")
+    assert stage.record("mia").fields["owner"] == task.owner
+    assert task.owner in ("ana", "ben")
+    assert not stage.agent.store.outbox(("conflict",))
+
+
+def test_what_never_lets_us_write_is_shown_as_contested(stage: Theatre) -> None:
+    stage.lead("mia")
+    stage.agent.once()
+    stage.crm.fail_next("conflict", "WriteLead", times=3, why="Somebody has changed owner meanwhile.")
+    stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+    for _ in range(20):
+        stage.after(minutes=1)
+    assert stage.dossier("mia").decision.contested == ("owner", "status")
+    assert [task.owner for task in stage.tasks("mia") if task.owner != "boss"]
+
+
 def test_a_record_read_after_the_decision_is_no_answer(stage: Theatre) -> None:
     """Marketing's own sync makes the lead while our handoff is on its way: nobody has answered anything."""
     stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")

@@ -271,3 +271,25 @@ def test_faults_of_the_frame_hold_here_too(portal: Portal) -> None:
     portal.control.plant(match={"path": "/search"}, html=503)
     assert portal.call("POST", TASKS + "/search", {}).status_code == 503
     assert portal.search("tasks")["results"] == []
+
+
+def test_switches_for_what_the_documents_leave_open(portal: Portal) -> None:
+    ids = portal.contacts(20)
+    portal.control.act(
+        "set_settings", shuffle=False, traces_in_results=False, sparse_errors=False, conversion_ids=False
+    )
+    portal.control.act("set_settings", archived_keys="held", retry_after=True)
+    rows = [{"id": ident, "properties": {"city": "Rome"}, "objectWriteTraceId": ident} for ident in [*ids, "1"]]
+    wrote = portal.call("POST", CONTACTS + "/batch/update", {"inputs": rows}).json()
+    assert [row["id"] for row in wrote["results"]] == ids
+    assert all("objectWriteTraceId" not in row for row in wrote["results"])
+    assert (wrote["errors"][0]["links"], wrote["errors"][0]["errors"]) == ({}, [])
+    portal.call("DELETE", f"{CONTACTS}/{ids[0]}")
+    again = portal.call("POST", CONTACTS, {"properties": {"email": "person0@example.com"}})
+    assert (again.status_code, again.json()["category"]) == (409, "CONFLICT")
+    portal.control.act("submit_form", form="demo", email="person1@example.com")
+    [form] = portal.control.dump()["forms"]
+    sent = portal.call("GET", f"/form-integrations/v1/submissions/forms/{form}").json()["results"]
+    assert "conversionId" not in sent[0]
+    portal.control.plant(rate_limit="burst")
+    assert portal.call("GET", CONTACTS).headers["Retry-After"] == "1"

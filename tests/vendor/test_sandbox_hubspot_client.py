@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hubspot import HubSpot
 from hubspot.crm.contacts import ApiException
 from hubspot.crm.objects.tasks import BatchInputSimplePublicObjectBatchInputForCreate
 
@@ -111,3 +112,27 @@ def test_hubspot_plays_the_part_that_is_free(
         config = tomllib.loads(box.config(tmp_path))
     assert (config["crm"]["type"], set(config["sources"])) == (crm, sources)
     assert config["recycle"]["nurture"]["source"] == nurture
+
+
+def test_the_rest_of_the_client_with_its_own_validation_on(portal: Portal) -> None:
+    hs = HubSpot(access_token=portal.known["token"], host=portal.url)
+    one, two, three = portal.contacts(3)
+    portal.control.act("page_view", contact=one)
+    portal.control.act("submit_form", form="demo", email="person0@example.com")
+    assert [
+        each.object_id for each in hs.events.events_api.get_page(object_type="contact", object_id=int(one)).results
+    ] == [one]
+    assert [each.name for each in hs.marketing.forms.forms_api.get_page().results] == ["demo"]
+    credentials = {name: portal.known[name] for name in ("client_id", "client_secret", "refresh_token")}
+    token = hs.oauth.tokens_api.create(grant_type="refresh_token", **credentials)
+    assert hs.oauth.access_tokens_api.get(token.access_token).hub_id == int(portal.known["portal_id"])
+    upserted = hs.crm.contacts.batch_api.upsert(
+        {"inputs": [{"id": "person1@example.com", "idProperty": "email", "properties": {"city": "Rome"}}]}
+    )
+    assert [(row.id, row.new) for row in upserted.results] == [(two, False)]
+    assert hs.crm.contacts.basic_api.merge({"primaryObjectId": one, "objectIdToMerge": two}).id not in (one, two)
+    hs.crm.contacts.basic_api.purge({"objectId": three})
+    assert len(hs.crm.contacts.get_all()) == 1
+    assert hs.crm.owners.owners_api.get_by_id(int(portal.known["rep_owner_id"])).email == "ana.silva@example.com"
+    assert hs.crm.pipelines.pipeline_stages_api.get_all("deals", "default").results
+    assert hs.crm.properties.groups_api.get_all("tasks").results[0].name == "task_information"
