@@ -90,7 +90,7 @@ def reading(config: Config, source: str) -> Reading:
     mapping: Table | None = None
     if table is not None and table.type in IMPORTED:
         problems: list[Problem] = []
-        opened = _open(table, {"timezone": config.agent.timezone}, problems, secrets=False)
+        opened = _open(table, {"timezone": config.agent.timezone}, config.folder, problems, secrets=False)
         if opened is None:
             raise ConfigError(problems)
         mapping = opened.options.mapping  # type: ignore[attr-defined]  # the types in IMPORTED have one

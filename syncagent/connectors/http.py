@@ -236,7 +236,7 @@ class Http:
             stop=tenacity.stop_after_attempt(self.tries),
             wait=_wait,
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, RetryableError) and e.after <= _LONGEST_WAIT),
-            sleep=lambda seconds: self._pause(seconds, where),
+            sleep=lambda seconds: self.pause(seconds, where),
             reraise=True,
         )
         return retrying(once)
@@ -248,7 +248,8 @@ class Http:
             self._proxies[host] = get_environ_proxies(url)
         return self._proxies[host]
 
-    def _pause(self, seconds: float, where: str) -> None:
+    def pause(self, seconds: float, where: str) -> None:
+        """Wait; raises `RetryableError` when a stop was heard meanwhile. `where` names what was waited for."""
         if self._sleep(seconds):
             raise RetryableError(f"{where} was given up because the agent is stopping.", after=1)
 

@@ -58,10 +58,15 @@ class Portal:
     def connect(self, **more: object):
         """A connector with these options on top; a fresh one knows nothing of earlier calls."""
         options = msgspec.convert({**self.table, **more}, Options)
-        clock = BoxClock(self.control)
-        crm = hubspot.open("hubspot", options, clock=clock, sleep=lambda seconds: bool(self.waits.append(seconds)))
+        crm = hubspot.open("hubspot", options, clock=BoxClock(self.control), sleep=self.sleep)
         self.open.append(crm)
         return crm
+
+    def sleep(self, seconds: float) -> bool:
+        """Waiting costs the portal's time only."""
+        self.waits.append(seconds)
+        self.control.clock_advance(seconds)
+        return False
 
     def close(self) -> None:
         for crm in self.open:

@@ -49,9 +49,8 @@ def connect(portal, **more):
         "crm_ids": {"hs_object_id": "hubspot/contact"},
         **more,
     }
-    clock = BoxClock(portal.control)
     options = msgspec.convert(table, Options)
-    source = hubspot.open("marketing", options, clock=clock, sleep=lambda seconds: bool(portal.waits.append(seconds)))
+    source = hubspot.open("marketing", options, clock=BoxClock(portal.control), sleep=portal.sleep)
     portal.open.append(source)
     return source
 

@@ -6,8 +6,9 @@ one task; which of them is taken, the portal's own definition of the property sa
 * The property is unique: a creation is an insert, "taken" means that an earlier try has made it, and it stays as it is.
 * It is not (the portal does not let it be): the outbox's `attempt` is the journal of intents. A key that was tried
   before is looked for by association, which does not lag (search would). When nothing is found, the lost call may
-  still be at work: after `late` it is looked for once more, and only then made. Two calls that overtake each other by
-  more than that would make two tasks: effectively once.
+  still be at work: after `late` it is looked for once more, and only then made. The command goes back to the outbox for
+  that time; when an earlier process sent it, that is waited for here, for nobody would remember the first look. A call
+  that overtakes its repeat by more than `late` would make a second task: effectively once.
 
 Either way a key that was tried before is looked for in the recycle bin, too: a task that a person has deleted is not
 made again.
@@ -67,9 +68,11 @@ class Making(Struct):
 class Memo(Struct):
     """What one process remembers from batch to batch. Losing it costs calls and a wait, never a second task.
 
-    `looked`: when a key was looked for in vain, since it was last sent; `made`: the task of a key.
+    `sent`: keys that this process has sent; `looked`: when one of them was looked for in vain, since it was last sent;
+    `made`: the task of a key.
     """
 
+    sent: set[Key] = field(default_factory=set)
     looked: dict[Key, datetime] = field(default_factory=dict)
     made: dict[Key, str] = field(default_factory=dict)
 
@@ -115,29 +118,46 @@ class TaskWriter:
             return
         again = {task.key for task, _ in placed if task.attempt} - self._fresh
         there = self._find([(task, who) for task, who in placed if task.key in again], unique=unique)
-        todo: list[Making] = []
+        making: list[Making] = []
+        strange: list[Placed] = []
         for task, who in placed:
             if task.key in there:
                 yield task.key, self._adopted(task.key, there[task.key], who)
-            elif not unique and task.key in again and (wait := self._wait(task.key)):
+            elif unique or task.key not in again:
+                making.append(Making(task, who, self._body(task)))
+            elif task.key not in self._memo.sent:
+                strange.append((task, who))
+            elif wait := self._wait(task.key):
                 why = "Nobody knows whether it was made; it is looked for once more before it is sent again."
                 yield task.key, Retry(wait, why)
             else:
-                todo.append(Making(task, who, self._body(task)))
+                making.append(Making(task, who, self._body(task)))
+        yield from self._make(making)
+        if strange:
+            self.portal.http.pause(self._late.total_seconds(), f"{self.portal.name}: a second look for lost tasks")
+            there = self._find(strange, unique=False)
+            yield from (
+                (task.key, self._adopted(task.key, there[task.key], who)) for task, who in strange if task.key in there
+            )
+            yield from self._make(
+                [Making(task, who, self._body(task)) for task, who in strange if task.key not in there]
+            )
+
+    def _make(self, making: list[Making]) -> Iterator[tuple[Key, Outcome]]:
         twice, fresh = list[Placed](), list[Placed]()
         for wave in range(WAVES):
             following: list[Making] = []
-            for making, result in self._send(todo):
+            for one, result in self._send(making):
                 if isinstance(result, dict):
-                    fresh.append((making.task, making.who))
-                    yield making.task.key, self._made(making, result)
+                    fresh.append((one.task, one.who))
+                    yield one.task.key, self._made(one, result)
                 elif result is not None and taken(result, self.key):
-                    twice.append((making.task, making.who))
-                elif result is not None and wave < WAVES - 1 and making.without(separable(result, _OPTIONAL)):
-                    following.append(making)
+                    twice.append((one.task, one.who))
+                elif result is not None and wave < WAVES - 1 and one.without(separable(result, _OPTIONAL)):
+                    following.append(one)
                 elif result is not None:
-                    yield making.task.key, self._refused(result)
-            todo = following
+                    yield one.task.key, self._refused(result)
+            making = following
         yield from self._adopt(twice)
         if self.options.notes:
             self._note(fresh)
@@ -152,18 +172,19 @@ class TaskWriter:
                 text = f"The key is taken by a task that the app cannot see. Look for it in the property {self.key}."
                 yield task.key, Refused(text, "refused", "DUPLICATE_VALUE", (self.key,))
 
-    def _send(self, todo: Sequence[Making]) -> Iterator[tuple[Making, Row | Error | None]]:
-        if not todo:
+    def _send(self, making: Sequence[Making]) -> Iterator[tuple[Making, Row | Error | None]]:
+        if not making:
             return
         number = _TO[self.reader.words.records]
-        inputs = [{"properties": one.body, "associations": [_link(one.who, number)]} for one in todo]
-        for one in todo:
+        inputs = [{"properties": one.body, "associations": [_link(one.who, number)]} for one in making]
+        for one in making:
             self.sent.add(one.task.key)
+            self._memo.sent.add(one.task.key)
             self._memo.looked.pop(one.task.key, None)
         sent = send(self.portal, "create", "tasks", inputs, self._answers)
         self.failure = self.failure or sent.failure
-        self.sent -= {todo[n].task.key for n in sent.undone}
-        yield from zip(todo, sent.results, strict=True)
+        self.sent -= {making[n].task.key for n in sent.undone}
+        yield from zip(making, sent.results, strict=True)
 
     def _answers(self, given: Mapping[str, Any], row: Row) -> bool:
         return bool(row["properties"].get(self.key) == given["properties"][self.key])
@@ -261,13 +282,14 @@ class TaskWriter:
 
     def _close(self, closings: Sequence[CloseTask]) -> Iterator[tuple[Key, Outcome]]:
         there = self._open([closing.task for closing in closings])
+        lost = [one.task for one in closings if one.task not in there and one.task not in self._memo.made]
+        if lost and not self.unique():  # search alone knows them, and may not yet
+            self.portal.http.pause(self._late.total_seconds(), f"{self.portal.name}: a second look for tasks to close")
+            there |= self._open(lost)
         todo: list[tuple[CloseTask, Row]] = []
         for closing in closings:
             row = there.get(closing.task)
             if row is None:
-                if not self.unique() and closing.task not in self._memo.made and (wait := self._wait(closing.key)):
-                    yield closing.key, Retry(wait, "Search does not show its task; it is looked for once more.")
-                    continue
                 nothing = Identity(self.reader.name, "task", self._memo.made.get(closing.task, ""))
                 note = "There is no task with this key (any more)."
                 yield closing.key, Done(Receipt(closing.key, nothing, self._clock.now(), gone=True, note=note))
