@@ -273,6 +273,22 @@ def test_a_deleted_contact_is_a_conflict_and_then_told(portal, when):
         assert [fact.identity for fact in facts if isinstance(fact, Deleted)] == [one]
 
 
+def test_a_contact_that_a_task_did_not_come_upon_is_told_gone_by_the_next_round(portal):
+    """The recycle bin is read now and then only: whoever meets a hole tells of it."""
+    one, other = portal.contacts(2)
+    cursor = list(portal.crm.pull(portal.crm.begin(NOON.replace(hour=1))))[-1].cursor
+    cursor = list(portal.crm.pull(cursor))[-1].cursor
+    portal.control.clock_advance(60)
+    portal.act("delete", object="contacts", id=one.id)
+    portal.act("delete", object="contacts", id=other.id)
+    list(portal.crm.apply([portal.task(one), portal.write(other)]))
+    pages = list(portal.crm.pull(cursor))
+    gone = {fact.identity for page in pages for fact in page.facts if isinstance(fact, Deleted)}
+    assert gone == {one, other}
+    again_ = list(portal.crm.pull(pages[-1].cursor))
+    assert not [fact for page in again_ for fact in page.facts]
+
+
 @pytest.mark.parametrize("merge_id", ["new", "primary"])
 def test_a_merged_contact_is_a_conflict_and_followed(portal, merge_id):
     portal.act("set_settings", merge_id=merge_id)

@@ -81,7 +81,7 @@ class Doings:
         while True:
             # A day at a time: a long span would begin at its beginning after every interruption.
             end = place.until
-            if (end or self.portal.now()) - start > _DAY:
+            if (end or self.portal.there()) - start > _DAY:
                 end = start + _DAY
             for activities, at in pages(start, end):
                 began = began or at

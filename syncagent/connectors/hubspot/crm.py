@@ -61,6 +61,7 @@ class HubSpotCrm:
         self._reader = Reader(self.portal, self._words)
         self._lock = threading.Lock()
         self._found: dict[str, Row] = {}  # records that a write came upon: told by the next pull
+        self._missed: set[str] = set()  # records that a write did not come upon any more: looked up by the next pull
         self._told: tuple[Cursor, frozenset[str]] = ("", frozenset())  # with which cursor, and which of them
         self._untried: set[Key] = set()  # came back without having been sent
         self._memo = Memo()
@@ -95,13 +96,16 @@ class HubSpotCrm:
             stored, ids = self._told
             if stored == cursor:  # the page that told them has been stored
                 self._found = {ident: row for ident, row in self._found.items() if ident not in ids}
-            found = dict(self._found)
+                self._missed -= ids
+            found, missed = dict(self._found), sorted(self._missed)
+        telling = frozenset((*found, *missed))
         try:
             for page in self._reader.pull(cursor):
                 facts: list[Fact] = [fact for row in found.values() for fact in self._words.record(row)]
-                if found:
-                    self._told = (page.cursor, frozenset(found))
-                    found = {}
+                if missed:
+                    facts += self._reader.look([self._words.identity(one) for one in missed]).facts
+                found, missed = {}, []
+                self._told = (page.cursor, telling)  # who comes with a later cursor of this round has stored them, too
                 yield Page((*facts, *page.facts), page.cursor, page.seen_until)
         except DeniedError as error:
             raise _down(error) from None
@@ -155,6 +159,7 @@ class HubSpotCrm:
             yield from leads.apply(writes)
             with self._lock:
                 self._found |= leads.found
+                self._missed |= leads.missed
             rest: list[AnyCommand] = [one for one in (*writes, *waiting) if one.key not in outcomes]
             yield from self._fail(leads.failure, rest, leads.sent)
         tasks = TaskWriter(self.portal, self._reader, self._clock, self._memo, fresh)
@@ -173,6 +178,8 @@ class HubSpotCrm:
                     go.append(command)
             for work in self._stages(go, tasks, outcomes):
                 yield from work()
+                with self._lock:
+                    self._missed |= tasks.missed
                 rest = [one for one in (*go, *waiting) if one.key not in outcomes]
                 yield from self._fail(tasks.failure, rest, tasks.sent)
 

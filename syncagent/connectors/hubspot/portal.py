@@ -77,6 +77,7 @@ class Portal:
             sleep=sleep,
             judge=self._judge,
         )
+        self._there: datetime | None = None
         self._token = ""
         self._token_ends: float | None = None
         self._login = threading.Lock()
@@ -102,8 +103,12 @@ class Portal:
         self.http.close()
 
     def now(self) -> datetime:
-        """This machine's time: good for guesses, never compared with the portal's stamps."""
+        """This machine's time: good for how long something takes, never compared with the portal's stamps."""
         return self._clock.now()
+
+    def there(self) -> datetime:
+        """The portal's own time as it was told last; this machine's while it has told none."""
+        return self._there or self._clock.now()
 
     # -- the login
 
@@ -189,6 +194,7 @@ class Portal:
         reply = self.http.call(
             method, path, params=params or None, json=json, headers={"Authorization": f"Bearer {token}"}, safe=safe
         )
+        self._there = reply.date or self._there
         limit, left = (reply.headers.get(f"X-HubSpot-RateLimit-Daily{end}", "") for end in ("", "-Remaining"))
         if limit.isdigit() and left.isdigit():
             self.budget.saw(int(limit) - int(left), int(limit))

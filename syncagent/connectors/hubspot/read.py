@@ -31,6 +31,7 @@ class Reader:
         self.words = words
         self.name = portal.name
         self.walk = Walk(portal, words.options, self)
+        self._binned = False  # what was deleted while nobody looked is found at the start
 
     # -- pull
 
@@ -51,7 +52,8 @@ class Reader:
             what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
         )
         if whole:
-            return (*_ROUND, *rare)
+            first, self._binned = ("bin",) if not self._binned and not rare else (), True
+            return (*_ROUND, *rare, *first)
         if rare:
             return rare
         if turn % _DEALS_EVERY == _DEALS_EVERY - 1:

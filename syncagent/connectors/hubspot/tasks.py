@@ -87,6 +87,7 @@ class TaskWriter:
         self.key = self.options.key_property
         self.failure: RetryableError | ConnectorDownError | None = None
         self.sent: set[Key] = set()
+        self.missed: set[str] = set()  # records that were there once, and are not any more
         self._clock = clock
         self._memo = memo
         self._fresh = fresh  # came back without having been sent
@@ -156,7 +157,7 @@ class TaskWriter:
                 elif result is not None and wave < WAVES - 1 and one.without(separable(result, _OPTIONAL)):
                     following.append(one)
                 elif result is not None:
-                    yield one.task.key, self._refused(result)
+                    yield one.task.key, self._refused(one, result)
             making = following
         yield from self._adopt(twice)
         if self.options.notes:
@@ -212,11 +213,14 @@ class TaskWriter:
         at = moment(row["updatedAt"])
         return Done(Receipt(making.task.key, identity, at, values, left_out=tuple(making.out), note=note))
 
-    def _refused(self, error: Error) -> Outcome:
+    def _refused(self, making: Making, error: Error) -> Outcome:
         if error.properties.get(self.key) == "PROPERTY_DOESNT_EXIST":
             self.portal.forget("properties/tasks")
             return self._no_key()
-        return meaning(error, "The task", {"hubspot_owner_id": "owner"})
+        outcome = meaning(error, "The task", {"hubspot_owner_id": "owner"})
+        if isinstance(outcome, Refused) and outcome.kind == "conflict":
+            self.missed.add(making.who)
+        return outcome
 
     def _no_key(self) -> Refused:
         return Refused(

@@ -125,7 +125,7 @@ class Walk:
         now = self.portal.now()
         since = now - self._asked_at if self._asked_at is not None else None
         self._asked_at = now
-        self._recent = millis(now - self.overlap - 2 * SWEEP)
+        self._recent = millis(self.portal.there() - self.overlap - 2 * SWEEP)
         return since is None or since < self.pace / 2 or since >= 3 * self.pace
 
     def _allowed(self, what: str, place: Place, told: Told) -> Steps:
@@ -181,13 +181,13 @@ class Walk:
     def since(self, what: str, place: Place) -> tuple[datetime, bool]:
         """From where one thing is to be read, and whether that is a sweep."""
         mark, swept = place.marks[what], place.swept.get(what)
-        sweeping = swept is None or max(self.portal.now(), mark) - swept >= SWEEP
+        sweeping = swept is None or max(self.portal.there(), mark) - swept >= SWEEP
         start = mark if swept is None else swept - self.overlap if sweeping else mark - 2 * self.lag
         return max(place.floor, min(start, mark)), sweeping
 
     def done(self, what: str, place: Place, began: datetime | None, *, sweeping: bool) -> Place:
         """The place once one thing was read to its end; `began`: the portal's time before it was asked."""
-        end = place.until or max(place.marks[what], (began or self.portal.now()) - self.lag)
+        end = place.until or max(place.marks[what], (began or self.portal.there()) - self.lag)
         return structs.replace(
             place,
             marks={**place.marks, what: end},

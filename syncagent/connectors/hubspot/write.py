@@ -56,6 +56,7 @@ class LeadWriter:
         self.sent: set[Key] = set()
         self.held: set[Key] = set()  # what depends on these waits: the record was not known
         self.found: dict[str, Row] = {}
+        self.missed: set[str] = set()  # records that were there once, and are not any more
 
     def apply(self, commands: Sequence[WriteLead]) -> Iterator[tuple[Key, Outcome]]:
         """Outcomes as they are known. Raises nothing: see `failure`."""
@@ -88,6 +89,7 @@ class LeadWriter:
             if command.record is None:
                 yield command, self._missing(command, by_email)
             elif row is None:
+                self.missed.add(command.record.id)
                 yield command, meaning(Error("OBJECT_NOT_FOUND", "no record with this id"), "The record", {})
             else:
                 yield command, self._judge(command, row)
@@ -157,6 +159,7 @@ class LeadWriter:
         assert command.record is not None  # noqa: S101 - the caller has looked it up
         ident = str(row["id"])
         if ident != command.record.id:
+            self.missed.add(command.record.id)
             text = f"The record has moved on: it is part of {ident} now. It is planned anew."
             return Refused(text, "conflict", "MERGED")
         values = self.words.values(row)
@@ -272,7 +275,10 @@ class LeadWriter:
         if not write.id and (ident := existing(error)):
             rows = self.reader.rows_of([ident])[0]
             return self._found(write, rows[ident]) if ident in rows else Retry(5.0, "The contact is there already.")
-        return meaning(error, f"The {self.words.object}", names)
+        outcome = meaning(error, f"The {self.words.object}", names)
+        if write.id and isinstance(outcome, Refused) and outcome.kind == "conflict":
+            self.missed.add(write.id)
+        return outcome
 
     def _receipt(self, write: Write) -> Done:
         before = self.words.values(write.before) if write.before else {}
