@@ -130,7 +130,7 @@ def test_a_deleted_contact_and_a_deleted_task_are_told_by_the_recycle_bin(portal
     portal.act("delete", object="contacts", id=one_.id)
     portal.act("delete_task", task=portal.tasks()[0]["id"])
     gone = set()
-    for _ in range(361):
+    for _ in range(400):
         portal.control.clock_advance(60)
         facts, cursor = news(portal, cursor)
         gone |= {fact.identity for fact in facts if isinstance(fact, Deleted)}

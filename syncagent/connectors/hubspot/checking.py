@@ -24,10 +24,10 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
     """All problems at once; one fatal problem when the portal cannot be reached at all."""
     options = words.options
     problems: list[Problem] = []
-    for name in (f"properties/{words.records}", "properties/tasks", "owners", "stages/deals", "app"):
+    for name in ("properties/contacts", "properties/tasks", "owners", "stages/deals", "app"):
         portal.forget(name)
     try:
-        known = portal.properties(words.records)
+        known = portal.properties("contacts")
     except DeniedError as error:
         help_ = "Give the app the scopes crm.objects.contacts.read and .write, and crm.schemas.contacts.read."
         return [Problem("crm", str(error), help_)]
@@ -36,7 +36,7 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
     except ConfigError as error:
         return list(error.problems)
     problems += _fields(known, words)
-    problems += _statuses(known, words, portal)
+    problems += _statuses(known, words)
     problems += _stages(known, options)
     steps: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
         ("tasks", lambda: _tasks(portal, options)),
@@ -67,7 +67,7 @@ def _fields(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
                 kind = "a date" if ours.endswith(("_date", "_until")) else "a number" if ours == "score" else "a text"
                 yield Problem(
                     path,
-                    f"HubSpot has no property {theirs} on {words.records}, or the app may not see it.",
+                    f"HubSpot has no property {theirs} on contacts, or the app may not see it.",
                     f"Create it ({kind}) under Settings > Properties > Create property; the internal name counts.",
                     fatal=fatal,
                 )
@@ -76,12 +76,12 @@ def _fields(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
             yield Problem(path, f"{theirs} cannot be written over the API.", help_, fatal=ours in ("status", "owner"))
 
 
-def _statuses(known: Mapping[str, Property], words: Words, portal: Portal) -> Iterator[Problem]:
+def _statuses(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
     expected = words.options.expect_status
     name = words.names["status"]
     if name not in known:
         return
-    values = known[name].values if words.records == "contacts" else list(portal.stages(words.records))
+    values = known[name].values
     for status in expected:
         if values and status not in values:
             have = ", ".join(values)

@@ -1,4 +1,4 @@
-"""HubSpot as the CRM: contacts (or leads), tasks and deals come in; statuses, owners, dates, tasks and alerts go out.
+"""HubSpot as the CRM: contacts, tasks and deals come in; statuses, owners, dates, tasks and alerts go out.
 
 See `read` for what is guaranteed about late changes, `write` for how a person's values are kept, `tasks` for how one
 task stays one task. An idle day costs at most a call a minute, 1,000 handoffs cost 30 calls and their definitions.
@@ -14,7 +14,7 @@ from syncagent.connectors import hubspot_webhooks
 from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.http import Sleep
 from syncagent.connectors.hubspot.checking import examine
-from syncagent.connectors.hubspot.facts import Words
+from syncagent.connectors.hubspot.facts import CONTACT, Words
 from syncagent.connectors.hubspot.marketing import posted, verify
 from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
@@ -129,7 +129,7 @@ class HubSpotCrm:
 
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         """What is to be looked up, what was merged, what is gone."""
-        words = {self._words.object: self._words.object, "task": "task", "deal": "deal"}
+        words = {CONTACT: CONTACT, "task": "task", "deal": "deal"}
         return hubspot_webhooks.read(delivery.body, self.name, words, arrived, own_source=self.options.app_id)
 
     # -- Target
@@ -204,7 +204,7 @@ class HubSpotCrm:
         placed: list[Placed] = []
         for command in creations:
             before = [one for key in command.depends_on if isinstance(one := outcomes.get(key), Done)]
-            made = [done.receipt.record for done in before if done.receipt.record.object == self._words.object]
+            made = [done.receipt.record for done in before if done.receipt.record.object == CONTACT]
             record = command.record or next(iter(made), None)
             if record is None:
                 why = "Nobody knows the record that this task belongs to; it is planned anew."

@@ -1,4 +1,4 @@
-"""What HubSpot's rows say, as facts: contacts or leads, tasks, deals, owners. Asks a portal only for definitions."""
+"""What HubSpot's rows say, as facts: contacts, tasks, deals, owners. Asks a portal only for definitions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -24,8 +24,16 @@ WATCHED: Final = ("status", "owner", "recycle_until", "recycle_reason")
 """Fields whose history is read: a change by somebody else is an answer."""
 STAMP: Final = {"contacts": "lastmodifieddate"}
 """Where an object's stamp of modification stands; `hs_lastmodifieddate` for all others (crm.md B7)."""
-OBJECTS: Final = {"contacts": "contact", "leads": "lead", "tasks": "task", "deals": "deal", "notes": "note"}
-KINDS: Final = {one: kind for kind, one in OBJECTS.items()}
+CONTACT: Final = "contact"
+_OWN: Final = (
+    "lastmodifieddate",
+    "createdate",
+    "hs_merged_object_ids",
+    "email",
+    "hs_additional_emails",
+    "associatedcompanyid",
+    "lifecyclestage",
+)
 TASK: Final = (
     "hs_task_subject",
     "hs_task_status",
@@ -59,14 +67,12 @@ def stamp_of(kind: str) -> str:
 
 
 class Words:
-    """Turns rows into facts; `records` is the object that handoffs write ("contacts" or "leads")."""
+    """Turns rows into facts; the records that handoffs write are contacts."""
 
     def __init__(self, portal: Portal, options: Options) -> None:
         self.portal = portal
         self.name = portal.name
         self.options = options
-        self.records = options.object
-        self.object = OBJECTS[options.object]
         self.names = options.names()
         self.ours = {theirs: ours for ours, theirs in self.names.items()}
 
@@ -76,21 +82,17 @@ class Words:
 
     def asked(self) -> list[str]:
         """The properties to read of a record: the mapped ones that the portal has, and HubSpot's own."""
-        known = self.portal.properties(self.records)
-        own = ["lastmodifieddate", "createdate"] if self.records == "contacts" else ["hs_lastmodifieddate"]
-        own += ["hs_merged_object_ids"]
-        if self.records == "contacts":
-            own += ["email", "hs_additional_emails", "associatedcompanyid", "lifecyclestage"]
-        return [name for name in dict.fromkeys((*own, *self.ours)) if name in known]
+        known = self.portal.properties("contacts")
+        return [name for name in dict.fromkeys((*_OWN, *self.ours)) if name in known]
 
     def history(self) -> list[str]:
         """The properties whose history is read with a record."""
-        known = self.portal.properties(self.records)
+        known = self.portal.properties("contacts")
         return [self.names[name] for name in WATCHED if self.names.get(name) in known]
 
     def identity(self, ident: str) -> Identity:
-        """A record of the object that handoffs write."""
-        return Identity(self.name, self.object, ident)
+        """A contact as the CRM's."""
+        return Identity(self.name, CONTACT, ident)
 
     # -- records
 
@@ -116,16 +118,16 @@ class Words:
 
     def values(self, row: Row) -> dict[str, Value]:
         """The mapped fields of a row by our names; those that were not read are missing."""
-        known, given = self.portal.properties(self.records), row["properties"]
+        known, given = self.portal.properties("contacts"), row["properties"]
         return {ours: read(given[theirs], known.get(theirs)) for theirs, ours in self.ours.items() if theirs in given}
 
     def at(self, row: Row) -> datetime:
         """The row's own stamp of modification."""
-        return moment(row["properties"].get(stamp_of(self.records)) or row["updatedAt"])
+        return moment(row["properties"].get(stamp_of("contacts")) or row["updatedAt"])
 
     def changes(self, row: Row) -> Iterator[FieldChange]:
         """Who changed the watched fields, oldest first (crm.md B10: told newest first)."""
-        known, ident = self.portal.properties(self.records), str(row["id"])
+        known, ident = self.portal.properties("contacts"), str(row["id"])
         for theirs, entries in (row.get("propertiesWithHistory") or {}).items():
             if theirs not in self.ours:
                 continue
@@ -190,7 +192,7 @@ class Words:
             amount = read(given.get("amount"), None)
             yield Opportunity(
                 Identity(self.name, "deal", ident),
-                people=tuple(Identity(self.name, "contact", one) for one in people.get(ident, ())),
+                people=tuple(Identity(self.name, CONTACT, one) for one in people.get(ident, ())),
                 modified_at=moment(given.get("hs_lastmodifieddate") or row["updatedAt"]),
                 created_at=moment(row["createdAt"]),
                 owner=given.get("hubspot_owner_id") or "",

@@ -23,9 +23,6 @@ CONTACT: Final = {
 }
 """Ours = HubSpot's, for contacts; the config adds to these and overrides them."""
 
-LEAD: Final = {"status": "hs_pipeline_stage", "owner": "hubspot_owner_id", "last_name": "hs_lead_name"}
-"""Ours = HubSpot's, for the leads object of Sales Hub."""
-
 PROFILE: Final = {
     "first_name": "firstname",
     "last_name": "lastname",
@@ -58,7 +55,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `client_id`, `client_secret` and `refresh_token` (OAuth). `app_id`: the app whose writes are ours; asked for when it
     is not given. `api_version`: "v3", or a dated one like "2026-03".
 
-    As CRM. `object`: which records a handoff writes, "contacts" or "leads". `fields`: our name -> the property.
+    As CRM. `fields`: our name -> the property.
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
     note on the timeline. `index_lag`: how long a change may take to be found by search; `overlap`: how late it may
@@ -79,7 +76,6 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
     app_id: str = ""
-    object: Literal["contacts", "leads"] = "contacts"
     fields: dict[str, str] = {}
     lifecycle: dict[str, str] = {}
     lifecycle_keep: tuple[str, ...] = ("customer", "evangelist")
@@ -125,4 +121,4 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Our name -> the property, of the records that this part reads."""
         if self.part == "marketing":
             return PROFILE | self.fields
-        return (CONTACT if self.object == "contacts" else LEAD) | self.fields
+        return CONTACT | self.fields

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from syncagent.connectors.hubspot.facts import DEAL, TASK, Words, stamp_of, swallowed
+from syncagent.connectors.hubspot.facts import CONTACT, DEAL, TASK, Words, stamp_of, swallowed
 from syncagent.connectors.hubspot.portal import Portal
 from syncagent.connectors.hubspot.shapes import Row
 from syncagent.connectors.hubspot.values import millis, moment
@@ -67,10 +67,10 @@ class Reader:
                 self.portal.forget("owners")
             yield list(self.words.owners(self.portal.owners())), place
         elif what == "bin":
-            yield from self.walk.bin(place, ((self.words.records, self.words.object), ("tasks", "task")))
+            yield from self.walk.bin(place, (("contacts", CONTACT), ("tasks", "task")))
         elif what == "records":
             names = self.words.asked()
-            yield from self.walk.changed(what, self.words.records, names, place, told, self._records)
+            yield from self.walk.changed(what, "contacts", names, place, told, self._records)
         elif what == "tasks":
             yield from self.walk.changed(what, what, self.task_names(), place, told, self._tasks)
         else:
@@ -83,12 +83,10 @@ class Reader:
 
     def _records(self, rows: Sequence[Row], live: datetime) -> list[Fact]:
         """What changed since `live` is read by id; what is gone is told by the recycle bin, or when it is used."""
-        new = _since(self.words.records, rows, live)
+        new = _since("contacts", rows, live)
         facts = [fact for row in rows if str(row["id"]) not in new for fact in self.words.record(row)]
         if new:
-            found, _ = self.portal.read(
-                self.words.records, sorted(new), self.words.asked(), history=self.words.history()
-            )
+            found, _ = self.portal.read("contacts", sorted(new), self.words.asked(), history=self.words.history())
             facts += [fact for row in _once(found) for fact in self.words.record(row)]
         return facts
 
@@ -105,7 +103,7 @@ class Reader:
             if str(row["id"]) in new
             and (not row["properties"].get(key) or row["properties"].get("hs_task_status") != "NOT_STARTED")
         ]
-        holders = self.portal.linked("tasks", [str(row["id"]) for row in rows], self.words.records)
+        holders = self.portal.linked("tasks", [str(row["id"]) for row in rows], "contacts")
         unclear = [ident for ident in unclear if ident in holders]
         if unclear:
             found, _ = self.portal.read("tasks", unclear, self.task_names(), history=["hs_task_status"])
@@ -123,7 +121,7 @@ class Reader:
                 asked.setdefault(one.object, []).append(one.id)
         facts: list[Fact] = []
         began: datetime | None = None
-        if ids := asked.get(self.words.object):
+        if ids := asked.get(CONTACT):
             rows, began = self.rows_of(ids)
             records = sorted({str(row["id"]) for row in rows.values()})
             facts += [fact for row in _once(rows.values()) for fact in self.words.record(row)]
@@ -146,14 +144,14 @@ class Reader:
 
     def rows_of(self, ids: Sequence[str]) -> tuple[dict[str, Row], datetime]:
         """The records as they are now, by the ids that were asked for: a merged one answers with its survivor."""
-        found, began = self.portal.read(self.words.records, ids, self.words.asked(), history=self.words.history())
+        found, began = self.portal.read("contacts", ids, self.words.asked(), history=self.words.history())
         rows = {str(row["id"]): row for row in found}
         for row in found:
             rows |= {loser: row for loser in swallowed(row) if loser in ids}
         told = {str(row["id"]) for row in found}
         if told - set(ids) and any(one not in rows for one in ids):
             for lost in [one for one in ids if one not in rows]:  # a survivor that does not tell whom it has swallowed
-                single, _ = self.portal.read(self.words.records, [lost], self.words.asked())
+                single, _ = self.portal.read("contacts", [lost], self.words.asked())
                 rows.update((lost, row) for row in single)
         return {one: rows[one] for one in ids if one in rows}, began
 
@@ -170,7 +168,7 @@ class Reader:
     def tasks_on(self, records: Sequence[str]) -> tuple[list[Row], dict[str, list[str]]]:
         """The rows of our tasks on these records, and by task the records that each hangs on."""
         key = self.words.options.key_property
-        hanging = self.portal.linked(self.words.records, records, "tasks") if records else {}
+        hanging = self.portal.linked("contacts", records, "tasks") if records else {}
         holders: dict[str, list[str]] = {}
         for record, tasks in hanging.items():
             for task in tasks:
@@ -182,7 +180,7 @@ class Reader:
 
     def _look_tasks(self, ids: list[str]) -> tuple[list[Fact], datetime]:
         rows, began = self.portal.read("tasks", ids, self.task_names(), history=["hs_task_status"])
-        holders = self.portal.linked("tasks", [str(row["id"]) for row in rows], self.words.records) if rows else {}
+        holders = self.portal.linked("tasks", [str(row["id"]) for row in rows], "contacts") if rows else {}
         return list(self.words.tasks(rows, holders)), began
 
     def _look_deals(self, ids: list[str]) -> tuple[list[Fact], datetime]:

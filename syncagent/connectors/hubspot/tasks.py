@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 WAVES: Final = 4
 _OPTIONAL: Final = {"hs_task_reminders", "hs_task_priority"}
 _PRIORITY: Final = {"high": "HIGH", "normal": "MEDIUM", "low": "LOW"}
-_TO: Final = {"contacts": 204, "leads": 647}  # task -> record, crm.md B6
+_TO: Final = 204  # task -> contact, crm.md B6
 _NOTE_TO: Final = 202
 _SUBJECT: Final = 255
 _BODY: Final = 60_000
@@ -176,8 +176,7 @@ class TaskWriter:
     def _send(self, making: Sequence[Making]) -> Iterator[tuple[Making, Row | Error | None]]:
         if not making:
             return
-        number = _TO[self.reader.words.records]
-        inputs = [{"properties": one.body, "associations": [_link(one.who, number)]} for one in making]
+        inputs = [{"properties": one.body, "associations": [_link(one.who, _TO)]} for one in making]
         for one in making:
             self.sent.add(one.task.key)
             self._memo.sent.add(one.task.key)
@@ -356,7 +355,7 @@ class TaskWriter:
                 "associations": [_link(who, _NOTE_TO)],
             }
             for task, who in placed
-            if isinstance(task, CreateTask) and self.reader.words.records == "contacts"
+            if isinstance(task, CreateTask)
         ]
         sent = send(self.portal, "create", "notes", inputs, lambda _given, _row: True)
         lost = sum(not isinstance(one, dict) for one in sent.results)

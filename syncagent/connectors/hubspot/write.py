@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from syncagent.connectors.hubspot.answers import existing, meaning, separable
-from syncagent.connectors.hubspot.facts import emails_of
+from syncagent.connectors.hubspot.facts import CONTACT, emails_of
 from syncagent.connectors.hubspot.portal import Portal
 from syncagent.connectors.hubspot.read import Reader
 from syncagent.connectors.hubspot.rows import send
@@ -104,12 +104,6 @@ class LeadWriter:
 
     def _missing(self, command: WriteLead, by_email: Mapping[str, Row]) -> Outcome | Write:
         """A command without a record: somebody's by an address, or a new one."""
-        if self.words.records != "contacts":
-            return Refused(
-                "The leads object is only written where a lead exists already."
-                ' Create the lead in HubSpot, or set object = "contacts" under [crm].',
-                code="NOT_SUPPORTED",
-            )
         there = {str(row["id"]): row for email in command.emails if (row := by_email.get(email.lower()))}
         if there:
             return self._found(Write(command), max(there.values(), key=self.words.at))
@@ -183,7 +177,7 @@ class LeadWriter:
 
     def _fill(self, write: Write, values: Mapping[str, Value]) -> None:
         """The properties to send, as text; optional ones that the portal does not have are left out."""
-        known = self.portal.properties(self.words.records)
+        known = self.portal.properties("contacts")
         for name, value in values.items():
             theirs = self.words.names.get(name)
             there = known.get(theirs) if theirs is not None else None
@@ -254,7 +248,7 @@ class LeadWriter:
         self.sent |= {one.command.key for one in writes}
         updates = bool(writes[0].id)
         inputs = [{**({"id": one.id} if updates else {}), "properties": one.body} for one in writes]
-        sent = send(self.portal, "update" if updates else "create", self.words.records, inputs, _answers)
+        sent = send(self.portal, "update" if updates else "create", "contacts", inputs, _answers)
         self.failure = self.failure or sent.failure
         self.sent -= {writes[n].command.key for n in sent.undone}
         yield from zip(writes, sent.results, strict=True)
@@ -264,7 +258,7 @@ class LeadWriter:
         names = {theirs: ours for ours, theirs in self.words.names.items()}
         optional = {theirs for theirs, ours in names.items() if ours in write.command.optional}
         if "PROPERTY_DOESNT_EXIST" in error.properties.values():
-            self.portal.forget(f"properties/{self.words.records}")
+            self.portal.forget("properties/contacts")
         if not last and (split := separable(error, {*optional, _STAGE})):
             for theirs in split:
                 write.body.pop(theirs, None)
@@ -275,7 +269,7 @@ class LeadWriter:
         if not write.id and (ident := existing(error)):
             rows = self.reader.rows_of([ident])[0]
             return self._found(write, rows[ident]) if ident in rows else Retry(5.0, "The contact is there already.")
-        outcome = meaning(error, f"The {self.words.object}", names)
+        outcome = meaning(error, f"The {CONTACT}", names)
         if write.id and isinstance(outcome, Refused) and outcome.kind == "conflict":
             self.missed.add(write.id)
         return outcome
@@ -287,7 +281,7 @@ class LeadWriter:
         return Done(
             Receipt(
                 write.command.key,
-                Identity(self.reader.name, self.words.object, write.id),
+                Identity(self.reader.name, CONTACT, write.id),
                 self.words.at(write.answer),
                 {name: after[name] for name in told if name in after},
                 {name: before[name] for name in told if name in before},
