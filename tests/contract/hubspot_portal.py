@@ -51,6 +51,7 @@ class Portal:
             "app_id": self.known["app_id"],
             "fields": FIELDS,
             "index_lag": "30s",
+            "searches": 0,
         }
         self.crm = self.connect()
         self.rep, self.second = self.known["rep_owner_id"], self.known["second_rep_owner_id"]

@@ -45,6 +45,7 @@ def connect(portal, **more):
         "access_token": portal.table["access_token"],
         "app_id": portal.known["app_id"],
         "index_lag": "30s",
+        "searches": 0,
         "activities": ACTIVITIES,
         "crm_ids": {"hs_object_id": "hubspot/contact"},
         **more,

@@ -286,7 +286,7 @@ def test_on_a_quiet_day_a_change_is_heard_within_three_minutes(portal):
     assert max(waits) <= 3
 
 
-def test_a_thousand_handoffs_and_reading_them_back_cost_at_most_sixty_calls(portal):
+def test_a_thousand_handoffs_and_reading_them_back_cost_at_most_seventy_calls(portal):
     contacts = portal.contacts(1000)
     cursor = begin(portal)
     portal.control.clock_advance(60)
@@ -297,4 +297,16 @@ def test_a_thousand_handoffs_and_reading_them_back_cost_at_most_sixty_calls(port
     portal.control.clock_advance(5)
     facts, cursor = news(portal, cursor)
     assert len({fact.identity for fact in facts if isinstance(fact, CrmRecord)}) == 1000
-    assert portal.crm.calls()["made"] - before <= 60
+    assert portal.crm.calls()["made"] - before <= 70
+
+
+def test_searches_are_paced_before_hubspot_refuses_the_sixth(portal):
+    portal.contacts(2000)
+    portal.act("set_settings", limits_clock="sandbox")
+    crm = portal.connect(searches=4)
+    portal.waits.clear()
+    pages = crm.pull(crm.begin(NOON - timedelta(days=1)))
+    assert len({fact.identity for page in pages for fact in page.facts if isinstance(fact, CrmRecord)}) == 2000
+    assert portal.waits
+    assert max(portal.waits) <= 1.0
+    assert {call["status"] for call in portal.control.calls()} == {200}

@@ -55,6 +55,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `client_id`, `client_secret` and `refresh_token` (OAuth). `app_id`: the app whose writes are ours; asked for when it
     is not given. `api_version`: "v3", or a dated one like "2026-03".
 
+    `searches`: at most so many in a second, of the five that the whole account has (0: no bound).
+
     As CRM. `fields`: our name -> the property.
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
@@ -83,6 +85,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     notes: bool = False
     api_budget: ApiBudget = ApiBudget()
     poll: str = "60s"
+    searches: int = 4
     index_lag: str = "60s"
     overlap: str = "600s"
     late: str = "60s"

@@ -11,6 +11,7 @@ Source: crm.md B1, B2, B8, B13.
 import logging
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -28,6 +29,7 @@ from syncagent.errors import ConnectorDownError, RetryableError
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100  # crm.md B4
+WITH_HISTORY: Final = 50  # a list's limit with histories; whether a batch has it too, nobody could confirm
 _LINKS: Final = 1000  # ids in one read of associations, crm.md B6
 _VERSION: Final = re.compile(r"^/crm/v\d+/(\w+)")
 _SAFE: Final = ("/batch/read", "/search")
@@ -77,11 +79,13 @@ class Portal:
             sleep=sleep,
             judge=self._judge,
         )
-        self._there: datetime | None = None
+        self._there: tuple[datetime, datetime] | None = None  # the portal's time, and ours then
         self._token = ""
         self._token_ends: float | None = None
         self._login = threading.Lock()
         self._learning = threading.Lock()
+        self._pacing = threading.Lock()
+        self._searches: deque[float] = deque()
         self._known: dict[str, tuple[float, Any]] = {}
         self.objects = objects.BasicApi(self._client(objects))
         self.batch = objects.BatchApi(self._client(objects))
@@ -107,8 +111,9 @@ class Portal:
         return self._clock.now()
 
     def there(self) -> datetime:
-        """The portal's own time as it was told last; this machine's while it has told none."""
-        return self._there or self._clock.now()
+        """The portal's own time, as far as it was told; this machine's while it has told none."""
+        now = self._clock.now()
+        return now if self._there is None else self._there[0] + (now - self._there[1])
 
     # -- the login
 
@@ -194,7 +199,8 @@ class Portal:
         reply = self.http.call(
             method, path, params=params or None, json=json, headers={"Authorization": f"Bearer {token}"}, safe=safe
         )
-        self._there = reply.date or self._there
+        if reply.date is not None:
+            self._there = reply.date, self._clock.now()
         limit, left = (reply.headers.get(f"X-HubSpot-RateLimit-Daily{end}", "") for end in ("", "-Remaining"))
         if limit.isdigit() and left.isdigit():
             self.budget.saw(int(limit) - int(left), int(limit))
@@ -260,7 +266,7 @@ class Portal:
         """
         rows: list[Row] = []
         began: datetime | None = None
-        for part in chunks(ids):
+        for part in chunks(ids, WITH_HISTORY if history else BATCH):
             inputs = [{"id": one} for one in part]
             body: dict[str, Any] = {
                 "inputs": inputs,
@@ -297,6 +303,7 @@ class Portal:
         }
         before, after = monotonic(), ""
         while True:
+            self._pace_searches()
             reply = self.searching.do_search(kind, body | ({"after": after} if after else {}), _preload_content=False)
             told = self.decoded(reply)
             at = self.at_of(reply, before)
@@ -306,6 +313,17 @@ class Portal:
             if following == after:
                 raise RetryableError(f"{self.name}: HubSpot told one page of a search twice.", after=30)
             after = following
+
+    def _pace_searches(self) -> None:
+        """Wait before a search that HubSpot would refuse: refusals count against the app (crm.md B8)."""
+        with self._pacing:
+            now = monotonic()
+            while self._searches and now - self._searches[0] >= 1.0:
+                self._searches.popleft()
+            wait = 1.0 - (now - self._searches[0]) if len(self._searches) >= self.options.searches > 0 else 0.0
+            self._searches.append(now + wait)
+        if wait:
+            self.http.pause(wait, f"{self.name}: a search")
 
     def linked(self, kind: str, ids: Sequence[str], to: str) -> dict[str, list[str]]:
         """What these records are associated with, by their ids; consistent (crm.md B5, B6)."""

@@ -122,7 +122,7 @@ class Reader:
         facts: list[Fact] = []
         began: datetime | None = None
         if ids := asked.get(CONTACT):
-            rows, began = self.rows_of(ids)
+            rows, began = self.rows_of(ids, history=True)
             records = sorted({str(row["id"]) for row in rows.values()})
             facts += [fact for row in _once(rows.values()) for fact in self.words.record(row)]
             facts += self._became(rows)
@@ -142,9 +142,10 @@ class Reader:
             facts += self.words.owners(self.portal.owners())
         return Page(tuple(facts), "", began)
 
-    def rows_of(self, ids: Sequence[str]) -> tuple[dict[str, Row], datetime]:
+    def rows_of(self, ids: Sequence[str], *, history: bool = False) -> tuple[dict[str, Row], datetime]:
         """The records as they are now, by the ids that were asked for: a merged one answers with its survivor."""
-        found, began = self.portal.read("contacts", ids, self.words.asked(), history=self.words.history())
+        watched = self.words.history() if history else ()
+        found, began = self.portal.read("contacts", ids, self.words.asked(), history=watched)
         rows = {str(row["id"]): row for row in found}
         for row in found:
             rows |= {loser: row for loser in swallowed(row) if loser in ids}
@@ -162,10 +163,10 @@ class Reader:
 
     def ours_on(self, records: Sequence[str]) -> list[Fact]:
         """Our tasks that hang on these records; by association, which does not lag."""
-        rows, holders = self.tasks_on(records)
+        rows, holders = self.tasks_on(records, history=["hs_task_status"])
         return list(self.words.tasks(rows, holders))
 
-    def tasks_on(self, records: Sequence[str]) -> tuple[list[Row], dict[str, list[str]]]:
+    def tasks_on(self, records: Sequence[str], history: Sequence[str] = ()) -> tuple[list[Row], dict[str, list[str]]]:
         """The rows of our tasks on these records, and by task the records that each hangs on."""
         key = self.words.options.key_property
         hanging = self.portal.linked("contacts", records, "tasks") if records else {}
@@ -175,7 +176,7 @@ class Reader:
                 holders.setdefault(task, []).append(record)
         if not holders:
             return [], {}
-        rows, _ = self.portal.read("tasks", sorted(holders), self.task_names(), history=["hs_task_status"])
+        rows, _ = self.portal.read("tasks", sorted(holders), self.task_names(), history=history)
         return [row for row in rows if row["properties"].get(key)], holders
 
     def _look_tasks(self, ids: list[str]) -> tuple[list[Fact], datetime]:
