@@ -9,8 +9,8 @@ import pytest
 from tests.crash import play
 from tests.crash.play import Told
 
-SHOTS = 30
-STRIDE = 6  # of the points at which a story may die, every sixth
+SHOTS = 12
+STRIDE = 15  # of the points at which a story may die, every fifteenth
 LEAST_EFFECTS = 30
 
 
