@@ -115,6 +115,12 @@ class TestBounds:
             client.close()
         assert len(kept(store)) == 1
 
+    def test_what_says_that_it_is_too_large_is_not_waited_for(self, store):
+        with listening(store) as listener, calling(listener) as line:
+            line.sendall(b"POST /hooks/site HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n")
+            line.settimeout(5)
+            assert line.recv(100).startswith(b"HTTP/1.1 413 ")
+
     def test_a_body_that_does_not_come_is_not_waited_for(self, store):
         with listening(store, limits=Limits(seconds=0.2)) as listener, calling(listener) as line:
             line.sendall(b"POST /hooks/site HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
