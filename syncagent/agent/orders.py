@@ -142,6 +142,20 @@ def _accept(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     return {"new": accepted.new}
 
 
+def _retry_posts(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused deliveries are read again, here and now when no daemon does it."""
+    count = agent.store.retry_posts(order["ids"] or None)
+    for name, bell in agent.posted.items():
+        bell.set()
+        while agent.unpack(name):
+            pass
+    return {"posts": count}
+
+
+def _drop_posts(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {"posts": agent.store.drop_posts(order["ids"])}
+
+
 def _backup(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     agent.store.backup(order["path"])
     return {"path": order["path"]}
@@ -151,6 +165,8 @@ ORDERS = {
     "release": _release,
     "outbox retry": _retry,
     "outbox drop": _drop,
+    "inbox retry": _retry_posts,
+    "inbox drop": _drop_posts,
     "backfill": _backfill,
     "accept": _accept,
     "backup": _backup,

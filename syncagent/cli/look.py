@@ -104,6 +104,10 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
     console.print(f"Outbox: {outbox}.")
     if health.outbox.get("parked") or health.outbox.get("unknown"):
         console.print("  See what was refused and why with `syncagent outbox list`.")
+    if waiting := health.inbox.get("waiting"):
+        console.print(f"Inbox: {waiting} posted and not read yet.")
+    if refused := health.inbox.get("refused"):
+        console.print(f"Inbox: {refused} posted and could not be read. See why with `syncagent inbox list`.")
     for cause, count in sorted(health.held.items()):
         console.print(f"Held: {count} ({cause}). Let them go with `syncagent release`.")
     if health.waiting_for_crm:
