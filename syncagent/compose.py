@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from syncagent.agent import Agent, Settings
 from syncagent.agent.orders import sweep
@@ -26,7 +27,7 @@ from syncagent.config import (
     seconds,
     within,
 )
-from syncagent.config.reading import days
+from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Source, Target
 from syncagent.connectors.files import ROWS
@@ -66,7 +67,7 @@ def _read(path: Path, *, secrets: bool) -> Config:
         connector.close()
     if problems:
         raise ConfigError(problems)
-    return config
+    return _with_whole_ids(config)
 
 
 def connectors(config: Config) -> dict[str, Source]:
@@ -89,7 +90,7 @@ def reading(config: Config, source: str) -> Reading:
     mapping: Table | None = None
     if table is not None and table.type in IMPORTED:
         problems: list[Problem] = []
-        opened = _open(table, {"timezone": config.agent.timezone}, problems, secrets=False)
+        opened = _open(table, {"timezone": config.agent.timezone}, config.folder, problems, secrets=False)
         if opened is None:
             raise ConfigError(problems)
         mapping = opened.options.mapping  # type: ignore[attr-defined]  # the types in IMPORTED have one
@@ -125,8 +126,8 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        also = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
-        connector = _open(table, also, problems, secrets=secrets) if table.type else None
+        more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
+        connector = _open(table, more, config.folder, problems, secrets=secrets) if table.type else None
         if connector is not None:
             opened[table.path] = connector
     return {connector.name: connector for connector in opened.values()}
@@ -155,7 +156,43 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
         **{path: one for path, one in people.items() if one and one.casefold() not in reps},
         **{f"crm.queues.{name}": one for name, one in queues.items()},
         **{path: one for path, one in places.items() if one and one not in queues},
+        **{f"crm.automation_users[{n}]": one for n, one in enumerate(tables.crm.automation_users, 1)},
     }
+
+
+def _with_whole_ids(config: Config) -> Config:
+    """People and queues by the ids that the CRM tells, where an admin may write shorter ones: they are compared."""
+    whole: Callable[[str], str] | None = getattr(_module(config.crm), "whole_id", None)
+    if whole is None:
+        return config
+    put, tables = structs.replace, config.tables
+    crm, queues = tables.crm, {name: whole(one) for name, one in tables.crm.queues.items()}
+    routes = [
+        put(route, to=put(route.to, queue=whole(route.to.queue), fallback_queue=whole(route.to.fallback_queue)))
+        for route in tables.routes
+    ]
+    promises = [
+        put(
+            sla,
+            steps=tuple(put(step, to=whole(step.to)) for step in sla.steps),
+            touch=put(sla.touch, not_by=tuple(map(whole, sla.touch.not_by))),
+        )
+        for sla in tables.sla
+    ]
+    tables = put(
+        tables,
+        crm=put(crm, queues=queues, automation_users=tuple(map(whole, crm.automation_users))),
+        team=put(tables.team, manager=whole(tables.team.manager)),
+        recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
+        reps=tuple(put(rep, crm_id=whole(rep.crm_id), manager=whole(rep.manager)) for rep in tables.reps),
+        routes=tuple(routes),
+        sla=tuple(promises),
+    )
+    return put(config, tables=tables)
+
+
+def _module(table: ConnectorTable) -> ModuleType:
+    return importlib.import_module(f"syncagent.connectors.{table.type}")
 
 
 def _is_away(rep: RepTable, today: str) -> bool:
@@ -165,22 +202,26 @@ def _is_away(rep: RepTable, today: str) -> bool:
         return False  # told as a problem of its own
 
 
-def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Problem], *, secrets: bool) -> Source | None:
+def _open(
+    table: ConnectorTable, known: Mapping[str, Any], folder: Path, problems: list[Problem], *, secrets: bool
+) -> Source | None:
     """The system, unless something is wrong with its table; then all of that is told."""
     if table.type not in SHELF:
         problems.append(
             Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, SHELF))
         )
         return None
-    module = importlib.import_module(f"syncagent.connectors.{table.type}")
+    module = _module(table)
     fields = module.Options.__struct_fields__
     given = {**{key: value for key, value in known.items() if key in fields}, **table.options}
     found: list[Problem] = []
     also = ("type", "name", *(CRM_KEYS if table.path == "crm" else ()))
     options = read_leniently(module.Options, given, table.path, found, also)
+    meant = [f"{table.path}.{near}" for key in table.options if key not in fields and (near := close(key, fields))]
     more: list[Problem] = []
     connector: Source | None = None
     if options is not None:
+        options = _beside(options, folder)
         try:
             seconds(getattr(options, "poll", "60s"))
         except ValueError as error:
@@ -188,7 +229,7 @@ def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Proble
         try:
             connector = cast("Source", module.open(table.name, options))
         except ConfigError as error:
-            if not any(problem.path.endswith("_url") for problem in found):
+            if not any(path.endswith("_url") for path in (*(problem.path for problem in found), *meant)):
                 more += [replace(problem, path=_address(table, problem)) for problem in error.problems]
         if secrets:
             more += _unreadable(options, table)
@@ -204,6 +245,18 @@ def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Proble
         connector.close()
         return None
     return connector
+
+
+def _beside(options: Struct, folder: Path) -> Struct:
+    """The same, with relative files of secrets meant from this folder."""
+    found: dict[str, Any] = {}
+    for name in options.__struct_fields__:
+        given = getattr(options, name)
+        if isinstance(given, Secret):
+            found[name] = given.beside(folder)
+        elif isinstance(given, tuple) and any(isinstance(one, Secret) for one in given):
+            found[name] = tuple(one.beside(folder) if isinstance(one, Secret) else one for one in given)
+    return structs.replace(options, **found)
 
 
 def _address(table: ConnectorTable, problem: Problem) -> str:
