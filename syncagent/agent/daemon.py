@@ -12,6 +12,7 @@ from syncagent.agent.control import Control, socket_path
 from syncagent.agent.outages import DECIDING, READING, UNPACKING
 from syncagent.agent.process import tuned
 from syncagent.agent.rounds import AGENT, Agent
+from syncagent.agent.unpacking import BATCH
 from syncagent.clock import monotonic
 from syncagent.errors import StoreFullError
 from syncagent.model import Lane
@@ -22,6 +23,8 @@ FULL_AGAIN = 5.0
 BETWEEN_PAGES = 0.05
 LONGEST_SLEEP = 30.0
 DRAIN = 8.0
+YIELD, LONGEST_YIELD = 3.0, 0.5
+"""While deliveries flood in, so many times as long as a batch took to read nothing is read; seconds at most."""
 IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
 """Calls that a target gets at once: a hot command does not wait for the answer to another one."""
 
@@ -128,7 +131,12 @@ class Daemon:
         def work() -> None:
             while not agent.stopping.is_set():
                 bell.clear()
-                if not self._patiently(lambda: agent.unpack(name)):
+                began = monotonic()
+                read = self._patiently(lambda: agent.unpack(name))
+                if read >= BATCH and bell.is_set():
+                    # A flood: those who post wait for an answer, and go first; what they post is safe meanwhile.
+                    agent.clock.wait(agent.stopping, min(YIELD * (monotonic() - began), LONGEST_YIELD))
+                elif not read:
                     rest = agent.outages.rest(name, UNPACKING)
                     agent.clock.wait(agent.stopping if rest else bell, min(rest or LONGEST_SLEEP, LONGEST_SLEEP))
 
