@@ -130,9 +130,7 @@ class Agent:
         if self.outages.rest(name, UNPACKING):
             return 0
         try:
-            self._failpoint("unpack.before")
             unpacked = unpack(self.store, self.webhooks[name], self.clock.now, self._mistrust)
-            self._failpoint("unpack.after")
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self.outages.begin(name, UNPACKING, error)
             return 0
