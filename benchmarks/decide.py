@@ -86,7 +86,9 @@ def _bare(path: Path) -> float:
         these = (first, first + 499)
         said = db.execute("select body from said where person between ? and ?", these).fetchall()
         done = db.execute(
-            "select '[' || group_concat(body) || ']' from activity where person between ? and ? group by person", these
+            "select '[' || group_concat(body) || ']' from activity where id between ? << 32 and (? + 1 << 32) - 1"
+            " group by id >> 32",
+            these,
         ).fetchall()
         judged = db.execute("select person, decision from judged where person between ? and ?", these).fetchall()
         for row in (*said, *done):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
+from syncagent.state import activities
 from syncagent.state.codec import Said, address, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -202,7 +203,8 @@ class People:
         self._said[loser] = Said()
         for table in ("identity", "email", "outbox", "handoff"):
             self._db.execute(f"update {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
-        for table in ("activity", "child", "waits"):
+        activities.move(self._db, winner, loser)
+        for table in ("child", "waits"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
         self._merge_judged(winner, loser)
