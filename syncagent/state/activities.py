@@ -21,14 +21,14 @@ Row = tuple[int, str]
 _CHUNK = 300
 
 
-def slot(key: str, second: float) -> int:
+def slot(key: str) -> int:
     """Where a person's activity stands among theirs. It must never change: what is told twice is known by it."""
-    return zlib.crc32(key.encode(), int(second) & LAST)
+    return zlib.crc32(key.encode())
 
 
 def row_of(activity: Activity) -> Row:
     """An activity of a person who is not known yet: to be moved up by `person << SHIFT`."""
-    return slot(activity.key, activity.at.timestamp()), text(activity)
+    return slot(activity.key), text(activity)
 
 
 def bodies_of(person: str) -> str:

@@ -237,19 +237,19 @@ def activity_by_number(db: Database) -> None:
     for statement in _ACTIVITY_BY_NUMBER.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)
-    before = db.conn.execute("select person, at, body from activity_before order by person, at, source, key")
+    before = db.conn.execute("select person, body from activity_before order by person, at, source, key")
     db.conn.executemany("insert into activity values (?, ?)", _numbered(before))
     db.conn.execute("drop table activity_before")
 
 
-def _numbered(before: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, str]]:
+def _numbered(before: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     decode, encode = msgspec.json.Decoder(_ActivityBefore).decode, msgspec.json.Encoder().encode
     last, taken = 0, set[int]()
-    for person, at, body in before:
+    for person, body in before:
         if person != last:
             last, taken = person, set()
         told = decode(body)
-        number = slot(told.key, at / 1000)
+        number = slot(told.key)
         while number in taken:
             number = (number + 1) & LAST
         taken.add(number)

@@ -118,7 +118,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
     return made
 
 
-_in_time = attrgetter("at", "key")
+_in_time = attrgetter("at", "identity.system", "key")
 
 
 def _outbox(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[OutboxEntry, ...]]:

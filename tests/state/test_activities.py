@@ -1,15 +1,16 @@
 """Activities whose numbers fall on one another: every one is kept, each once, whoever tells it."""
 
 import pytest
+from msgspec.structs import replace
 
-from syncagent.model import Merged
+from syncagent.model import Identity, Merged
 from syncagent.state import activities, open_store
-from tests.state.story_values import act, at, mk, only, page, settle, take
+from tests.state.story_values import act, at, lead, mk, only, page, settle, take
 
 
 @pytest.fixture(params=[0, activities.LAST - 1], ids=["first", "last"])
 def store(tmp_path, monkeypatch, request):
-    monkeypatch.setattr(activities, "slot", lambda key, second: request.param)
+    monkeypatch.setattr(activities, "slot", lambda key: request.param)
     store = open_store(tmp_path / "state.db")
     yield store
     store.close()
@@ -45,3 +46,14 @@ def test_told_with_other_attributes_the_first_stands(store):
     take(store, act(1, "a", 1, asset="x"))
     assert take(store, act(1, "a", 1, asset="y")).new == 0
     assert only(store).activities == (act(1, "a", 1, asset="x"),)
+
+
+def test_one_key_of_two_moments_is_two_and_of_two_systems_too(store):
+    other = Identity("web", "lead", "1")
+    take(store, lead(1, also=[other]), act(1, "a", 1), act(1, "a", 2), replace(act(1, "a", 1), identity=other))
+    assert [(one.identity.system, one.at) for one in only(store).activities] == [
+        ("marketo", at(1)),
+        ("web", at(1)),
+        ("marketo", at(2)),
+    ]
+    assert take(store, act(1, "a", 2), replace(act(1, "a", 1), identity=other)).new == 0

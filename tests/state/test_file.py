@@ -443,7 +443,7 @@ class TestMigrations:
             assert store.dossier(1).activities == first.activities
 
     def test_activities_with_one_number_are_migrated_side_by_side(self, path, monkeypatch):
-        monkeypatch.setattr("syncagent.state.migrations.slot", lambda key, second: activities.LAST)
+        monkeypatch.setattr("syncagent.state.migrations.slot", lambda key: activities.LAST)
         rows = [(1, 1772443815250, "web", f"k{n}", self.old_body("web", "7", f"k{n}")) for n in range(5)]
         self.old_file(path, rows)
         with opened(path) as store:
