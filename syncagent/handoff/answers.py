@@ -49,6 +49,8 @@ def hear(draft: Draft) -> None:
     if draft.with_sales:
         _touches(draft)
     _deals(draft)
+    if draft.with_sales and draft.contact:
+        _follow_holder(draft)
     _moved_date(draft)
 
 
@@ -235,6 +237,38 @@ def _new_owner(draft: Draft, owner: str, actor: _Actor, handoff: Handoff) -> Non
     draft.loads.take(owner, counted=False)
     draft.put(replace(handoff, assignments=(*handoff.assignments, taken), clock_started_at=None))
     draft.event("assigned", why, owner=owner, by=actor.by, pinned=taken.pinned, before=last.owner)
+
+
+def holder_of_contact(draft: Draft) -> tuple[str, str] | None:
+    """Who has the task on a contact, and why: the owner of its open deal, else of its account, else its own."""
+    view = draft.view
+    if view is None:
+        return None
+    account = draft.dossier.account.owner if draft.dossier.account is not None else ""
+    deals = sorted((deal.identity, deal.owner) for deal in view.opportunities if not deal.closed)
+    owner = draft.current.get("owner") or view.record.fields.get("owner")
+    found = [(deal[1], "owns the open deal") for deal in deals]
+    found += [
+        (str(view.record.fields.get("account_owner") or account), "owns the account"),
+        (str(owner or ""), "owns the contact"),
+    ]
+    fit = (one for one in found if one[0] and draft.active.get(one[0], True) and one[0] != draft.policy.crm.me)
+    return next(fit, None)
+
+
+def _follow_holder(draft: Draft) -> None:
+    """A contact's owner is never ours to set: the promise goes with whom the CRM names, until somebody has acted."""
+    handoff, found = draft.handoffs[-1], holder_of_contact(draft)
+    if found is None or handoff.touched_at is not None or found[0] == handoff.assignments[-1].owner:
+        return
+    holder, last = found[0], handoff.assignments[-1]
+    why = f"{draft.called(holder)} {found[1]} now."
+    taken = Assignment(holder, draft.now, "contact", why, pinned=True)
+    draft.loads.give_back(last.owner)
+    draft.loads.take(holder, counted=False)
+    draft.put(replace(handoff, assignments=(*handoff.assignments, taken), clock_started_at=None))
+    by = _actor(draft, "owner").by if found[1] == "owns the contact" else ""
+    draft.event("assigned", why, owner=holder, by=by, pinned=True, before=last.owner)
 
 
 def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> None:

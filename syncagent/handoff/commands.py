@@ -383,8 +383,8 @@ def opening_row(draft: Draft, handoff: Handoff, at: datetime) -> dict[str, Value
     status = crm.write_status.get("mql")
     if draft.contact:
         row.pop("recycle_until", None)
-        if status and "contact_status" in crm.fields:
-            row["contact_status"] = status
+        if status and draft.view is not None and "status" in draft.view.record.fields:
+            row["status"] = status
         return row
     if status:
         row["status"] = status

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.answers import hear
+from syncagent.handoff.answers import hear, holder_of_contact
 from syncagent.handoff.calendar import before
 from syncagent.handoff.commands import give_task, nurture, opening_row, push, score_row, tidy, write_row
 from syncagent.handoff.draft import Draft
@@ -221,15 +221,10 @@ def _assign(draft: Draft, last: str) -> Assignment:
     owner = str(draft.current.get("owner") or "")
     if draft.view is not None and not owner:
         owner = str(draft.view.record.fields.get("owner") or "")
-    if draft.contact and draft.view is not None:
-        open_deals = sorted((deal.identity, deal.owner) for deal in draft.view.opportunities if not deal.closed)
-        for holder, why in [(deal[1], "owns the open deal") for deal in open_deals] + [
-            (account, "owns the account"),
-            (owner, "owns the contact"),
-        ]:
-            if holder and draft.active.get(holder, True) and holder != draft.policy.crm.me:
-                draft.loads.take(holder)
-                return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
+    if draft.contact and (found := holder_of_contact(draft)) is not None:
+        holder, why = found
+        draft.loads.take(holder)
+        return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
     case = Case(draft.attributes, draft.now, last=last, current=owner, account=account)
     return assign(case, draft.policy, draft.loads)
 

@@ -243,8 +243,9 @@ class Feed:
                         coming.result() if coming else self._wire.call("GET", path, _Rows, params=asked(token))
                     )
                 except RefusedCallError as error:
-                    # No document names the code of a token that has stopped working, so any refusal may be that: once.
-                    if minted or error.fault.code in ("603", "610"):
+                    # No document names the code of a token that has stopped working, so any refusal but that of a
+                    # missing right may be that: once. A host that is wrong (610) refuses the new token, too.
+                    if minted or error.fault.code == "603":
                         raise
                     log.warning("%s: a paging token no longer works (%s); reading again.", self.name, error.fault.code)
                     token, minted, coming = self._mint(place, watermark()), True, None
