@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
-from syncagent.errors import StoreBrokenError
+from syncagent.errors import StoreBrokenError, UserError
 from syncagent.state.activities import LAST, SHIFT, slot
 
 migrations = Migrations("syncagent")
@@ -261,6 +261,15 @@ def migrate(db: Database) -> None:
     """Bring the file to this version's schema. Raises `StoreBrokenError` for a file from a newer version."""
     refuse_newer(db)
     migrations.apply(db)
+
+
+def refuse_unfinished(db: Database) -> None:
+    """Raise `UserError` when the agent has yet to bring the file to this version's schema, which needs the lock."""
+    if _names() - {migration.name for migration in migrations.applied(db)}:
+        raise UserError(
+            "The state file is not ready: its first start was cut short, or it is of an older version. "
+            "Start the agent, which goes on with it: `syncagent run`."
+        )
 
 
 def refuse_newer(db: Database) -> None:
