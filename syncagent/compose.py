@@ -127,8 +127,8 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        also = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
-        connector = _open(table, also, config.folder, problems, secrets=secrets) if table.type else None
+        more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
+        connector = _open(table, more, config.folder, problems, secrets=secrets) if table.type else None
         if connector is not None:
             opened[table.path] = connector
     return {connector.name: connector for connector in opened.values()}
@@ -222,8 +222,7 @@ def _open(
     more: list[Problem] = []
     connector: Source | None = None
     if options is not None:
-        kept = {name: one for name in fields if isinstance(one := getattr(options, name), Secret)}
-        options = structs.replace(options, **{name: one.beside(folder) for name, one in kept.items()})
+        options = _beside(options, folder)
         try:
             seconds(getattr(options, "poll", "60s"))
         except ValueError as error:
@@ -247,6 +246,18 @@ def _open(
         connector.close()
         return None
     return connector
+
+
+def _beside(options: Struct, folder: Path) -> Struct:
+    """The same, with relative files of secrets meant from this folder."""
+    found: dict[str, Any] = {}
+    for name in options.__struct_fields__:
+        given = getattr(options, name)
+        if isinstance(given, Secret):
+            found[name] = given.beside(folder)
+        elif isinstance(given, tuple) and any(isinstance(one, Secret) for one in given):
+            found[name] = tuple(one.beside(folder) if isinstance(one, Secret) else one for one in given)
+    return structs.replace(options, **found)
 
 
 def _address(table: ConnectorTable, problem: Problem) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syncagent.agent.control import Control, socket_path
+from syncagent.agent.outages import DECIDING, READING, UNPACKING
 from syncagent.agent.process import tuned
-from syncagent.agent.rounds import Agent
+from syncagent.agent.rounds import AGENT, Agent
+from syncagent.agent.unpacking import BATCH
 from syncagent.clock import monotonic
 from syncagent.errors import StoreFullError
 from syncagent.model import Lane
@@ -21,6 +23,8 @@ FULL_AGAIN = 5.0
 BETWEEN_PAGES = 0.05
 LONGEST_SLEEP = 30.0
 DRAIN = 8.0
+YIELD, LONGEST_YIELD = 3.0, 0.5
+"""While deliveries flood in, so many times as long as a batch took to read nothing is read; seconds at most."""
 IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
 """Calls that a target gets at once: a hot command does not wait for the answer to another one."""
 
@@ -65,7 +69,7 @@ class Daemon:
                 bell.set()
             deadline = monotonic() + DRAIN
             for thread in threads:
-                thread.join(max(0.1, deadline - monotonic()))
+                thread.join(max(0.0, deadline - monotonic()))
             control.close()
         if self._failed is not None:
             raise self._failed
@@ -109,6 +113,8 @@ class Daemon:
                 self._patiently(lambda: agent.gather(name))
                 if agent.may_carry_on(name):
                     agent.clock.wait(agent.stopping, BETWEEN_PAGES)  # on with it: the poll had its turn
+                elif rest := agent.outages.rest(name, READING):
+                    agent.clock.wait(agent.stopping, min(pause, rest))  # a failed poll is made up for before the next
                 else:
                     # A promise that is due waits for a fresh view (law 12), or a delivery has hinted at news: look
                     # sooner, but not in a frenzy.
@@ -125,8 +131,14 @@ class Daemon:
         def work() -> None:
             while not agent.stopping.is_set():
                 bell.clear()
-                if not self._patiently(lambda: agent.unpack(name)):
-                    agent.clock.wait(bell, LONGEST_SLEEP)
+                began = monotonic()
+                read = self._patiently(lambda: agent.unpack(name))
+                if read >= BATCH and bell.is_set():
+                    # A flood: those who post wait for an answer, and go first; what they post is safe meanwhile.
+                    agent.clock.wait(agent.stopping, min(YIELD * (monotonic() - began), LONGEST_YIELD))
+                elif not read:
+                    rest = agent.outages.rest(name, UNPACKING)
+                    agent.clock.wait(agent.stopping if rest else bell, min(rest or LONGEST_SLEEP, LONGEST_SLEEP))
 
         return work
 
@@ -138,7 +150,8 @@ class Daemon:
                 continue
             wake = agent.store.next_wake()
             until = (wake - agent.clock.now()).total_seconds() if wake else LONGEST_SLEEP
-            agent.clock.wait(agent.bell, min(max(until, 0.02), LONGEST_SLEEP))
+            until = max(until, agent.outages.rest(AGENT, DECIDING), 0.02)
+            agent.clock.wait(agent.bell, min(until, LONGEST_SLEEP))
 
     def _delivering(self, name: str, lane: Lane) -> Callable[[], None]:
         agent = self._agent

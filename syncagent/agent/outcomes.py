@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 
-from syncagent.errors import ConnectorDownError, RetryableError
 from syncagent.model import Outcome, Refused, Retry
 from syncagent.state.store import OutboxItem
 
@@ -22,7 +21,7 @@ def chunks(
             if len(ready) >= size:
                 yield ready
                 ready = []
-    except (RetryableError, ConnectorDownError):
+    except Exception:
         if ready:
             yield ready
         raise

@@ -173,12 +173,13 @@ class Reading:
             raise ValueError("It lies in the future; say when it happened.")
         facts: list[Fact] = [self._lead(record, identity, email, as_of or at or arrived)]
         if kind:
-            digest = _digest(record)
-            seen[digest] += 1
             key = _text(self._key(record)) if self.table.key is not None else ""
+            if not key:
+                called = name or _digest(record)
+                seen[called] += 1
+                key = f"{called}.{seen[called]}"
             attributes = _all_of(self._activity, record)
             asset = _text(self._asset(record)) if self.table.asset is not None else ""
-            key = key or (f"{name}.{sum(seen.values())}" if name else f"{digest}.{seen[digest]}")
             facts.append(Activity(identity, key, at or arrived, kind, asset, attributes))
         return Told(tuple(facts), undated=at is None)
 

@@ -274,9 +274,11 @@ def _record_of(people: People, person: int, receipt: Receipt) -> None:
     said = people.said(person)
     stored = next((each for each in said.records if each.identity == receipt.record), None)
     if stored is None:
-        put_record(said, CrmRecord(receipt.record, receipt.at, receipt.at, "", dict(receipt.values)))
+        record = CrmRecord(receipt.record, receipt.at, receipt.at, "", dict(receipt.values), deleted=receipt.gone)
+        put_record(said, record)
     elif receipt.at >= stored.modified_at:
-        fresh = replace(stored, modified_at=receipt.at, fields={**stored.fields, **receipt.values})
+        fields = {**stored.fields, **receipt.values}
+        fresh = replace(stored, modified_at=receipt.at, fields=fields, deleted=stored.deleted or receipt.gone)
         said.records = (*(each for each in said.records if each is not stored), fresh)
 
 

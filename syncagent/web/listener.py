@@ -12,6 +12,7 @@ for the disk. A stranger costs little and learns nothing but why.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -27,6 +28,7 @@ from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from syncagent.clock import Clock, monotonic
 from syncagent.connectors.base import Delivery, Reply, Webhook
@@ -37,6 +39,7 @@ log = logging.getLogger("syncagent")
 
 PREFIX: Final = "/hooks"
 _START_WITHIN: Final = 10.0
+_LONGEST_HEAD: Final = 1 << 17
 _SWEEP_EVERY: Final = 1.0
 _COMPLAIN_EVERY: Final = 60.0
 _BRACKETS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -81,11 +84,12 @@ class _Mail:
         self._under_way = True
 
         def committed(done: "Future[None]") -> None:
-            loop.call_soon_threadsafe(self._answer, group, done.exception(), loop)
+            with contextlib.suppress(RuntimeError):  # the listener has ended: nobody waits for an answer any more
+                loop.call_soon_threadsafe(self._answer, group, done.exception(), loop)
 
         try:
             self._receive([post for post, _ in group]).add_done_callback(committed)
-        except SyncagentError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again for each of those who wait
             self._answer(group, error, loop)
 
     def _answer(
@@ -257,6 +261,29 @@ async def _send(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
+class _Protocol(HttpToolsProtocol):
+    """Hangs up on a head that is too long: nothing below bounds it."""
+
+    _in_head = True
+    _head = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+
 class Listener:
     """Listens in a thread of its own from `start` to `close`. `port` is what it got when 0 was asked for."""
 
@@ -280,7 +307,7 @@ class Listener:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Starlette(routes=[Mount(PREFIX, self.hooks)]),
-                http="httptools",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

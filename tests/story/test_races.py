@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncagent.agent.orders import carry_out, sweep
+from syncagent.agent.outages import READING, WRITING
 from syncagent.config import parse
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.model import CrmRecord, CrmUser, Identity, Lane, Merged
@@ -401,7 +402,7 @@ def test_down_until_a_moment_that_is_past(stage: Theatre, monkeypatch: pytest.Mo
 
     def other_thread(name, value):
         monkeypatch.setattr(stage.agent.store, "set_meta", whole)
-        stage.agent._is_down("crm")
+        stage.agent.outages.rest("crm", WRITING)
         whole(name, value)
 
     monkeypatch.setattr(stage.agent.store, "set_meta", other_thread)
@@ -415,10 +416,9 @@ def test_short_wait_does_not_shorten_a_long_one(stage: Theatre) -> None:
     stage.crm.fail_next("down", "apply", until=stage.clock.now() + timedelta(hours=5))
     stage.agent.deliver("crm")
     stage.crm.fail_next("unsent", "pull", after=5)
-    with stage.agent._watch("crm"):
-        raise RetryableError("x", 5)  # the poll that was under way in its own thread
+    stage.agent.outages.begin("crm", READING, RetryableError("x", 5))  # the poll that was under way in its own thread
     stage.clock.advance(timedelta(seconds=10))
-    assert stage.agent._is_down("crm")
+    assert stage.agent.outages.rest("crm", WRITING) > 4 * 3600
 
 
 def test_a_due_promise_does_not_wait_behind_a_sweep(stage: Theatre) -> None:

@@ -16,8 +16,9 @@ from syncagent.config import parse, read_leniently
 from syncagent.connectors import webhook
 from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.memory import Memory, Options
-from syncagent.model import Hint, Identity, Lead
+from syncagent.model import Deleted, Hint, Identity, Lead, Page
 from syncagent.state import open_store
+from syncagent.state.store import Post
 from tests.story.theatre import CONFIG
 from tests.web.doors import Client, secret  # noqa: F401 - a fixture
 
@@ -219,18 +220,55 @@ def test_a_delivery_that_trips_us_up_is_refused_and_the_next_is_read(tmp_path, c
 
 
 def test_what_the_state_cannot_hold_is_refused_alone(tmp_path):
+    """Also when it came in one batch with others."""
     web = Hinting()
     lead = Lead(Identity("web", "lead", "1"), datetime.now(UTC), {"name": "\ud800"}, ("x@example.com",))
     web.read = lambda delivery, arrived: (
         Delivered((lead,)) if delivery.body == b"bad" else Hinting.read(web, delivery, arrived)
     )
-    with running(tmp_path, web) as it:
-        for body in (b"1", b"bad", b"2"):
-            it.agent.store.receive([]).result()
-            it.post(body, path="/hooks/web", status=200)
-        assert until(lambda: {"1", "2"} <= {one for told in web.looked for one in told})
-        (refused,) = it.agent.store.refused_posts()
-        assert refused.body == b"bad"
+    systems = {"web": web, "crm": Memory("crm", Options())}
+    agent = compose(parse(CONFIG, tmp_path), open_store(tmp_path / "state.db"), systems=systems)
+    now = datetime.now(UTC)
+    agent.store.receive([Post("web", now, "POST", "/hooks/web", {}, body) for body in (b"1", b"bad", b"2")]).result()
+    assert agent.unpack("web") == 3
+    assert {one for told in web.looked for one in told} == {"1", "2"}
+    (refused,) = agent.store.refused_posts()
+    assert refused.body == b"bad"
+    assert agent.unpack("web") == 0
+    agent.close()
+
+
+def test_so_many_endings_at_once_are_not_believed_and_wait(tmp_path):
+    web = Hinting()
+    people = [Identity("web", "lead", str(number)) for number in range(80)]
+    now = datetime.now(UTC)
+    web.read = lambda delivery, arrived: Delivered(tuple(Deleted(one, now) for one in people))
+    systems = {"web": web, "crm": Memory("crm", Options())}
+    agent = compose(parse(CONFIG, tmp_path), open_store(tmp_path / "state.db"), systems=systems)
+    leads = tuple(Lead(one, now, {}, (f"{one.id}@example.com",)) for one in people)
+    agent.store.accept(Page(leads, ""), "", now=now)
+    agent.store.receive([Post("web", now, "POST", "/hooks/web", {}, b"all gone")]).result()
+    assert agent.unpack("web") == 0
+    assert "release --deletions web" in agent.outages.troubles()["web"]
+    assert agent.store.health(now).inbox == {"waiting": 1}
+    agent.store.set_meta("believe/web", datetime.now(UTC).isoformat())
+    agent.outages = type(agent.outages)(agent.store, agent.clock, 300.0)
+    assert agent.unpack("web") == 1
+    assert agent.store.health(now).inbox == {}
+    agent.close()
+
+
+def test_a_system_that_cannot_be_asked_loses_no_hint(tmp_path):
+    web = Hinting()
+    systems = {"web": web, "crm": Memory("crm", Options())}
+    agent = compose(parse(CONFIG, tmp_path), open_store(tmp_path / "state.db"), systems=systems)
+    now = datetime.now(UTC)
+    agent.store.receive([Post("web", now, "POST", "/hooks/web", {}, b"7")]).result()
+    web.fail_next("retry", verb="look")
+    assert agent.unpack("web") == 1
+    assert agent.store.wanted("web", 10) == (Identity("web", "lead", "7"),)
+    assert agent.store.health(now).inbox == {}
+    agent.close()
 
 
 def test_nobody_posts_and_nobody_listens(tmp_path):

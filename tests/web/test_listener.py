@@ -115,6 +115,12 @@ class TestBounds:
             client.close()
         assert len(kept(store)) == 1
 
+    def test_what_says_that_it_is_too_large_is_not_waited_for(self, store):
+        with listening(store) as listener, calling(listener) as line:
+            line.sendall(b"POST /hooks/site HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n")
+            line.settimeout(5)
+            assert line.recv(100).startswith(b"HTTP/1.1 413 ")
+
     def test_a_body_that_does_not_come_is_not_waited_for(self, store):
         with listening(store, limits=Limits(seconds=0.2)) as listener, calling(listener) as line:
             line.sendall(b"POST /hooks/site HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -127,6 +133,22 @@ class TestBounds:
                 with calling(listener) as line:
                     line.sendall(start)
                     assert line.recv(100) == b""
+
+    def test_a_head_that_does_not_end_is_hung_up_on(self, store):
+        with listening(store) as listener, calling(listener) as line:
+            line.sendall(b"POST /hooks/site HTTP/1.1\r\nHost: x\r\nX-Long: ")
+            line.settimeout(5)
+            with pytest.raises(OSError):
+                for _ in range(400):
+                    line.sendall(b"x" * 65536)
+                    time.sleep(0.001)
+
+    def test_a_long_body_is_no_long_head(self, store):
+        with listening(store) as listener:
+            client = Client(listener.port)
+            for _ in range(3):
+                assert client.ask(body=b'"' + b"x" * 900_000 + b'"')[0] == 204
+            client.close()
 
     def test_whoever_hangs_up_half_way_leaves_nothing(self, store):
         with listening(store) as listener:
@@ -197,6 +219,13 @@ class TestDurability:
             assert client.ask(body=BODY)[0] == 204
             client.close()
         assert len(kept(store)) == 1
+
+    def test_a_mistake_of_ours_is_503_for_all_who_wait(self, store):
+        with listening(store, receive=lambda posts: 1 / 0) as listener:
+            client = Client(listener.port)
+            for _ in range(2):
+                assert client.ask(body=BODY)[0] == 503
+            client.close()
 
     def test_a_closed_state_answers_503(self, tmp_path):
         store = open_store(tmp_path / "other.db")
