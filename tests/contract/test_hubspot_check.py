@@ -42,6 +42,10 @@ def test_statuses_properties_owners_and_stages_that_are_not_there_are_named(port
             "reps.Ben": portal.second,
             "reps.Eve.away": portal.second,
             "team.manager": "5",
+            "crm.automation_users[1]": "automation",
+            "crm.automation_users[2]": "user:5",
+            "crm.automation_users[3]": portal.second,
+            "crm.automation_users[4]": "6",
         },
         lifecycle={"Sales Ready": "mql"},
     )
@@ -54,7 +58,9 @@ def test_statuses_properties_owners_and_stages_that_are_not_there_are_named(port
     assert "deactivated" in texts["reps.Ben"]
     assert "Working" in texts["crm.status"]
     assert "marketingqualifiedlead" in texts["crm.lifecycle.Sales Ready"]
-    assert "crm.status" in paths(problems, fatal=False), "options that are mapped nowhere are told, too"
+    assert paths(problems, fatal=False) == {"crm.status", "crm.automation_users[4]"}, (
+        "options that are mapped nowhere are told, too"
+    )
 
 
 def test_the_app_is_asked_for_and_missed_where_hubspot_does_not_say(portal):

@@ -1,7 +1,4 @@
-"""The crash tests' stage with one vendor in both parts: HubSpot is the CRM, and marketing too.
-
-Faults of two vendors at one path: a fault strikes the first call that matches, so each is planted at its own path.
-"""
+"""The crash tests' stage with one vendor in both parts: HubSpot is the CRM, and marketing too."""
 
 import re
 import sqlite3

@@ -7,9 +7,11 @@ from syncagent.connectors.hubspot.facts import Words
 from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Owner, Property
+from syncagent.connectors.hubspot.values import AUTOMATION
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
 
 _WRITTEN: Final = ("status", "owner", "score", "grade", "stage_date", "insight", "recycle_until")
+_AUTOMATION: Final = "crm.automation_users"
 _CURL: Final = (
     'curl -X POST {url}/crm/v3/properties/tasks -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
     ' -d \'{{"name": "{name}", "label": "syncagent key", "type": "string", "fieldType": "text",'
@@ -138,7 +140,12 @@ def _owners(owners: Mapping[str, Owner], expected: Mapping[str, str]) -> Iterato
     users = {str(one.user_id_including_inactive or one.user_id): one.id for one in owners.values()}
     for path, ident in expected.items():
         owner = owners.get(ident)
-        if owner is None:
+        if path.startswith(_AUTOMATION):
+            # Workflows and other apps are known as automation by themselves; a user without records has no owner id.
+            if owner is None and ident != AUTOMATION and not ident.startswith("user:"):
+                helps = 'Write the owner id, or "user:" and the user id. Workflows and other apps need not be named.'
+                yield Problem(path, f"HubSpot has no owner {ident}.", helps, fatal=False)
+        elif owner is None:
             near = f" {ident} is a user id; the owner id is {users[ident]}." if ident in users else ""
             yield Problem(path, f"HubSpot has no owner {ident}.{near}", _HOW_TO_FIND)
         elif owner.archived and not path.endswith((".away", ".manager")):

@@ -49,6 +49,7 @@ class Place(Struct, frozen=True):
     live: datetime | None = None
     turn: int = 0
     owed: int = 0
+    rested: bool = False  # the round before was left out: never two in a row
     done: bool = False
 
 
@@ -100,8 +101,8 @@ class Walk:
             yield Page((), cursor, place.until)
             return
         whole = self._may_ask_all(place)
-        if place.owed and not whole:
-            yield Page((), _encode(structs.replace(place, owed=place.owed - 1)))
+        if place.owed and not whole and not place.rested:
+            yield Page((), _encode(structs.replace(place, owed=place.owed - 1, rested=True)))
             return
         stored, told = self._memory
         told = dict(told) if stored == cursor else {}
@@ -113,7 +114,7 @@ class Walk:
                 yield Page(tuple(facts), self._memory[0])
         cost = self.portal.budget.calls()["made"] - before
         owed = place.owed if whole or news else min(place.owed + max(cost - 1, 0), _MOST_OWED)
-        place = structs.replace(place, turn=place.turn + 1, owed=owed, done=place.until is not None)
+        place = structs.replace(place, turn=place.turn + 1, owed=owed, rested=False, done=place.until is not None)
         edge = millis(min(place.swept.values(), default=place.floor) - self.overlap)
         self._memory = (_encode(place), {one: mark for one, mark in told.items() if mark[0] >= edge})
         yield Page((), self._memory[0], min(place.marks[what] for what in self.plan.needed))
