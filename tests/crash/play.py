@@ -121,15 +121,15 @@ def undisturbed() -> Told:
 
 
 def dying_at(points: Mapping[int, Point]) -> Told:
-    """In each beat the first child dies at that point. `more`: the beats in which it did."""
+    """In each beat the first child that comes to that point dies there. `more`: the beats in which one did.
+
+    After an earlier kill that need not be the beat's first child: a poll that was left out comes a round later.
+    """
     hit: list[int] = []
     with stage() as (theatre, runner):
-        seen: set[int] = set()
 
         def round_(runner: Runner, number: int) -> int:
-            first = number not in seen
-            seen.add(number)
-            code = runner.run(die_at=points.get(number) if first else None)
+            code = runner.run(die_at=None if number in hit else points.get(number))
             if code != 0:
                 hit.append(number)
             return code

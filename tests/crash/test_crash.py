@@ -77,9 +77,8 @@ def turns_of(points: Mapping[int, Sequence[Point]]) -> list[dict[int, Point]]:
 def test_killed_at_every_failpoint(players: ProcessPoolExecutor, reference: Told) -> None:
     """Before and after each step of each verb, every time that it happens in the first round of any beat.
 
-    A kill makes more rounds, so the beats behind it may have other points (a poll that was left out comes later): what
-    was missed is aimed at again in stories with fewer kills, in the end alone, where the beats before it are as they
-    were in the story that the points were learnt from.
+    What was missed (which of two threads comes first is not always the same) is aimed at again, in the end alone, where
+    the beats before it are as they were in the story that the points were learnt from.
     """
     points: dict[int, list[Point]] = reference.more
     names = {name for some in points.values() for name, _ in some}
