@@ -38,7 +38,7 @@ from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web import Listener
 
-SHELF = ("files", "marketo", "memory", "salesforce", "webhook")
+SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
 
@@ -105,6 +105,7 @@ def reading(config: Config, source: str) -> Reading:
 
 def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:
     known: dict[str, Any] = {
+        "part": "crm",
         "create": config.tables.crm.create,
         "timezone": config.agent.timezone,
         "expect_status": tuple(
