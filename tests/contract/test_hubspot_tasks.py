@@ -152,6 +152,31 @@ def test_a_call_of_another_life_that_comes_through_late_is_found(plain_portal):
     assert made(portal) == ["e1:1.1:task"]
 
 
+@pytest.mark.parametrize("worked", [False, True])
+def test_a_call_that_comes_through_after_its_repeat_leaves_one_open_task(plain_portal, worked, caplog):
+    """Nothing at HubSpot stops the second one; the older stays, unless somebody has worked on the younger."""
+    portal = plain_portal
+    [contact, other] = portal.contacts(2)
+    cursor = list(portal.crm.pull(portal.crm.begin(NOON - timedelta(hours=1))))[-1].cursor
+    list(portal.crm.apply([portal.task(contact)]))
+    [first] = portal.tasks()
+    portal.control.clock_advance(5)
+    late = {
+        "hs_task_subject": "x",
+        "syncagent_key": "e1:1.1:task",
+        "hs_timestamp": "1",
+        "hs_task_status": "NOT_STARTED",
+    }
+    [second] = portal.control.seed(tasks=[{**late, "associate": {"contacts": [contact.id]}}])["tasks"]
+    if worked:
+        portal.act("complete_task", task=second)
+    list(portal.crm.pull(cursor))
+    list(portal.crm.apply([portal.task(other, key="t2")]))
+    left = {row["id"]: row["archived"] for row in portal.tasks() if row["properties"]["syncagent_key"] != "t2"}
+    assert left == {first["id"]: False, second: not worked}
+    assert ("made twice" in caplog.text) is not worked
+
+
 def test_what_was_certainly_not_done_is_sent_again_without_a_wait(plain_portal):
     """A 429 has done nothing: no second look is needed."""
     portal = plain_portal
