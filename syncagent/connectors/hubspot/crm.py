@@ -116,7 +116,7 @@ class HubSpotCrm:
             raise _down(error) from None
 
     def _surplus(self, facts: Sequence[Fact]) -> None:
-        """Note open tasks that bear the key of an older one: a call that overtook its repeat has made them after all."""
+        """Note open tasks that bear the key of an older one: a call overtook its repeat."""
         for fact in facts:
             if isinstance(fact, CrmTask) and fact.key and not fact.deleted:
                 first = self._memo.made.setdefault(fact.key, fact.identity.id)
