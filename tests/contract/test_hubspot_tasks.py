@@ -206,12 +206,16 @@ def test_a_task_is_closed_also_when_only_search_knows_its_key(plain_portal):
 # -- the property itself
 
 
-def test_without_the_property_no_task_is_made_and_the_admin_is_told_how_to_make_it(portal):
+@pytest.mark.parametrize("unknown", ["refused", "ignored"])
+def test_without_the_property_no_task_is_made_and_the_admin_is_told_how_to_make_it(portal, unknown):
+    """HubSpot's documents disagree on what becomes of an unknown property: a task without its key must never be."""
+    portal.act("set_settings", unknown_task_properties=unknown)
     portal.act("remove_property", object="tasks", name="syncagent_key")
     [contact] = portal.contacts(1)
     outcome = dict(portal.crm.apply([portal.task(contact)]))["e1:1.1:task"]
     assert isinstance(outcome, Refused)
     assert "syncagent check" in outcome.why
+    assert portal.rows("tasks") == []
     [problem] = [one for one in portal.crm.check() if one.path == "crm.key_property"]
     assert problem.fatal
     assert "hasUniqueValue" in problem.help
