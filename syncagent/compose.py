@@ -332,14 +332,13 @@ def compose(
 
 def listener(config: Config, agent: Agent) -> Listener | None:
     """What others post to, not yet listening; None when no system of the config posts anything."""
-    doors = {name: webhook for name, webhook in agent.webhooks.items() if webhook.methods}
-    if not doors:
+    if not agent.webhooks:
         return None
 
     def ring(name: str) -> None:
         agent.posted[name].set()
 
-    return Listener(doors, agent.store.receive, ring, agent.clock, config.agent.listen)
+    return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen)
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

@@ -88,7 +88,7 @@ class Agent:
         self.stopping = Event()
         self.bell = Event()  # something is there to be decided
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
-        self.webhooks = {name: source for name, source in sources.items() if isinstance(source, Webhook)}
+        self.webhooks = {name: one for name, one in sources.items() if isinstance(one, Webhook) and one.methods}
         self.posted = {name: Event() for name in self.webhooks}  # something is there to be unpacked
         self.sooner = {name: Event() for name in sources}  # a poll need not wait for its turn
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
