@@ -28,7 +28,7 @@ from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import CrmRecord, Deleted, Lane, Page, Plan
+from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
