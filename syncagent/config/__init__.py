@@ -18,6 +18,7 @@ from syncagent.config.reading import close, join, nearest, read_leniently, read_
 from syncagent.config.secret import Secret
 from syncagent.config.tables import AgreementTables, CrmPolicyTable
 from syncagent.errors import ConfigError, Problem
+from syncagent.model.address import AddressRules
 from syncagent.policy import Policy
 
 __all__ = [
@@ -64,11 +65,18 @@ class Config(Struct, frozen=True):
     tables: AgreementTables
     digest: str
 
+    @property
+    def addresses(self) -> AddressRules:
+        """[identity] as the state reads it."""
+        given = self.tables.identity
+        return AddressRules(given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared)
+
     def policy(self, live_from: datetime) -> Policy:
         """The agreement, with `live_from` unless the config gives its own."""
         problems: list[Problem] = []
         fields = _mapped(self.crm)
-        policy = Translation(self.tables, self.agent.timezone, problems).policy(
+        systems = tuple(source.name for source in self.sources)
+        policy = Translation(self.tables, self.agent.timezone, problems, systems=systems).policy(
             self.crm.name, fields, live_from, self.digest
         )
         notify = bool(self.crm.options.get("notification_type"))
@@ -78,7 +86,7 @@ class Config(Struct, frozen=True):
         return policy
 
 
-AGREED = ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
+AGREED = ("score", "handoff", "reps", "team", "routes", "sla", "recycle", "stages", "identity", "profile")
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
@@ -167,7 +175,7 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
     meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
     meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
-    Translation(tables, agent.timezone, problems, broken).policy(
+    Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )
     nurture = tables.recycle.nurture

@@ -74,6 +74,7 @@ class Dossier(Struct, frozen=True):
     crm_seen_until: datetime | None = None
     erased: bool = False
     released: bool = False  # an admin has let this person pass the brake (`syncagent release`)
+    shared: tuple[str, ...] = ()  # addresses of theirs that are not only theirs: nobody may be looked up by them
 
 
 class Roster(Struct, frozen=True):

@@ -80,8 +80,3 @@ def moment(stamp: int) -> datetime:
 def maybe_moment(stamp: int | None) -> datetime | None:
     """`moment`, and None for None."""
     return None if stamp is None else datetime.fromtimestamp(stamp / 1000, UTC)
-
-
-def address(email: str) -> str:
-    """An email address as it is compared."""
-    return email.strip().casefold()

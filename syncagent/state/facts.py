@@ -28,7 +28,8 @@ from syncagent.model import (
     Opportunity,
     Page,
 )
-from syncagent.state.codec import Gone, Said, address, decode_gone, maybe_ms, ms, text
+from syncagent.model.address import Addresses
+from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.store import Accepted
 
@@ -39,12 +40,12 @@ SEEN = "seen:"
 class Sorted:
     """A page's facts by kind, prepared in the caller's thread: the writer's time is everybody's."""
 
-    def __init__(self, facts: Iterable[Fact]) -> None:
+    def __init__(self, facts: Iterable[Fact], addresses: Addresses) -> None:
         self.activities: dict[Identity, list[tuple[int, str, str]]] = {}  # at, key, body
         self.users: list[CrmUser] = []
-        self.leads: list[Lead] = []
+        self.leads: list[tuple[Lead, tuple[str, ...]]] = []  # with the names under which their addresses join
         self.changes: list[FieldChange] = []
-        self.records: list[CrmRecord] = []
+        self.records: list[tuple[CrmRecord, tuple[str, ...]]] = []
         self.tasks: list[CrmTask] = []
         self.opportunities: list[Opportunity] = []
         self.endings: list[Merged | Deleted] = []
@@ -58,9 +59,9 @@ class Sorted:
                     else:
                         self.activities[fact.identity] = [row]
                 case Lead():
-                    self.leads.append(fact)
+                    self.leads.append((fact, addresses.keys(fact.emails, fact.attributes, fact.identity)))
                 case CrmRecord():
-                    self.records.append(fact)
+                    self.records.append((fact, addresses.keys(fact.emails, fact.fields, fact.identity)))
                 case FieldChange():
                     self.changes.append(fact)
                 case CrmTask():
@@ -73,14 +74,14 @@ class Sorted:
                     self.endings.append(fact)
                 case Hint():
                     self.hints.append(fact)
-        self.records.sort(key=lambda record: record.modified_at)
+        self.records.sort(key=lambda told: told[0].modified_at)
 
     def identities(self) -> set[Identity]:
         """Everybody who is named, for one look-up."""
         named = set(self.activities)
-        for lead in self.leads:
+        for lead, _ in self.leads:
             named.update((lead.identity, *lead.also))
-        for record in self.records:
+        for record, _ in self.records:
             named.update(i for i in (record.identity, record.converted_to, record.merged_into) if i is not None)
         named.update(change.record for change in self.changes)
         named.update(task.record for task in self.tasks)
@@ -92,13 +93,12 @@ class Sorted:
         return named
 
     def emails(self) -> set[str]:
-        """Every address that is named, as compared."""
-        told = [lead.emails for lead in self.leads] + [record.emails for record in self.records]
-        return {address(email) for emails in told for email in emails} - {""}
+        """Every name under which an address joins."""
+        return {key for _, keys in (*self.leads, *self.records) for key in keys}
 
     def own(self) -> list[Identity]:
         """The facts' own identities, which may have been deleted or merged away before."""
-        own = [lead.identity for lead in self.leads] + [record.identity for record in self.records]
+        own = [lead.identity for lead, _ in self.leads] + [record.identity for record, _ in self.records]
         return own + [task.identity for task in self.tasks] + [deal.identity for deal in self.opportunities]
 
 
@@ -137,9 +137,9 @@ class _Taking:
         for change in facts.changes:
             new += self._change(change)
         for lead in facts.leads:
-            new += self._lead(lead)
+            new += self._lead(*lead)
         for record in facts.records:
-            new += self._record(record)
+            new += self._record(*record)
         for task in facts.tasks:
             new += self._task(task)
         for deal in facts.opportunities:
@@ -164,11 +164,11 @@ class _Taking:
             self.people.wake_with(user.identity.id)
         return True
 
-    def _lead(self, lead: Lead) -> bool:
+    def _lead(self, lead: Lead, keys: Sequence[str]) -> bool:
         known = self.people.known(lead.identity)
         if known is not None and self.people.is_erased(known):
             return False
-        person = self.people.join((lead.identity, *lead.also), lead.emails, known=lead.identity)
+        person = self.people.join((lead.identity, *lead.also), keys, known=lead.identity)
         gone = self._gone.get(lead.identity)
         if gone is not None and (gone.winner is not None or lead.seen_at <= gone.at):
             return False
@@ -184,14 +184,14 @@ class _Taking:
         self.people.changed(person)
         return True
 
-    def _record(self, record: CrmRecord) -> bool:
+    def _record(self, record: CrmRecord, keys: Sequence[str]) -> bool:
         gone = self._gone.get(record.identity)
         if gone is not None and gone.winner is not None and record.merged_into is None:
             record = replace(record, merged_into=gone.winner)
         elif gone is not None and record.modified_at <= gone.at:
             record = replace(record, deleted=True)
         others = tuple(i for i in (record.converted_to, record.merged_into) if i is not None)
-        person = self.people.join((record.identity, *others), record.emails, known=record.identity)
+        person = self.people.join((record.identity, *others), keys, known=record.identity)
         changed = put_record(self.people.said(person), record)
         if changed:
             self.people.changed(person)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
-from syncagent.state.codec import Said, address, decode_decision, decode_decisions, decode_ids, decode_said, text
+from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
 
@@ -36,7 +36,7 @@ class People:
         self._holders: dict[Identity, set[int]] = {}
         self.any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
 
-    def load(self, identities: Iterable[Identity], emails: Iterable[str]) -> None:
+    def load(self, identities: Iterable[Identity], keys: Iterable[str]) -> None:
         """Look these up in a few queries."""
         by_kind: dict[tuple[str, str], dict[str, Identity]] = {}
         for identity in identities:
@@ -52,7 +52,7 @@ class People:
                 )
                 found = decode_ids(self._db.execute(sql, (*some, kind, system)).fetchone()[0])
                 self._person.update((named[ext], person) for ext, person in found.items())
-        wished = list(emails)
+        wished = list(keys)
         for start in range(0, len(wished), _IN):
             some = wished[start : start + _IN]
             sql = f"select address, person from email where address in ({marks(len(some))})"  # noqa: S608
@@ -66,19 +66,18 @@ class People:
     def join(
         self,
         identities: Sequence[Identity],
-        emails: Sequence[str] = (),
+        keys: Sequence[str] = (),
         *,
         known: Identity | None = None,
         person: int | None = None,
     ) -> int:
-        """The one person with all of these (and `person`), made or merged as needed.
+        """The one person with all of these (and `person`), made or merged as needed; `keys` come from `Addresses`.
 
         An identity that is new is wanted (to be looked up), unless it is `known`: this very fact tells it.
         """
         identities = [identity for identity in identities if identity.id]
-        addresses = [a for a in map(address, emails) if a]
         found = {self._person[i] for i in identities if i in self._person}
-        found.update(self._email[a] for a in addresses if a in self._email)
+        found.update(self._email[key] for key in keys if key in self._email)
         if person is not None:
             found.add(person)
         roots = sorted({self._root(each) for each in found})
@@ -95,10 +94,10 @@ class People:
                 self.changed(person)
             elif identity == known:
                 self.unwanted((identity,))
-        for each in addresses:
-            if each not in self._email:
-                self._email[each] = person
-                self._db.execute("insert into email values (?, ?)", (each, person))
+        for key in keys:
+            if key not in self._email:
+                self._email[key] = person
+                self._db.execute("insert into email values (?, ?)", (key, person))
                 self.changed(person)
         return person
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
 from syncagent.state.codec import (
     Said,
-    address,
     decode_activities,
     decode_data,
     decode_decision,
@@ -93,8 +93,12 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
     ):
         identities.setdefault(person, []).append(Identity(system, kind, ext))
     emails: dict[int, list[str]] = {}
+    shared: dict[int, set[str]] = {}
     for person, each in db.execute(f"select person, address from email where person {within}", people):  # noqa: S608
-        emails.setdefault(person, []).append(each)
+        if " " in each:
+            shared.setdefault(person, set()).add(each.partition(" ")[0])
+        else:
+            emails.setdefault(person, []).append(each)
     outbox = _outbox(db, people)
     made = []
     for person in people:
@@ -125,6 +129,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 seen_until,
                 bool(row[3]),
                 bool(row[4]),
+                tuple(sorted(shared[person])) if person in shared else (),
             )
         )
     return made
@@ -220,7 +225,10 @@ def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
         found.update(
             row[0] for row in db.execute("select coalesce(merged_into, id) from person where id = ?", (int(who),))
         )
-    found.update(row[0] for row in db.execute("select person from email where address = ?", (address(who),)))
+    if address := read_address(who):
+        # Behind a space stands whose of several the address is: of a shared mailbox, or after a split.
+        sql = "select person from email where address = ? or address between ? and ?"
+        found.update(row[0] for row in db.execute(sql, (address, f"{address} ", f"{address} \U0010ffff")))
     found.update(row[0] for row in db.execute("select person from identity where ext = ?", (who,)))
     return tuple(sorted(found))
 

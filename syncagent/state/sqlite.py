@@ -17,6 +17,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
+from syncagent.model.address import Addresses, AddressRules
 from syncagent.state import backup, decisions, facts, outbox, reading
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
@@ -41,9 +42,17 @@ class SqliteStore:
     Opened to read only, it needs no lock and may stand beside a running agent; what would write raises `UserError`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        clock: Clock | None = None,
+        addresses: AddressRules | None = None,
+    ) -> None:
         self.path = Path(path).absolute()
         self._clock = clock or SystemClock()
+        self._addresses = Addresses(addresses or AddressRules())
         self._idle: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
@@ -145,7 +154,7 @@ class SqliteStore:
         lane: Lane = Lane.HOT,
         after: "Future[Accepted] | None" = None,
     ) -> "Future[Accepted]":
-        sorted_facts = facts.Sorted(page.facts)
+        sorted_facts = facts.Sorted(page.facts, self._addresses)
 
         def job(db: sqlite3.Connection) -> Accepted:
             if after is not None and after.done():
