@@ -22,27 +22,30 @@ SPELLED = {  # how it is written -> which mailbox it is; "" is none, "*" is read
     "bu\u0308cher@example.com": "buch",
     "info@example.com": "*info",
     "Info@example.com;": "*info",
+    " INFO@example.com": "*info",
     "noemail@example.com": "",
     "none@none": "",
 }
 NAMES = [
     {},
+    {"first_name": "Ana"},
     {"first_name": "Ana", "last_name": "Silva"},
     {"first_name": "ana", "last_name": "silva "},
     {"first_name": "Ben", "last_name": "Ode"},
 ]
-PEOPLE = [Identity(system, kind, str(n)) for system, kind in (("a", "lead"), ("b", "lead")) for n in range(1, 4)]
+PEOPLE = [Identity(system, kind, str(n)) for system, kind in (("a", "lead"), ("b", "lead")) for n in range(1, 7)]
 RECORDS = [Identity("crm", kind, str(n)) for kind in ("Lead", "Contact") for n in range(1, 4)]
 
 who, record = st.sampled_from(PEOPLE), st.sampled_from(RECORDS)
-emails = st.lists(st.sampled_from(sorted(SPELLED)), max_size=2).map(tuple)
+emails = st.lists(st.sampled_from(sorted(SPELLED)), min_size=1, max_size=2).map(tuple)
+seldom = st.sampled_from([True, False, False, False])
 named = st.sampled_from(NAMES)
 minute = st.integers(0, 9).map(at)
 told = st.one_of(
-    st.builds(Lead, who, minute, named, emails, st.lists(record, max_size=1).map(tuple)),
+    st.builds(Lead, who, minute, named, emails, seldom.flatmap(lambda yes: st.tuples(record) if yes else st.just(()))),
     st.builds(
         lambda i, t, n, e, into: CrmRecord(i, t, T0, "rep", n, e, converted_to=into),
-        record, minute, named, emails, st.none() | record,
+        record, minute, named, emails, seldom.flatmap(lambda yes: record if yes else st.none()),
     ),
     st.builds(lambda w, losers, t: Merged(w, losers, t), who, st.lists(who, min_size=1, max_size=2).map(tuple), minute),
     st.builds(lambda i, t: Activity(i, "k", t, "page.visited"), who, minute),
@@ -72,7 +75,7 @@ def people_of(facts) -> set[frozenset[Identity]]:
         for email in getattr(fact, "emails", ()):
             mailbox = SPELLED[email]
             if mailbox.startswith("*"):
-                name = str(known.get("first_name", "")).lower()
+                name = "last_name" in known and str(known["first_name"]).lower()
                 nodes += [(mailbox, name)] if name else []
             elif mailbox:
                 nodes.append(mailbox)
