@@ -12,7 +12,7 @@ from typing import NamedTuple
 from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Test, as_test, is_known, is_yes
-from syncagent.model import Activity, Contribution, Dossier, Score, Value
+from syncagent.model import Activity, Contribution, Dossier, Identity, Score, Value
 from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
 
 _TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
@@ -42,13 +42,31 @@ def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
     """Score a person and find what speaks for handing them off."""
-    return _scorer_of(policy).judge(dossier.activities, attributes, now)
+    return _scorer_of(policy).judge(done_by(dossier), attributes, now)
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
     """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
-    judged = _scorer_of(policy).judge([one for one in dossier.activities if since < one.at <= now], {}, now)
+    judged = _scorer_of(policy).judge([one for one in done_by(dossier) if since < one.at <= now], {}, now)
     return judged.score.interest, judged.latest
+
+
+def done_by(dossier: Dossier) -> Sequence[Activity]:
+    """What the person did: of somebody whom one system knew several times, what it tells of each of them is one.
+
+    A system that has made one record of several may tell what they did again under the one that stays, and one that
+    has not yet tells the same form for each. Nobody does the same thing twice in one moment under two ids.
+    """
+    systems = [one.system for one in dossier.identities]
+    if len(set(systems)) == len(systems) or len(dossier.activities) < 2:
+        return dossier.activities
+    told_by: dict[tuple[str, str, str, datetime], Identity] = {}
+    for one in dossier.activities:
+        moment = (one.identity.system, one.kind, one.asset, one.at)
+        told_by[moment] = min(told_by.get(moment, one.identity), one.identity)
+    return [
+        one for one in dossier.activities if told_by[one.identity.system, one.kind, one.asset, one.at] == one.identity
+    ]
 
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:

@@ -75,6 +75,7 @@ class Dossier(Struct, frozen=True):
     erased: bool = False
     released: bool = False  # an admin has let this person pass the brake (`syncagent release`)
     shared: tuple[str, ...] = ()  # addresses of theirs that are not only theirs: nobody may be looked up by them
+    fresh_from: datetime | None = None  # split by an admin then: nothing from before counts as new
 
 
 class Roster(Struct, frozen=True):

@@ -259,6 +259,7 @@ class _Taking:
 
     def _merged(self, merged: Merged) -> bool:
         new = False
+        self.people.may_join_again((merged.winner, *merged.losers), ms(merged.at))
         person = self.people.join((merged.winner, *merged.losers))
         said = self.people.said(person)
         for loser in merged.losers:

@@ -12,6 +12,7 @@ child      which person holds a task's or an opportunity's copy, for updates tha
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
+apart      two people whom an admin has split, both ways round, and when
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -207,6 +208,22 @@ def brake_by_second(db: Database) -> None:
     for statement in _BRAKE_BY_SECOND.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)
+
+
+_APART = """
+create table apart (
+  person integer not null,
+  other integer not null,
+  at integer not null,
+  primary key (person, other)
+) strict, without rowid
+"""
+
+
+@migrations()
+def apart(db: Database) -> None:
+    """A split by an admin is remembered: the same address must not join the two again."""
+    db.conn.execute(_APART)
 
 
 def migrate(db: Database) -> None:

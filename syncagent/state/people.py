@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
+from syncagent.model.address import own_key
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -34,6 +35,7 @@ class People:
         self._changed: set[int] = set()
         self._fresh: set[int] = set()
         self._holders: dict[Identity, set[int]] = {}
+        self._apart = _load_apart(connection)
         self.any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
 
     def load(self, identities: Iterable[Identity], keys: Iterable[str]) -> None:
@@ -76,11 +78,10 @@ class People:
         An identity that is new is wanted (to be looked up), unless it is `known`: this very fact tells it.
         """
         identities = [identity for identity in identities if identity.id]
-        found = {self._person[i] for i in identities if i in self._person}
-        found.update(self._email[key] for key in keys if key in self._email)
-        if person is not None:
-            found.add(person)
-        roots = sorted({self._root(each) for each in found})
+        found = [] if person is None else [person]
+        found += [self._person[i] for i in identities if i in self._person]
+        found += sorted(self._email[key] for key in keys if key in self._email)
+        roots = sorted(self._agreeing(found) if self._apart else {self._root(each) for each in found})
         person = roots[0] if roots else self._create()
         for loser in roots[1:]:
             self._merge(person, loser)
@@ -99,7 +100,34 @@ class People:
                 self._email[key] = person
                 self._db.execute("insert into email values (?, ?)", (key, person))
                 self.changed(person)
+            elif self._apart and known is not None and " " not in key and self._root(self._email[key]) != person:
+                self._db.execute("insert or ignore into email values (?, ?)", (own_key(key, known), person))
         return person
+
+    def _agreeing(self, found: Iterable[int]) -> set[int]:
+        """Of the people who seem to be one those whom no admin has split: what is told first is believed first."""
+        agreed: set[int] = set()
+        for person in map(self._root, found):
+            if not self._apart.get(person, {}).keys() & agreed:
+                agreed.add(person)
+        return agreed
+
+    def keep_apart(self, one: int, other: int, at: int) -> None:
+        """No address and no id that is told again joins these two, nor whom `one` was kept apart from before."""
+        kept = {**self._apart.get(one, {}), one: at}
+        rows = [row for each, since in kept.items() for row in ((other, each, since), (each, other, since))]
+        self._db.executemany("insert or replace into apart values (?, ?, ?)", rows)
+        self._apart = _load_apart(self._db)
+
+    def may_join_again(self, identities: Sequence[Identity], at: int) -> None:
+        """A system has made one record of these at `at`: later than a split, that ends it."""
+        people = {self._root(self._person[i]) for i in identities if i in self._person} if self._apart else set()
+        for one in people:
+            for other, since in self._apart.get(one, {}).items():
+                if other in people and at > since:
+                    self._db.execute("delete from apart where person = ? and other = ?", (one, other))
+        if people:
+            self._apart = _load_apart(self._db)
 
     def unwanted(self, identities: Iterable[Identity]) -> None:
         """These are known, or gone, now; a hint about them still asks for a look."""
@@ -115,6 +143,11 @@ class People:
             row = self._db.execute("select body from said where person = ?", (person,)).fetchone()
             said = self._said[person] = Said() if row is None else decode_said(row[0])
         return said
+
+    def put_said(self, person: int, said: Said) -> None:
+        """All that the systems say of them, from now on."""
+        self._said[person] = said
+        self._fresh.add(person)
 
     def is_erased(self, person: int) -> bool:
         """Whether they asked to be forgotten."""
@@ -215,6 +248,12 @@ class People:
             " max(person.revision, l.revision) from person as l where l.id = ?) where id = ?",
             (loser, winner),
         )
+        if loser in self._apart:
+            for one, other in (("person", "other"), ("other", "person")):
+                sql = f"update or replace apart set {one} = ? where {one} = ? and {other} <> ?"  # noqa: S608
+                self._db.execute(sql, (winner, loser, winner))
+            self._db.execute("delete from apart where ? in (person, other)", (loser,))
+            self._apart = _load_apart(self._db)
         self._db.execute("update person set merged_into = ? where merged_into = ?", (winner, loser))
         self._db.execute(
             "update person set merged_into = ?, dirty_since = null, wake_at = null, held = null, released = 0,"
@@ -262,6 +301,14 @@ class People:
                 (self._lane, self._lane, self._now, *some),
             )
         return tuple(changed)
+
+
+def _load_apart(connection: sqlite3.Connection) -> dict[int, dict[int, int]]:
+    """Whom admins have split: person -> the others, and since when. There are never many."""
+    apart: dict[int, dict[int, int]] = {}
+    for person, other, at in connection.execute("select person, other, at from apart"):
+        apart.setdefault(person, {})[other] = at
+    return apart
 
 
 def _ordered(said: Said) -> Said:

@@ -99,6 +99,9 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
             shared.setdefault(person, set()).add(each.partition(" ")[0])
         else:
             emails.setdefault(person, []).append(each)
+    split_at = dict(
+        db.execute(f"select person, max(at) from apart where person {within} group by person", people).fetchall()  # noqa: S608
+    )
     outbox = _outbox(db, people)
     made = []
     for person in people:
@@ -130,6 +133,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 bool(row[3]),
                 bool(row[4]),
                 tuple(sorted(shared[person])) if person in shared else (),
+                maybe_moment(split_at.get(person)) if split_at else None,
             )
         )
     return made

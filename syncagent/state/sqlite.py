@@ -18,11 +18,11 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import backup, decisions, facts, outbox, reading
+from syncagent.state import backup, decisions, facts, outbox, reading, splitting
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer
-from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Settlement, Unsettled
+from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Parted, Settlement, Unsettled
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -253,6 +253,9 @@ class SqliteStore:
 
     def drop(self, keys: Sequence[Key], *, now: datetime) -> int:
         return self._write("drop", lambda db: outbox.drop(db, keys, now))
+
+    def split(self, person: int, identities: Sequence[Identity], *, now: datetime) -> Parted:
+        return self._write("split", lambda db: splitting.split(db, person, identities, self._addresses, now))
 
     # -- looking
 

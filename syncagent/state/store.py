@@ -81,6 +81,14 @@ class JournalEntry(Struct, frozen=True):
     config: str
 
 
+class Parted(Struct, frozen=True):
+    """One person became two: `person` kept the number and the handoffs, `identities` went to `other`."""
+
+    person: int
+    other: int
+    identities: tuple[Identity, ...]
+
+
 class Store(Protocol):
     """One file, one writer. Callers are answered only after COMMIT. Raises `StoreFullError`, `StoreBrokenError`."""
 
@@ -195,6 +203,14 @@ class Store(Protocol):
 
     def drop(self, keys: Sequence[Key], *, now: datetime) -> int:
         """Give parked commands up; their person is planned again; how many."""
+        ...
+
+    def split(self, person: int, identities: Sequence[Identity], *, now: datetime) -> Parted:
+        """Make two of one: these identities and all that hangs on them part from the others, and stay apart.
+
+        The side with the CRM record that our decision writes keeps number, handoffs, tasks and commands. Neither
+        counts anything from before as new (`Dossier.fresh_from`). Raises `UserError` when there is nothing to part.
+        """
         ...
 
     # -- looking

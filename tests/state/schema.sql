@@ -32,6 +32,13 @@ CREATE TABLE activity (
   body text not null,
   primary key (person, at, source, key)
 ) strict, without rowid;
+CREATE TABLE apart (
+  person integer not null,
+  other integer not null,
+  at integer not null,
+  primary key (person, other)
+) strict, without rowid
+;
 CREATE TABLE brake (
   at integer not null,
   cause text not null,
