@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,13 +35,13 @@ def split(config_path: Path, who: str, identities: tuple[str, ...], *, yes: bool
         raise UserError("Nobody here has this email or id; look with `syncagent explain WHO`.")
     if len(people) > 1:
         raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
-    told = {"do": "split", "person": people[0], "identities": list(identities)}
+    told: dict[str, Any] = {"do": "split", "person": people[0], "identities": list(identities)}
     seen = order(config, told)
     if not as_json:
         records = counted(seen["leads"] + seen["records"], "record")
-        done = counted(seen["activities"], "activity", "activities")
+        did = counted(seen["activities"], "activity", "activities")
         parts = ", ".join(seen["identities"])
-        click.echo(f"Person {people[0]}: {parts} with {records} and {done} parts from {', '.join(seen['stay'])}.")
+        click.echo(f"Person {people[0]}: {parts} with {records} and {did} parts from {', '.join(seen['stay'])}.")
     if not yes and not as_json and not click.confirm("Split them?"):
         raise UserError("Nothing was split.")
     done = order(config, told | {"go": True})

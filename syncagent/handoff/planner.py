@@ -177,7 +177,11 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
         return "not in the CRM"
     if draft.dossier.records and not raised:
         return "deleted in the CRM"
-    return "" if draft.dossier.emails else "not in the CRM, and no email address to make a record with"
+    return (
+        ""
+        if draft.dossier.emails or draft.dossier.shared
+        else "not in the CRM, and no email address to make a record with"
+    )
 
 
 def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> None:
