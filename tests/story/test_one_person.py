@@ -20,9 +20,9 @@ TWO = CONFIG.replace("[crm]\n", '[sources.fair]\ntype = "memory"\n[crm]\n', 1)
 class TwoSources(Theatre):
     """Marketing is two systems: "web" and "fair"."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str = TWO) -> None:
         self.fair: Memory | None = None
-        super().__init__(folder, TWO)
+        super().__init__(folder, config)
 
     def start(self):
         self.fair = self.fair or Memory("fair", Options(), clock=self.clock.now)
