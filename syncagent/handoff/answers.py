@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.calendar import after, start_of_day, zone_of
+from syncagent.handoff.commands import opening_row
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.sla import minutes_between
 from syncagent.handoff.view import is_contact
@@ -74,8 +75,8 @@ def _follow_record(draft: Draft) -> None:
     if desired.record is None:
         if _was_there(draft):
             _begin_anew(draft)
-        elif desired.values and not draft.write_pending:
-            draft.desired = replace(desired, record=view.record.identity)
+        elif desired.values and not (draft.write_pending and _may_be_ours(draft)):
+            _take_up(draft)
         return
     old = next((one for one in draft.dossier.records if one.identity == desired.record and one.converted_to), None)
     draft.believe(Desired(view.record.identity, {}, desired.revision))
@@ -100,10 +101,28 @@ def _was_there(draft: Draft) -> bool:
         return False
     if not stages.is_untouched(draft.current.get("status"), draft.policy.crm):
         return False  # sales is at work on it
-    if entry.state == "queued":
+    if entry.state in ("queued", "sending"):
         return True  # it goes on, and will only find the record: what depends on it learns it from there
     receipt = entry.receipt
     return entry.state == "done" and receipt is not None and receipt.adopted and receipt.record == view.record.identity
+
+
+def _may_be_ours(draft: Draft) -> bool:
+    """Whether the record shows what we have told to be made: its creation is about to be confirmed."""
+    return not draft.contact and all(
+        draft.current.get(name) == draft.told[name] for name in ("owner", "status") if name in draft.told
+    )
+
+
+def _take_up(draft: Draft) -> None:
+    """The row goes on with a record that somebody else has made: none is created. A contact has a row of its own."""
+    desired, view, handoff = draft.desired, draft.view, draft.handoff
+    assert desired is not None and view is not None  # noqa: S101, PT018 - see `_follow_record`
+    if draft.contact and draft.write_pending and handoff is not None:
+        draft.believe(Desired(view.record.identity, {}, desired.revision))
+        draft.want = opening_row(draft, handoff, handoff.opened_at)
+    else:
+        draft.desired = replace(desired, record=view.record.identity)
 
 
 def _begin_anew(draft: Draft) -> None:

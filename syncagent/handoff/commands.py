@@ -318,6 +318,7 @@ def tidy(draft: Draft) -> None:
     if draft.desired is not None and draft.desired.record is not None:  # its record was converted or merged
         writes = [one for one in draft.dossier.outbox if one.verb == "WriteLead" and one.state in _UNSENT]
         draft.withdraw_keys(one.key for one in writes if one.key != draft.write_key)
+    draft.withdraw_keys(one.key for one in draft.creations() if one.key != draft.write_key)
     given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
     for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]

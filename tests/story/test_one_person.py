@@ -10,7 +10,7 @@ from syncagent.agent.orders import carry_out
 from syncagent.compose import compose
 from syncagent.connectors.memory import Memory, Options
 from syncagent.errors import UserError
-from syncagent.model import Activity, Dossier, HandoffState, Identity, Lead, Merged
+from syncagent.model import Activity, CrmRecord, Dossier, HandoffState, Identity, Lead, Merged
 from syncagent.state import open_store
 from tests.story.theatre import CONFIG, Theatre
 
@@ -45,7 +45,7 @@ class TwoSources(Theatre):
 
     def everybody(self) -> list[Dossier]:
         store = self.agent.store
-        return [dossier for dossier in map(store.dossier, store.people(0, 1000)) if dossier is not None]
+        return [dossier for dossier in map(store.dossier, store.people(0, 100_000)) if dossier is not None]
 
     def of(self, who: Identity) -> Dossier:
         (dossier,) = [one for one in self.everybody() if who in one.identities]
@@ -262,3 +262,68 @@ def test_a_split_of_all_or_nobody_is_refused(stage):
         stage.agent.store.split(stage.of(ana).person, [ana, ben, record.identity], now=stage.clock.now())
     with pytest.raises(UserError, match="is none of the identities"):
         split(stage, ana, "17")
+
+
+@pytest.mark.parametrize("kind", ["Lead", "Contact"])
+@pytest.mark.parametrize("how", ["unsent", "lost", "", "in flight"])
+def test_somebody_new_turns_out_to_be_known_before_their_record_was_made(stage, kind, how):
+    """Announced by one source, about to be made in the CRM; then the other source says who it is."""
+    record = Identity("crm", kind, "R-1")
+    fields = {"first_name": "Ana", "last_name": "Silva"} | (
+        {"status": "Open", "owner": "queue"} if kind == "Lead" else {}
+    )
+    stage.crm.feed([CrmRecord(record, stage.clock.now(), stage.clock.now(), "somebody", fields)])
+    web = stage.says("web", "1", "ana@example.com", "Ana", "Silva", title="Director", also=[record])
+    stage.agent.once()
+    stage.clock.advance(timedelta(seconds=5))
+    fair = stage.says("fair", "9", "ana@example.org", "Ana", "Silva", title="Director")
+    wants_a_demo(stage, fair)
+    stage.agent.gather("fair")
+    stage.agent.decide()
+    flying = (
+        [item.command.key for item in stage.agent.store.due("crm", stage.clock.now(), 9)] if how == "in flight" else []
+    )
+    if how in ("unsent", "lost"):
+        stage.crm.fail_next(how, "WriteLead")
+        stage.agent.deliver("crm")
+    stage.clock.advance(timedelta(seconds=1))
+    stage.says("web", "1", "ana@example.org", "Ana", "Silva", title="Director", also=[record])
+    stage.agent.gather("web")
+    stage.agent.decide()
+    stage.agent.store.postpone(flying, stage.clock.now() + timedelta(seconds=5), "no answer")
+    for _ in range(4):
+        stage.after(minutes=1)
+    made = [one.identity for one in stage.living() if one.identity != record]
+    assert len(made) == (how == "lost"), "only what was made before anybody could know stands beside it"
+    assert len(stage.of(web).decision.handoffs) == 1 == len(stage.open_tasks())
+    assert not [item for item in stage.agent.store.outbox() if item.state != "done"]
+    kinds = {entry.kind for entry in stage.agent.store.journal() if entry.handoff}
+    assert "closed" not in kinds and "withdrawn" not in kinds
+    if kind == "Lead" and not made:
+        assert (
+            stage.of(web).decision.handoff.assignments[-1].owner == stage.crm.records[record].fields["owner"] != "queue"
+        )
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("first", ["web", "fair"])
+def test_two_who_are_about_to_be_made_turn_out_to_be_one(stage, first, sent):
+    ids = {"web": "1", "fair": "9"}
+    for system in (first, *({"web", "fair"} - {first})):
+        who = stage.says(system, ids[system], f"ana@{system}.test", "Ana", "Silva", title="Director")
+        wants_a_demo(stage, who)
+        stage.agent.gather(system)
+        stage.agent.decide()
+        stage.clock.advance(timedelta(seconds=1))
+    if sent:
+        stage.crm.fail_next("unsent", "WriteLead")
+        stage.agent.deliver("crm")
+    stage.says("fair", "9", "ana@web.test", "Ana", "Silva", title="Director")
+    stage.agent.gather("fair")
+    for _ in range(4):
+        stage.after(minutes=1)
+    whole = stage.of(Identity("web", "lead", "1"))
+    assert len(whole.decision.handoffs) == 2
+    assert len(stage.living()) == 1, stage.crm.records
+    assert len(stage.open_tasks()) == 1
+    assert not [item for item in stage.agent.store.outbox() if item.state != "done"]
