@@ -38,6 +38,14 @@ class Human:
     ready: bool = False
 
     @property
+    def asks_in(self) -> int:
+        """The wave in which they ask for sales: at once, unless only one of the systems can tell who they are.
+
+        Nobody knows of a merge, a changed address or the CRM's id before the one system that tells it was read.
+        """
+        return self.wave + (2 if self.later else 1 if self.merge or any(one.also for one in self.told) else 0)
+
+    @property
     def identities(self) -> set[Identity]:
         return {one.identity for one in (*self.told, *self.later)}
 
@@ -48,11 +56,11 @@ class Crowd:
     def __init__(self, count: int, waves: int, seed: int, plus: str) -> None:
         self.dice = random.Random(seed)
         self.plus = plus
-        self.humans = [self._human(number, number * waves // count) for number in range(1, count + 1)]
+        self.humans = [self._human(number, number * waves // count) for number in range(count)]
 
     def _human(self, number: int, wave: int) -> Human:
         dice = self.dice
-        human = Human(number, min(wave, 99), ready=dice.random() < 0.3)
+        human = Human(number, wave, ready=dice.random() < 0.3)
         first, last = dice.choice(FIRST), dice.choice(LAST)
         company = f"firm{number // 3}.test"  # colleagues: three at one domain
         self.home = f"{first}.{last}{number}@{company}".lower()

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from syncagent.model import Activity, CrmRecord, Identity, Lead, Merged
-from tests.story.crowd import Crowd, Human, Told
+from tests.story.crowd import Crowd, Told
 from tests.story.test_one_person import TWO, TwoSources
 
 WAVES = 5
@@ -17,10 +17,11 @@ per_hour = 1000000
 per_rep = 1000000
 hand_raisers_per_hour = 1000000
 [team]"""
+SLA = TWO[TWO.index("[[sla]]") : TWO.index("[recycle]")]  # promises are another story
 
 
 def config(plus: str) -> str:
-    return TWO.replace("[team]", CALM, 1) + f'[identity]\nplus_tags = "{plus}"\n'
+    return TWO.replace("[team]", CALM, 1).replace(SLA, "") + f'[identity]\nplus_tags = "{plus}"\n'
 
 
 def tell(stage: TwoSources, told: Told) -> None:
@@ -38,23 +39,22 @@ def tell(stage: TwoSources, told: Told) -> None:
 def play(stage: TwoSources, crowd: Crowd, dice: random.Random) -> None:
     """Wave after wave; sources are read in any order, with decisions and writes in between, some of them lost."""
     number = itertools.count()
-    late: list[Human] = []
-    for wave in range(WAVES + 1):
+    for wave in range(WAVES + 2):
         here = [human for human in crowd.humans if human.wave == wave]
-        told = [one for human in here for one in human.told] + [one for human in late for one in human.later]
+        told = [one for human in here for one in human.told]
+        told += [one for human in crowd.humans if human.wave == wave - 1 for one in human.later]
         dice.shuffle(told)
         for one in sorted(told, key=lambda each: each.identity.system != "crm"):
             tell(stage, one)
         for human in here:
             if human.merge:
                 stage.web.feed([Merged(human.merge[0], human.merge[1:], stage.clock.now())])
-        for human in [human for human in here if human.ready and not human.later] + [one for one in late if one.ready]:
+        for human in [human for human in crowd.humans if human.ready and human.asks_in == wave]:
             for who in sorted(human.identities):
                 if who.system != "crm":
                     source = stage.web if who.system == "web" else stage.fair
                     key, now = f"k{next(number)}", stage.clock.now()
                     source.feed([Activity(who, key, now, "form.submitted", "demo-request")])
-        late = [human for human in here if human.later]
         stage.crm.fail_next("lost", "WriteLead", times=3)
         order = ["crm", *dice.sample(["web", "fair"], 2)]
         for name in order:
