@@ -176,9 +176,11 @@ def _one_of(dossier: Dossier, text: str) -> Identity:
     """The identity of theirs that is meant by its id, or by system/object/id."""
     meant = [one for one in dossier.identities if text in (one.id, _spelled(one))]
     if len(meant) != 1:
-        known = ", ".join(map(_spelled, dossier.identities))
         how = "is none" if not meant else "is more than one"
-        raise UserError(f"{text} {how} of the identities of person {dossier.person}: {known}.")
+        raise UserError(
+            f"{text!r} {how} of the identities of person {dossier.person}: `syncagent explain {dossier.person}` lists "
+            "them. Write system/object/id."
+        )
     return meant[0]
 
 

@@ -8,6 +8,7 @@ import click
 
 from syncagent.cli import config_option, counted, json_option
 from syncagent.cli.change import order
+from syncagent.cli.logs import shown
 from syncagent.cli.look import open_to_look
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
@@ -40,15 +41,16 @@ def split(config_path: Path, who: str, identities: tuple[str, ...], *, yes: bool
     if not as_json:
         records = counted(seen["leads"] + seen["records"], "record")
         did = counted(seen["activities"], "activity", "activities")
-        parts = ", ".join(seen["identities"])
-        click.echo(f"Person {people[0]}: {parts} with {records} and {did} parts from {', '.join(seen['stay'])}.")
+        parts, stay = (shown(", ".join(seen[side])) for side in ("identities", "stay"))
+        click.echo(f"Person {people[0]}: {parts} with {records} and {did} parts from {stay}.")
     if not yes and not as_json and not click.confirm("Split them?"):
         raise UserError("Nothing was split.")
     done = order(config, told | {"go": True})
     if as_json:
         click.echo(json.dumps(done))
         return
-    click.echo(f"Person {done['other']} has {', '.join(done['moved'])}; person {people[0]} kept number and handoffs.")
+    moved = shown(", ".join(done["moved"]))
+    click.echo(f"Person {done['other']} has {moved}; person {people[0]} kept number and handoffs.")
 
 
 COMMANDS = {"split": split}

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
+from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.routing import Loads, team_of
-from syncagent.handoff.scoring import Judged, attributes_of, judge
+from syncagent.handoff.scoring import Judged, judge
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
     AnyCommand,
@@ -61,7 +62,7 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
+        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier, policy)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.look()
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Test, as_test, is_known, is_yes
+from syncagent.handoff.profile import attributes_of
 from syncagent.model import Activity, Contribution, Dossier, Identity, Score, Value
 from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
 
@@ -37,7 +38,7 @@ class Judged(NamedTuple):
 
 def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
     """The score of a person at `now`, with every contribution; rules that give 0 points are left out."""
-    return judge(dossier, policy, now, attributes_of(dossier)).score
+    return judge(dossier, policy, now, attributes_of(dossier, policy)).score
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
@@ -79,22 +80,6 @@ def is_ready(judged: Score, threshold: Threshold) -> bool:
     if not tests:
         return False
     return all(tests) if threshold.need == "all" else any(tests)
-
-
-def attributes_of(dossier: Dossier) -> dict[str, Value]:
-    """What is known of a person by our names: the source that saw them last wins, the CRM fills what is missing."""
-    leads = dossier.leads
-    if len(leads) == 1:
-        known = {name: value for name, value in leads[0].attributes.items() if is_known(value)}
-    else:
-        known = {}
-        for lead in sorted(leads, key=lambda one: (one.seen_at, one.identity)):
-            known.update((name, value) for name, value in lead.attributes.items() if is_known(value))
-    for record in sorted(dossier.records, key=lambda one: (one.modified_at, one.identity), reverse=True):
-        for name, value in record.fields.items():
-            if is_known(value):
-                known.setdefault(name, value)
-    return known
 
 
 class _Interest(NamedTuple):

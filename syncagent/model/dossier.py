@@ -18,6 +18,7 @@ from syncagent.model.facts import (
     Value,
 )
 from syncagent.model.judgement import Decision, Event
+from syncagent.model.profile import History
 
 
 class AccountView(Struct, frozen=True):
@@ -75,6 +76,7 @@ class Dossier(Struct, frozen=True):
     erased: bool = False
     released: bool = False  # an admin has let this person pass the brake (`syncagent release`)
     shared: tuple[str, ...] = ()  # addresses of theirs that are not only theirs: nobody may be looked up by them
+    histories: tuple[History, ...] = ()  # what leads and records said before
     fresh_from: datetime | None = None  # split by an admin then: nothing from before counts as new
 
 

@@ -19,6 +19,7 @@ from syncagent.model import (
     Roster,
     Value,
 )
+from syncagent.model.profile import History
 
 
 class Said(Struct):
@@ -29,6 +30,7 @@ class Said(Struct):
     changes: tuple[FieldChange, ...] = ()
     tasks: tuple[CrmTask, ...] = ()
     opportunities: tuple[Opportunity, ...] = ()
+    histories: tuple[History, ...] = ()
 
 
 class Gone(Struct):

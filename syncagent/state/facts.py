@@ -31,6 +31,7 @@ from syncagent.model import (
 from syncagent.model.address import Addresses
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
+from syncagent.state.remembering import newest, remember
 from syncagent.state.store import Accepted
 
 SEEN = "seen:"
@@ -174,11 +175,16 @@ class _Taking:
             return False
         said = self.people.said(person)
         old = next((each for each in said.leads if each.identity == lead.identity), None)
+        before = said.histories
+        if old is not None:
+            stored, told = (old.attributes, old.seen_at), (lead.attributes, lead.seen_at)
+            said.histories = remember(before, lead.identity, stored, told)
         if old is not None and lead.seen_at < old.seen_at:
-            lead = replace(old, attributes={**lead.attributes, **old.attributes})
+            values = newest(said.histories, lead.identity, {**lead.attributes, **old.attributes})
+            lead = replace(old, attributes=values)
         elif old is not None:
             lead = replace(lead, attributes={**old.attributes, **lead.attributes})
-        if lead == old:
+        if lead == old and said.histories == before:
             return False
         said.leads = (*(each for each in said.leads if each is not old), lead)
         self.people.changed(person)
@@ -355,14 +361,18 @@ def put_record(said: Said, record: CrmRecord) -> bool:
     for it, leaves one by `modified_by`: somebody answered, and only the read shows it.
     """
     old = next((each for each in said.records if each.identity == record.identity), None)
+    before = said.histories
+    if old is not None:
+        stored, told = (old.fields, old.modified_at), (record.fields, record.modified_at)
+        said.histories = remember(before, record.identity, stored, told)
     if old is not None and record.modified_at < old.modified_at:
-        record = replace(old, fields={**record.fields, **old.fields})
+        record = replace(old, fields=newest(said.histories, record.identity, {**record.fields, **old.fields}))
     elif old is not None:
         changes = _untold(said, old, record)
         if changes:
             said.changes = (*said.changes, *changes)
         record = replace(record, fields={**old.fields, **record.fields})
-    if record == old:
+    if record == old and said.histories == before:
         return False
     said.records = (*(each for each in said.records if each is not old), record)
     return True

@@ -230,6 +230,7 @@ class People:
         ours.records += theirs.records
         ours.changes += theirs.changes
         ours.tasks += theirs.tasks
+        ours.histories += theirs.histories
         ours.opportunities = tuple(deals.values())
         self._said[loser] = Said()
         for table in ("identity", "email", "outbox", "handoff"):
@@ -319,4 +320,5 @@ def _ordered(said: Said) -> Said:
         tuple(sorted(said.changes, key=lambda change: (change.at, change.record, change.key))),
         tuple(sorted(said.tasks, key=lambda task: (task.created_at, task.identity))),
         tuple(sorted(said.opportunities, key=lambda deal: (deal.created_at, deal.identity))),
+        tuple(sorted(said.histories, key=lambda history: history.identity)),
     )

@@ -133,6 +133,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 bool(row[3]),
                 bool(row[4]),
                 tuple(sorted(shared[person])) if person in shared else (),
+                told.histories,
                 maybe_moment(split_at.get(person)) if split_at else None,
             )
         )

@@ -79,6 +79,7 @@ def _part(said: Said, moved: set[Identity]) -> Said:
     said.records, theirs.records = _by(said.records, lambda one: one.identity in moved)
     said.changes, theirs.changes = _by(said.changes, lambda one: one.record in moved)
     said.tasks, theirs.tasks = _by(said.tasks, lambda one: one.record in moved)
+    said.histories, theirs.histories = _by(said.histories, lambda one: one.identity in moved)
     theirs.opportunities = tuple(deal for deal in said.opportunities if moved.intersection(deal.people))
     said.opportunities = tuple(d for d in said.opportunities if not d.people or set(d.people) - moved)
     return theirs
