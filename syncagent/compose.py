@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from syncagent.agent import Agent, Settings
 from syncagent.agent.orders import sweep
@@ -26,7 +27,7 @@ from syncagent.config import (
     seconds,
     within,
 )
-from syncagent.config.reading import days
+from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Source, Target
 from syncagent.errors import ConfigError, Problem
@@ -59,7 +60,7 @@ def _read(path: Path, *, secrets: bool) -> Config:
         connector.close()
     if problems:
         raise ConfigError(problems)
-    return config
+    return _with_whole_ids(config)
 
 
 def connectors(config: Config) -> dict[str, Source]:
@@ -96,7 +97,8 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        connector = _open(table, wanted.get(table.path, {}), problems, secrets=secrets) if table.type else None
+        more = wanted.get(table.path, {})
+        connector = _open(table, more, config.folder, problems, secrets=secrets) if table.type else None
         if connector is not None:
             opened[table.path] = connector
     return {connector.name: connector for connector in opened.values()}
@@ -125,7 +127,43 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
         **{path: one for path, one in people.items() if one and one.casefold() not in reps},
         **{f"crm.queues.{name}": one for name, one in queues.items()},
         **{path: one for path, one in places.items() if one and one not in queues},
+        **{f"crm.automation_users[{n}]": one for n, one in enumerate(tables.crm.automation_users, 1)},
     }
+
+
+def _with_whole_ids(config: Config) -> Config:
+    """People and queues by the ids that the CRM tells, where an admin may write shorter ones: they are compared."""
+    whole: Callable[[str], str] | None = getattr(_module(config.crm), "whole_id", None)
+    if whole is None:
+        return config
+    put, tables = structs.replace, config.tables
+    crm, queues = tables.crm, {name: whole(one) for name, one in tables.crm.queues.items()}
+    routes = [
+        put(route, to=put(route.to, queue=whole(route.to.queue), fallback_queue=whole(route.to.fallback_queue)))
+        for route in tables.routes
+    ]
+    promises = [
+        put(
+            sla,
+            steps=tuple(put(step, to=whole(step.to)) for step in sla.steps),
+            touch=put(sla.touch, not_by=tuple(map(whole, sla.touch.not_by))),
+        )
+        for sla in tables.sla
+    ]
+    tables = put(
+        tables,
+        crm=put(crm, queues=queues, automation_users=tuple(map(whole, crm.automation_users))),
+        team=put(tables.team, manager=whole(tables.team.manager)),
+        recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
+        reps=tuple(put(rep, crm_id=whole(rep.crm_id), manager=whole(rep.manager)) for rep in tables.reps),
+        routes=tuple(routes),
+        sla=tuple(promises),
+    )
+    return put(config, tables=tables)
+
+
+def _module(table: ConnectorTable) -> ModuleType:
+    return importlib.import_module(f"syncagent.connectors.{table.type}")
 
 
 def _is_away(rep: RepTable, today: str) -> bool:
@@ -135,22 +173,27 @@ def _is_away(rep: RepTable, today: str) -> bool:
         return False  # told as a problem of its own
 
 
-def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Problem], *, secrets: bool) -> Source | None:
+def _open(
+    table: ConnectorTable, known: Mapping[str, Any], folder: Path, problems: list[Problem], *, secrets: bool
+) -> Source | None:
     """The system, unless something is wrong with its table; then all of that is told."""
     if table.type not in SHELF:
         problems.append(
             Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, SHELF))
         )
         return None
-    module = importlib.import_module(f"syncagent.connectors.{table.type}")
+    module = _module(table)
     fields = module.Options.__struct_fields__
     given = {**{key: value for key, value in known.items() if key in fields}, **table.options}
     found: list[Problem] = []
     also = ("type", "name", *(CRM_KEYS if table.path == "crm" else ()))
     options = read_leniently(module.Options, given, table.path, found, also)
+    meant = [f"{table.path}.{near}" for key in table.options if key not in fields and (near := close(key, fields))]
     more: list[Problem] = []
     connector: Source | None = None
     if options is not None:
+        kept = {name: one for name in fields if isinstance(one := getattr(options, name), Secret)}
+        options = structs.replace(options, **{name: one.beside(folder) for name, one in kept.items()})
         try:
             seconds(getattr(options, "poll", "60s"))
         except ValueError as error:
@@ -158,7 +201,7 @@ def _open(table: ConnectorTable, known: Mapping[str, Any], problems: list[Proble
         try:
             connector = cast("Source", module.open(table.name, options))
         except ConfigError as error:
-            if not any(problem.path.endswith("_url") for problem in found):
+            if not any(path.endswith("_url") for path in (*(problem.path for problem in found), *meant)):
                 more += [replace(problem, path=_address(table, problem)) for problem in error.problems]
         if secrets:
             more += _unreadable(options, table)

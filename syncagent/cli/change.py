@@ -84,7 +84,16 @@ def release(
         if not yes and not as_json and not click.confirm(f"Let {going} go?"):
             raise UserError("Nothing was released.")
     answer = order(config, {"do": "release", "limit": limit, "scores": scores, "deletions": deletions})
-    click.echo(json.dumps(answer) if as_json else f"Planned anew: {counted(answer['released'], 'person', 'people')}.")
+    if as_json:
+        click.echo(json.dumps(answer))
+    elif deletions:
+        click.echo(
+            f"What {shown(deletions)} says was deleted is believed for an hour from now, however much it is: the agent"
+            " takes it in at its next reading and closes those people's handoffs. If it is not running, start it"
+            " within the hour: syncagent run"
+        )
+    else:
+        click.echo(f"Planned anew: {counted(answer['released'], 'person', 'people')}.")
 
 
 def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:

@@ -67,12 +67,13 @@ class Story:
         self.console.print(f"\n[bold]{moment:%a %d %b %H:%M}[/bold]  {title}")
         if act is not None:
             act()
-        for _ in range(8):
+        for seconds in (30, *[15] * 8):
             self.agent.once()
-            if not self.agent.store.outbox(("queued", "sending")):
+            if seconds < 30 and not self.agent.store.outbox(("queued", "sending")):
                 break
-            # An answer was lost: the agent waits before it looks and repeats, so time has to pass.
-            self._clock.advance(timedelta(seconds=15))
+            # Meetings and deals are read by turns, so one round has not seen all; and where an answer was lost, the
+            # agent waits before it looks and repeats. So time has to pass.
+            self._clock.advance(timedelta(seconds=seconds))
             self.salesforce.clock_set(self._clock.now())
         self._show()
 

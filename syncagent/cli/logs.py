@@ -60,7 +60,8 @@ class _Json(logging.Formatter):
         line |= {name: getattr(record, name) for name in MORE if hasattr(record, name)}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return masked(json.dumps(line, default=str, ensure_ascii=False))
+        text = masked(json.dumps(line, default=str, ensure_ascii=False))
+        return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def set_up(form: Literal["text", "json"], level: str) -> None:

@@ -4,6 +4,7 @@ Each connector's table is checked by that connector, through compose: here it st
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -57,13 +58,17 @@ class ConnectorTable(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """A whole config. `policy(live_from)` needs the moment of the first start, which lives with the state."""
+    """A whole config. `policy(live_from)` needs the moment of the first start, which lives with the state.
+
+    `folder`: what relative paths are meant from.
+    """
 
     agent: AgentTable
     sources: tuple[ConnectorTable, ...]
     crm: ConnectorTable
     tables: AgreementTables
     digest: str
+    folder: Path = Path()
 
     @property
     def addresses(self) -> AddressRules:
@@ -91,6 +96,7 @@ CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
 TABLES = ("agent", "sources", "crm", *AGREED)
+_LAST_PORT = 65535
 
 
 def load(path: Path) -> Config:
@@ -162,8 +168,11 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
     if crm.name in given:
         problems.append(Problem("crm.name", f"A source is called {crm.name!r} too.", "Give one of them another name."))
     shape = {key: raw[key] for key in AGREED if key in raw} | ({"crm": agreed} if given_crm else {})
+    meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
+    meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
     found: list[Problem] = []
     tables = read_leniently(AgreementTables, shape, "", found)
+    found = [problem for problem in found if problem.path not in meant]  # mistyped, which is told: not missing
     if given_crm or "crm" not in raw:
         problems += found
     else:  # what is no table was told; it is not missing
@@ -171,9 +180,7 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     if tables is None:
         raise ConfigError(problems)
-    config = Config(agent, sources, crm, tables, digest)
-    meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
-    meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
+    config = Config(agent, sources, crm, tables, digest, folder)
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
     Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
@@ -193,6 +200,13 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
     except (ValueError, OSError, KeyError):
         problems.append(Problem("agent.timezone", f"{zone!r} is not a time zone.", "Write for example Europe/Berlin."))
         zone = "UTC"
+    host, _, port = agent.listen.rpartition(":")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > _LAST_PORT or (":" in host and host[0] != "["):
+        problems.append(
+            Problem(
+                "agent.listen", f"{agent.listen!r} is not a host and a port.", 'Write for example "127.0.0.1:8474".'
+            )
+        )
     return AgentTable(str(folder / agent.state), agent.listen, zone)
 
 

@@ -52,13 +52,14 @@ def read_leniently(
     unknown = [key for key in raw if key not in infos]
     problems += [Problem(join(path, key), "This key is not known.", nearest(key, {*infos, *also})) for key in unknown]
     values: dict[str, Any] = {}
-    broken = {close(key, {*infos, *also}) for key in unknown}
+    meant = {close(key, {*infos, *also}) for key in unknown}
+    broken = set(meant)
     for key, info in infos.items():
         value: Any = _BROKEN
         before = len(problems)
         if key in raw:
             value = _read(hints[info.name], raw[key], join(path, key), problems)
-        elif info.required:
+        elif info.required and key not in meant:
             problems.append(Problem(join(path, key), "This key is missing."))
         if len(problems) > before:
             broken.add(info.name)

@@ -20,6 +20,10 @@ class Secret(Struct, frozen=True, forbid_unknown_fields=True):
     file: str = ""
     command: tuple[str, ...] = ()
 
+    def beside(self, folder: Path) -> "Secret":
+        """The same, with a relative file meant from this folder."""
+        return Secret(self.env, str(folder / self.file), self.command) if self.file else self
+
     def reveal(self) -> str:
         """The secret itself. Raises `ConfigError` that says where it was looked for, and never what was found."""
         if self.env:

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.calendar import after, start_of_day, zone_of
-from syncagent.handoff.commands import opening_row
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.sla import minutes_between
+from syncagent.handoff.taking_up import take_up
 from syncagent.handoff.view import is_contact
 from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState, Stage, Value
 
@@ -50,6 +50,8 @@ def hear(draft: Draft) -> None:
     if draft.with_sales:
         _touches(draft)
     _deals(draft)
+    if draft.with_sales and draft.contact:
+        _follow_holder(draft)
     _moved_date(draft)
 
 
@@ -73,10 +75,7 @@ def _follow_record(draft: Draft) -> None:
     if desired is None or view is None or desired.record == view.record.identity:
         return
     if desired.record is None:
-        if _was_there(draft):
-            _begin_anew(draft)
-        elif desired.values and not (draft.write_pending and _may_be_ours(draft)):
-            _take_up(draft)
+        take_up(draft)
         return
     old = next((one for one in draft.dossier.records if one.identity == desired.record and one.converted_to), None)
     draft.believe(Desired(view.record.identity, {}, desired.revision))
@@ -90,51 +89,12 @@ def _follow_record(draft: Draft) -> None:
                 draft.told[field] = draft.want[field] = draft.current[field]
         draft.want["owner"] = handoff.assignments[-1].owner
         written = draft.policy.crm.write_status.get(Stage.MQL)
-        if written and stages.is_untouched(draft.current.get("status"), draft.policy.crm):
+        if (
+            written
+            and handoff.touched_at is None
+            and stages.is_untouched(draft.current.get("status"), draft.policy.crm)
+        ):
             draft.want["status"] = written
-
-
-def _was_there(draft: Draft) -> bool:
-    """Whether the record that we wanted to make was there already: what stands in it answers nothing (law 5)."""
-    entry, view = draft.write_entry, draft.view
-    if entry is None or view is None or not draft.with_sales or is_contact(view.record):
-        return False
-    if not stages.is_untouched(draft.current.get("status"), draft.policy.crm):
-        return False  # sales is at work on it
-    if entry.state in ("queued", "sending"):
-        return True  # it goes on, and will only find the record: what depends on it learns it from there
-    receipt = entry.receipt
-    return entry.state == "done" and receipt is not None and receipt.adopted and receipt.record == view.record.identity
-
-
-def _may_be_ours(draft: Draft) -> bool:
-    """Whether the record shows what we have told to be made: its creation is about to be confirmed."""
-    return not draft.contact and all(
-        draft.current.get(name) == draft.told[name] for name in ("owner", "status") if name in draft.told
-    )
-
-
-def _take_up(draft: Draft) -> None:
-    """The row goes on with a record that somebody else has made: none is created. A contact has a row of its own."""
-    desired, view, handoff = draft.desired, draft.view, draft.handoff
-    assert desired is not None and view is not None  # noqa: S101, PT018 - see `_follow_record`
-    if draft.contact and draft.write_pending and handoff is not None:
-        draft.believe(Desired(view.record.identity, {}, desired.revision))
-        draft.want = opening_row(draft, handoff, handoff.opened_at)
-    else:
-        draft.desired = replace(desired, record=view.record.identity)
-
-
-def _begin_anew(draft: Draft) -> None:
-    """Tell the record that was found what the new one would have been told, on top of what it shows now."""
-    desired, entry, view = draft.desired, draft.write_entry, draft.view
-    assert desired is not None and entry is not None and view is not None  # noqa: S101, PT018 - see `_was_there`
-    want = dict(draft.want)
-    draft.believe(Desired(view.record.identity, {}, desired.revision))
-    for field in ("owner", "status"):
-        if field in draft.current:
-            draft.told[field] = draft.current[field]
-    draft.want = {**draft.told, **want}
 
 
 def _first_sight(draft: Draft) -> None:
@@ -254,6 +214,38 @@ def _new_owner(draft: Draft, owner: str, actor: _Actor, handoff: Handoff) -> Non
     draft.loads.take(owner, counted=False)
     draft.put(replace(handoff, assignments=(*handoff.assignments, taken), clock_started_at=None))
     draft.event("assigned", why, owner=owner, by=actor.by, pinned=taken.pinned, before=last.owner)
+
+
+def holder_of_contact(draft: Draft) -> tuple[str, str] | None:
+    """Who has the task on a contact, and why: the owner of its open deal, else of its account, else its own."""
+    view = draft.view
+    if view is None:
+        return None
+    account = draft.dossier.account.owner if draft.dossier.account is not None else ""
+    deals = sorted((deal.identity, deal.owner) for deal in view.opportunities if not deal.closed)
+    owner = draft.current.get("owner") or view.record.fields.get("owner")
+    found = [(deal[1], "owns the open deal") for deal in deals]
+    found += [
+        (str(view.record.fields.get("account_owner") or account), "owns the account"),
+        (str(owner or ""), "owns the contact"),
+    ]
+    fit = (one for one in found if one[0] and draft.active.get(one[0], True) and one[0] != draft.policy.crm.me)
+    return next(fit, None)
+
+
+def _follow_holder(draft: Draft) -> None:
+    """A contact's owner is never ours to set: the promise goes with whom the CRM names, until somebody has acted."""
+    handoff, found = draft.handoffs[-1], holder_of_contact(draft)
+    if found is None or handoff.touched_at is not None or found[0] == handoff.assignments[-1].owner:
+        return
+    holder, last = found[0], handoff.assignments[-1]
+    why = f"{draft.called(holder)} {found[1]} now."
+    taken = Assignment(holder, draft.now, "contact", why, pinned=True)
+    draft.loads.give_back(last.owner)
+    draft.loads.take(holder, counted=False)
+    draft.put(replace(handoff, assignments=(*handoff.assignments, taken), clock_started_at=None))
+    by = _actor(draft, "owner").by if found[1] == "owns the contact" else ""
+    draft.event("assigned", why, owner=holder, by=by, pinned=True, before=last.owner)
 
 
 def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> None:

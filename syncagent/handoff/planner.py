@@ -10,9 +10,18 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.answers import hear
+from syncagent.handoff.answers import hear, holder_of_contact
 from syncagent.handoff.calendar import before
-from syncagent.handoff.commands import give_task, nurture, opening_row, push, score_row, tidy, write_row
+from syncagent.handoff.commands import (
+    give_task,
+    leave_what_stands,
+    nurture,
+    opening_row,
+    push,
+    score_row,
+    tidy,
+    write_row,
+)
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.insight import moment_of, unknown_answers
@@ -36,7 +45,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         return draft.finish()
     if not (dossier.leads or dossier.records or dossier.absorbed) and draft.before.score is None:
         return Plan(decision=draft.before)  # known only by what they did: nothing is said before they are looked up
-    draft.wake(draft.judged.coming)
+    draft.wake(draft.judged.changes_at)
     if dossier.absorbed:
         fold_absorbed(draft)
     if draft.with_sales and draft.handoffs[-1].clock_started_at is None and draft.handoffs[-1].assignments:
@@ -47,6 +56,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         _bring_back(draft)
     if not draft.with_sales:
         _hand_off(draft)
+    leave_what_stands(draft)
     if draft.handoffs:
         keep(draft)
     draft.stage = draft.stage_now()
@@ -231,15 +241,10 @@ def _assign(draft: Draft, last: str) -> Assignment:
     owner = str(draft.current.get("owner") or "")
     if draft.view is not None and not owner:
         owner = str(draft.view.record.fields.get("owner") or "")
-    if draft.contact and draft.view is not None:
-        open_deals = sorted((deal.identity, deal.owner) for deal in draft.view.opportunities if not deal.closed)
-        for holder, why in [(deal[1], "owns the open deal") for deal in open_deals] + [
-            (account, "owns the account"),
-            (owner, "owns the contact"),
-        ]:
-            if holder and draft.active.get(holder, True) and holder != draft.policy.crm.me:
-                draft.loads.take(holder)
-                return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
+    if draft.contact and (found := holder_of_contact(draft)) is not None:
+        holder, why = found
+        draft.loads.take(holder)
+        return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
     case = Case(draft.attributes, draft.now, last=last, current=owner, account=account)
     return assign(case, draft.policy, draft.loads)
 

@@ -54,11 +54,11 @@ def view_of(dossier: Dossier, policy: Policy, keep: Identity | None = None) -> C
 
 
 def is_contact(record: CrmRecord) -> bool:
-    """A record without a lead status (a Contact, a converted lead): its owner is never changed.
+    """A record whose owner is never changed: Salesforce's Contact, with or without a status field, or a converted lead.
 
-    HubSpot's contacts carry the lead status themselves and are leads in this sense.
+    HubSpot's contacts ("contacts") carry the lead status themselves and are leads in this sense.
     """
-    if record.converted_to is not None:
+    if record.converted_to is not None or record.identity.object == "Contact":
         return True
     return record.identity.object.casefold() not in ("lead", "leads") and "status" not in record.fields
 

@@ -177,10 +177,11 @@ def sweep(db: sqlite3.Connection, after: int, limit: int, now: int) -> int | Non
 
 
 def hold(db: sqlite3.Connection, held: Sequence[Held]) -> None:
-    """Nobody of these is planned until `release`."""
+    """Nobody of these is planned until `release`; whoever has changed meanwhile is planned with what is new instead."""
     db.executemany(
-        "update person set held = ?, held_why = ?, held_since = ? where id = ? and held is null",
-        [(each.cause, each.why, ms(each.since), each.person) for each in held],
+        "update person set held = ?, held_why = ?, held_since = ? where id = ? and held is null"
+        " and revision = coalesce(?, revision)",
+        [(each.cause, each.why, ms(each.since), each.person, each.revision) for each in held],
     )
 
 

@@ -21,7 +21,7 @@ All moments are integers, UTC milliseconds.
 
 from sqlite_utils import Database, Migrations
 
-from syncagent.errors import StoreBrokenError
+from syncagent.errors import StoreBrokenError, UserError
 
 migrations = Migrations("syncagent")
 
@@ -230,6 +230,15 @@ def migrate(db: Database) -> None:
     """Bring the file to this version's schema. Raises `StoreBrokenError` for a file from a newer version."""
     refuse_newer(db)
     migrations.apply(db)
+
+
+def refuse_unfinished(db: Database) -> None:
+    """Raise `UserError` when the agent has yet to bring the file to this version's schema, which needs the lock."""
+    if _names() - {migration.name for migration in migrations.applied(db)}:
+        raise UserError(
+            "The state file is not ready: its first start was cut short, or it is of an older version. "
+            "Start the agent, which goes on with it: `syncagent run`."
+        )
 
 
 def refuse_newer(db: Database) -> None:

@@ -1,6 +1,7 @@
 """The commands as an admin types them, on memory systems and a real state file."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -194,3 +195,11 @@ def test_the_daemon_takes_orders_refuses_a_second_and_ends_within_ten_seconds(
 
 def test_no_full_email_leaves_through_the_log() -> None:
     assert logs.masked("Told ana.silva@example.com of it") == "Told a***@example.com of it"
+
+
+def test_a_line_for_programs_is_one_line_and_steers_no_terminal() -> None:
+    said = "a\x9b31mb\x85c\x7fd\u2028e\u202ef\ng\U000e0001 \u00fc"
+    line = logs._Json().format(logging.LogRecord("syncagent", logging.INFO, "", 0, said, None, None))
+    assert line.isprintable()
+    assert "\u00fc" in line
+    assert json.loads(line)["message"] == said

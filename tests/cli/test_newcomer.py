@@ -166,7 +166,10 @@ def test_orders_without_a_state_make_none(folder: Path, order: tuple[str, ...]) 
 def test_deletions_are_believed_of_known_systems_only(parked: Path) -> None:
     output = syncagent(parked, "release", "--deletions", "wbe", exit_code=1).output
     assert "'wbe' is none of the systems: web, crm." in output
-    syncagent(parked, "release", "--deletions", "web")
+    output = syncagent(parked, "release", "--deletions", "web").output
+    assert "What web says was deleted is believed for an hour" in output
+    assert "syncagent run" in output
+    assert "Planned anew" not in output
 
 
 @pytest.fixture

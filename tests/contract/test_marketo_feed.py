@@ -125,7 +125,7 @@ def test_a_rare_type_among_many_others_is_found_behind_empty_pages(world):
     assert sum(not page.facts for page in pages) > 3
 
 
-@pytest.mark.parametrize("code", ["1003", "1001", "702"])
+@pytest.mark.parametrize("code", ["1003", "1001", "702", "610"])
 def test_a_token_that_no_longer_works_is_minted_anew_whatever_its_code(world, code, caplog):
     world.control.act("configure", bad_token_code=code)
     pages = read(world.source, world.start())

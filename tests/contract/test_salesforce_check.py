@@ -46,7 +46,7 @@ def test_an_org_that_is_ready_has_no_problems_and_costs_two_calls_that_only_read
     calls = [(url, body) for _, url, body in sent if "oauth2/token" not in url]
     assert all(url.endswith("/composite") for url, _ in calls)
     subs = [sub for _, body in calls for sub in body["compositeRequest"]]
-    assert len(subs) == 9
+    assert len(subs) == 10
     assert {sub["method"] for sub in subs} == {"GET"}
     assert all("/query?q=SELECT" in sub["url"] or sub["url"].endswith("/describe") for sub in subs)
 
@@ -113,6 +113,19 @@ def test_inactive_users_are_told_and_are_fatal_for_reps_who_are_not_away(org, pa
     assert ("away = [" in problem.help) is fatal
 
 
+def test_automation_users_are_looked_up_as_reps_are(org):
+    path = "crm.automation_users[1]"
+    unknown = one(told(org, expect_owners={path: "0058d000001AbCdAAK"}), path, "no user with the id")
+    assert unknown.fatal
+    assert "counts as a person" in unknown.help
+    assert one(told(org, expect_owners={path: org.known["queue_id"]}), path, "is not the id of a user").fatal
+    org.act("deactivate_user", user=org.rep)
+    inactive = one(told(org, expect_owners={path: org.rep}), path, "is inactive")
+    assert not inactive.fatal
+    assert "leads nor tasks" not in inactive.message
+    assert "changes nothing any more" in inactive.message
+
+
 def test_groups_that_cannot_own_leads_are_fatal(org):
     groups = [{"Name": "Everybody", "Type": "Regular"}, {"Name": "Cases", "Type": "Queue"}]
     regular, cases = org.control.seed(records={"Group": groups})["Group"]
@@ -176,6 +189,13 @@ def test_fields_that_cannot_be_seen_or_edited_are_told(org):
 
 def test_a_field_that_is_mapped_wrongly_is_told(org):
     one(told(org, fields={"score": "Score__c"}), "crm.fields.score", "Lead.Score__c does not exist")
+
+
+def test_meetings_that_cannot_be_seen_are_told(org):
+    org.act("set_field_access", object="Event", field="WhoId", read=False, edit=False)
+    [problem] = told(org)
+    assert "a meeting that a rep books does not count" in problem.message
+    assert not problem.fatal
 
 
 def test_required_fields_that_nobody_fills_are_told(org):

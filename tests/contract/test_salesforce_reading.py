@@ -42,16 +42,127 @@ def test_what_reps_do_is_told_with_who_did_it_and_when(org):
     org.control.clock_advance(60)
     org.act("edit_lead", lead=lead.id, fields={"Status": "Working - Contacted", "OwnerId": org.rep}, **{"as": org.rep})
     call = org.act("log_call", lead=lead.id, subject="Spoke to her", **{"as": org.rep})["id"]
-    facts, page = pull(org, cursor)
+    facts, _ = pull(org, cursor)
     changes = {fact.field: fact for fact in facts if isinstance(fact, FieldChange)}
     assert (changes["status"].old, changes["status"].new) == ("Open - Not Contacted", "Working - Contacted")
     assert (changes["owner"].new, changes["owner"].by) == (org.rep, org.rep)
-    assert changes["owner"].at == NOON + timedelta(seconds=60) == page.seen_until
+    assert changes["owner"].at == NOON + timedelta(seconds=60)
     assert len([fact for fact in facts if isinstance(fact, FieldChange)]) == 2
     [task] = [fact for fact in facts if isinstance(fact, CrmTask)]
     assert (task.identity.id, task.type, task.closed, task.record, task.key) == (call, "Call", True, lead, "")
     [record] = [fact for fact in facts if isinstance(fact, CrmRecord)]
     assert (record.fields["status"], record.modified_by) == ("Working - Contacted", org.rep)
+
+
+def test_a_meeting_is_told_from_its_booking_with_who_booked_it(org):
+    [lead] = org.leads(1)
+    cursor = start(org)
+    org.control.clock_advance(60)
+    at = NOON + timedelta(days=7)
+    made = org.act("book_meeting", lead=lead.id, subject="Demo", start=f"{at:%FT%TZ}", **{"as": org.rep})["id"]
+    seen = []
+    for _ in range(4):
+        facts, page = pull(org, cursor)
+        cursor, seen = page.cursor, seen + [fact for fact in facts if isinstance(fact, CrmTask)]
+        org.control.clock_advance(60)
+    [meeting] = seen
+    assert (meeting.identity.object, meeting.identity.id, meeting.record) == ("Event", made, lead)
+    assert (meeting.type, meeting.closed, meeting.key, meeting.subject) == ("Meeting", True, "", "Demo")
+    assert (meeting.created_by, meeting.owner, meeting.closed_at) == (org.rep, org.rep, NOON + timedelta(seconds=60))
+    assert org.crm.look([meeting.identity]).facts == (meeting,)
+    org.act("delete", object="Event", id=made)
+    for _ in range(2):
+        facts, page = pull(org, cursor)
+        cursor = page.cursor
+        if gone := [fact for fact in facts if isinstance(fact, CrmTask)]:
+            break
+    assert [one.deleted for one in gone] == [True]
+
+
+def test_what_is_known_to_be_read_waits_for_the_meetings(org):
+    """Law 12: they are read every other round, and count as a touch."""
+    org.crm = org.connect(in_flight="0s")
+    cursor = start(org)
+    began = {}
+    for n in range(1, 13):
+        org.control.clock_advance(60)
+        _, page = pull(org, cursor)
+        cursor, began[n] = page.cursor, NOON + timedelta(seconds=60 * n)
+        assert page.seen_until == began[n - n % 2] if n > 1 else page.seen_until == NOON
+
+
+@pytest.mark.parametrize("held", ["0s", "10s", "25s"])
+def test_what_was_being_saved_while_we_read_is_not_counted_as_read(org, held):
+    """Law 12: an answer is saved at 12:00:55 and shows up at 12:01:03; the round between must not pass 12:00:55."""
+    [lead] = org.leads(1, OwnerId=org.rep)
+    org.crm = org.connect(in_flight=held)
+    cursor = start(org)
+    org.control.clock_advance(52)
+    for _ in range(2):
+        _, page = pull(org, cursor)
+        cursor = page.cursor
+    org.control.clock_advance(3)
+    org.act("begin", name="flows")
+    org.act("edit_lead", lead=lead.id, fields={"Status": "Working - Contacted"}, transaction="flows")
+    org.control.clock_advance(5)
+    for _ in range(2):
+        facts, page = pull(org, cursor)
+        cursor = page.cursor
+        assert not ids(facts)
+    org.control.clock_advance(3)
+    org.act("commit", transaction="flows")
+    facts, _ = pull(org, cursor)
+    [change] = [fact for fact in facts if isinstance(fact, FieldChange)]
+    assert (page.seen_until < change.at) is (held != "0s")
+    begun = org.connect(in_flight=held)
+    done = list(begun.pull(begun.begin(NOON - timedelta(hours=1), NOON)))[-1]
+    assert done.seen_until == NOON, "a time that is long over is read whole"
+
+
+def test_a_slow_save_of_a_meeting_is_found(org):
+    [lead] = org.leads(1)
+    cursor = start(org)
+    org.control.clock_advance(60)
+    org.act("begin", name="slow")
+    made = org.act("book_meeting", lead=lead.id, transaction="slow", **{"as": org.rep})["id"]
+    told = []
+    for minute in range(12):
+        org.control.clock_advance(60)
+        if minute == 8:
+            org.act("commit", transaction="slow")
+        facts, page = pull(org, cursor)
+        cursor, told = page.cursor, told + ids(facts, CrmTask)
+    assert told == [made]
+
+
+def test_an_org_whose_meetings_cannot_be_seen_is_read_without_them(org, caplog):
+    for field in ("WhoId", "Subject", "OwnerId"):
+        org.act("set_field_access", object="Event", field=field, read=False, edit=False)
+    [lead] = org.leads(1)
+    org.act("book_meeting", lead=lead.id, **{"as": org.rep})
+    facts, page = pull(org, org.crm.begin(NOON - timedelta(hours=1)))
+    assert ids(facts) == [lead.id]
+    assert not ids(facts, CrmTask)
+    assert page.seen_until is not None
+
+
+def test_who_changed_a_contact_is_told_from_its_history(org):
+    row = {"LastName": "Silva", "Email": "rosa@example.com", "OwnerId": org.rep}
+    [contact] = org.control.seed(contacts=[row])["contacts"]
+    other = org.known["second_rep_user_id"]
+    cursor = start(org)
+    org.control.clock_advance(60)
+    org.control.clear_calls()
+    org.act("edit", object="Contact", id=contact, fields={"OwnerId": other}, **{"as": org.rep})
+    org.act("automation_edit", ids=[contact], fields={"Title": "VP"})
+    facts, _ = pull(org, cursor)
+    assert org.cost() == 2, "one round, and one call for the history of what has changed"
+    [record] = [fact for fact in facts if isinstance(fact, CrmRecord)]
+    assert record.modified_by == org.known["automation_user_id"]
+    [change] = [fact for fact in facts if isinstance(fact, FieldChange)]
+    assert (change.record.object, change.record.id, change.field) == ("Contact", contact, "owner")
+    assert (change.old, change.new, change.by) == (org.rep, other, org.rep)
+    assert change in org.crm.look([change.record]).facts
 
 
 def test_a_conversion_is_told_with_contact_and_deal(org):
@@ -69,6 +180,7 @@ def test_a_conversion_is_told_with_contact_and_deal(org):
     assert (deal.people, deal.closed) == ((contact,), False)
     org.control.clock_advance(60)
     org.act("win_opportunity", opportunity=made["opportunity"], amount=1200)
+    _, page = pull(org, page.cursor)  # deals are read every other round
     facts, _ = pull(org, page.cursor)
     [deal] = [fact for fact in facts if isinstance(fact, Opportunity)]
     assert (deal.won, deal.amount, deal.closed_on) == (True, 1200, "2026-11-23")

@@ -241,6 +241,36 @@ def test_what_a_person_sets_between_our_read_and_our_write_is_put_back(org):
     assert (org.row(lead)["Status"], org.tasks()) == ("Working - Contacted", [])
 
 
+def test_what_a_person_sets_on_a_contact_between_our_read_and_our_write_is_put_back(org):
+    [ident] = org.control.seed(contacts=[{"LastName": "Ode", "OwnerId": org.rep}])["contacts"]
+    contact = Identity("salesforce", "Contact", ident)
+    call = org.crm._org.call
+
+    def slow(method, path, **more):
+        if method == "PATCH":
+            org.crm._org.call = call
+            fields = {"Contact_Status__c": "Working - Contacted"}
+            org.act("edit", object="Contact", id=ident, fields=fields, **{"as": org.rep})
+        return call(method, path, **more)
+
+    org.crm._org.call = slow
+    outcomes = dict(org.crm.apply([org.write(contact, expects={})]))
+    assert outcomes["e1:1.1:write"].code == "CHANGED_MEANWHILE"
+    assert "status to 'Working - Contacted'" in outcomes["e1:1.1:write"].why
+    assert org.row(contact)["Contact_Status__c"] == "Working - Contacted"
+
+
+def test_a_thousand_contacts_cost_as_few_calls_as_leads(org):
+    rows = [{"LastName": f"Person {n}", "OwnerId": org.rep} for n in range(1000)]
+    found = [Identity("salesforce", "Contact", one) for one in org.control.seed(contacts=rows)["contacts"]]
+    batch = [org.write(one, key=f"w{n}", expects={}) for n, one in enumerate(found)]
+    batch += [org.task(one, key=f"t{n}", depends_on=(f"w{n}",)) for n, one in enumerate(found)]
+    org.control.clear_calls()
+    outcomes = dict(org.crm.apply(batch))
+    assert {type(outcome).__name__ for outcome in outcomes.values()} == {"Done"}
+    assert org.cost() <= 20
+
+
 def test_a_record_that_nobody_knew_is_adopted_and_told_by_the_next_pull(org):
     cursor = list(org.crm.pull(org.crm.begin(NOON + timedelta(seconds=1))))[-1].cursor
     [lead] = org.leads(1, Status="Working - Contacted", SystemModstamp="2026-01-05T08:00:00.000+0000")

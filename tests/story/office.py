@@ -16,6 +16,7 @@ from syncagent.agent.control import Control as Door
 from syncagent.agent.control import socket_path
 from syncagent.cli import logs, main
 from syncagent.clock import SystemClock
+from syncagent.state.store import JournalEntry
 from tests.story.vendors import Row, Stage
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # a Monday
@@ -57,8 +58,10 @@ default = "90d"
 class Office(Stage):
     """A stage with an agent that has done its first round, a log, and commands that reach the running agent."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, id_length: int = 18, more: str = "") -> None:
         super().__init__(folder, NOON)
+        self.more = more  # of the config
+        self.id_length = id_length  # of the users and queues in the config
         self.paper = io.StringIO()
         self.emails: list[str] = []
         self._read = 0
@@ -66,11 +69,13 @@ class Office(Stage):
     def open(self) -> None:
         """The agent's first round, and a minute."""
         ids = {"MANAGER": "manager_user_id", "ANA": "rep_user_id", "BEN": "second_rep_user_id"}
-        agreement = AGREEMENT
+        config = self.tables() + self.more + AGREEMENT
         for name, known in ids.items():
-            agreement = agreement.replace(f'"{name}"', f'"{self.ids[known]}"')
+            config = config.replace(f'"{name}"', f'"{self.ids[known]}"')
+        for whole in {one for one in self.ids.values() if one.startswith(("005", "00G"))}:
+            config = config.replace(f'"{whole}"', f'"{whole[: self.id_length]}"')
         self.reps = [self.ids["rep_user_id"], self.ids["second_rep_user_id"]]
-        self.start(self.tables() + agreement)
+        self.start(config)
         self.once()
         self.after(minutes=1)
         self.news()
@@ -147,6 +152,17 @@ class Office(Stage):
         """The tasks for the reps (alerts for the manager are others)."""
         return [row for row in self.rows("Task") if str(row.get("SyncAgent_Key__c")).endswith(":task")]
 
+    def open_task(self) -> Row:
+        """The one task that is still to be done."""
+        (task,) = [one for one in self.tasks() if not one["IsClosed"]]
+        return task
+
+    def journal(self, email: str) -> list[JournalEntry]:
+        """What was decided about somebody, newest first."""
+        assert self.agent is not None
+        person = self.dossier(email).person
+        return [one for one in self.agent.store.journal(limit=400) if one.person == person]
+
     def assert_right(self) -> None:
         """Everybody once, ready for sales, with one task in the list of the owner; nothing left over."""
         assert self.agent is not None
@@ -169,9 +185,9 @@ class Office(Stage):
 
 
 @contextmanager
-def office(folder: Path) -> Iterator[Office]:
+def office(folder: Path, *, id_length: int = 18, more: str = "") -> Iterator[Office]:
     """An open office. The connectors and the commands live in its time, and waiting costs none."""
-    with Office(folder) as made:
+    with Office(folder, id_length=id_length, more=more) as made:
         handler = logging.StreamHandler(made.paper)
         handler.setFormatter(logs._Text())
         logger = logging.getLogger("syncagent")

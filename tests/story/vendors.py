@@ -7,8 +7,7 @@ from typing import Any, Self
 
 from syncagent.agent import Agent
 from syncagent.clock import ManualClock
-from syncagent.compose import compose, connectors
-from syncagent.config import parse
+from syncagent.compose import compose, connectors, read
 from syncagent.model import Dossier
 from syncagent.sandbox import Control, Sandbox
 
@@ -57,7 +56,7 @@ class Stage:
         """An agent on the state file, as `syncagent run` makes it; the config stands in a file for the commands."""
         text = f'[agent]\nstate = "{self.state.name}"\ntimezone = "UTC"\n\n{config}'
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
-        parsed = parse(text, self.folder)
+        parsed = read(self.folder / "config.toml")
         systems = connectors(parsed)
         self._open = list(systems.values())
         self.agent = compose(parsed, clock=self.clock, systems=systems)

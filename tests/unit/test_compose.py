@@ -1,13 +1,14 @@
 """A config is told whole: the agreement, the connectors' tables and the secrets in one go, and no secret's value."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from syncagent.cli import main
-from syncagent.compose import read, read_to_look
+from syncagent.compose import connectors, read, read_to_look
 from syncagent.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -218,6 +219,55 @@ def test_a_secret_that_cannot_be_read_is_told_under_its_path_without_its_value(
     assert HIDDEN not in told
 
 
+def test_a_relative_secret_file_stands_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = example(tmp_path, (SECRET, 'client_secret = { file = "hushed/marketo" }'))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert str(tmp_path / "hushed" / "marketo") in problems_of(path)["sources.marketo.client_secret"]
+    (tmp_path / "hushed").mkdir()
+    (tmp_path / "hushed" / "marketo").write_text("s3cret")
+    opened = connectors(read(path))
+    try:
+        assert opened["marketo"].options.client_secret.reveal() == "s3cret"
+    finally:
+        for system in opened.values():
+            system.close()
+
+
+SHORT = {"0058d000004AnAS": "0058d000004AnASAA0", "00G8d000001AbCd": "00G8d000001AbCdEAK"}
+
+
+def test_ids_of_15_characters_become_those_that_salesforce_tells(tmp_path: Path) -> None:
+    """Wherever an admin may name a person or a queue by id."""
+    (ana, whole), (queue, inbound) = SHORT.items()
+    path = example(
+        tmp_path,
+        (whole, ana),
+        ("00G8d000001AbCdEAK", queue),
+        ("automation_users = []", f'automation_users = ["{ana}"]'),
+        ('to = { queue = "Inbound" }', f'to = {{ queue = "{queue}" }}'),
+        ('manager = "0058d000004MaNaAAK"', f'manager = "{ana}"'),
+        ('do = "escalate", to = "manager"', f'do = "escalate", to = "{ana}"'),
+        ('not_by = ["automation"]', f'not_by = ["automation", "{ana}"]'),
+        ("[recycle]", f'[recycle]\nowner = "{queue}"'),
+    )
+    config = read(path)
+    tables = config.tables
+    assert tables.reps[0].crm_id == whole
+    assert tables.crm.queues == {"Inbound": inbound}
+    assert tables.crm.automation_users == (whole,)
+    assert tables.routes[-1].to.queue == inbound
+    assert tables.team.manager == whole
+    assert whole in {step.to for sla in tables.sla for step in sla.steps}
+    assert whole in {one for sla in tables.sla for one in sla.touch.not_by}
+    assert tables.recycle.owner == inbound
+    policy = repr(config.policy(datetime(2026, 1, 1, tzinfo=UTC)))
+    assert f"'{whole}'" in policy
+    assert f"'{ana}'" not in policy
+    assert f"'{queue}'" not in policy
+
+
 def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
     path = example(tmp_path, (SECRET, 'client_secret = { env = "NOT_SET_ANYWHERE" }'))
     assert read_to_look(path).crm.name == "salesforce"
@@ -242,6 +292,13 @@ def test_who_only_looks_needs_no_secrets(tmp_path: Path) -> None:
         ([('name = "Ben Ode"', "name = 3")], "reps[2].name"),
         ([("weight = 20", 'weight = "20"')], "score.fit[1].weight"),
         ([("[crm.queues]", "[crm.queuez]")], "crm.queuez"),
+        ([("base_url = ", "base_ulr = ")], "sources.marketo.base_ulr"),
+        ([('crm_id = "0058d000004AnASAA0"', 'crm_ids = "0058d000004AnASAA0"')], "reps[1].crm_ids"),
+        ([("[crm.status]", "[crm.statuz]")], "crm.statuz"),
+        ([('"127.0.0.1:8474"', '"8474"')], "agent.listen"),
+        ([('"127.0.0.1:8474"', '"127.0.0.1:http"')], "agent.listen"),
+        ([('"127.0.0.1:8474"', '"127.0.0.1:65536"')], "agent.listen"),
+        ([('"127.0.0.1:8474"', '"::1:8474"')], "agent.listen"),
         ([('type = "salesforce"', 'type = "salesforce"\nname = "marketo"')], "crm.name"),
     ],
 )

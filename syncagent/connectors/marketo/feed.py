@@ -118,6 +118,7 @@ class Feed:
         self._sweep_every = timedelta(seconds=seconds(options.sweep_every))
         self._usage_at: datetime | None = None
         self._words_at: datetime | None = None
+        self._logins = 1  # a start pays for no login
 
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round: every stream to its end, then what is due of the rarer things."""
@@ -171,7 +172,9 @@ class Feed:
                 else:
                     self._catalog.forget()
                     self._words_at = seen
-                    place.idle += 2  # calls of the next round
+                    place.idle += 3  # calls of the next round, and one to spare: no day begins with one that is owed
+        place.idle += self._wire.logins - self._logins
+        self._logins = self._wire.logins
         if before:
             rounds = (seen - before) // self._poll - 1 - place.left_out  # how many more polls this time could have had
             place.owed = min(_MOST_OWED, max(0, place.owed + place.idle - 1 - max(0, rounds)))
@@ -243,8 +246,9 @@ class Feed:
                         coming.result() if coming else self._wire.call("GET", path, _Rows, params=asked(token))
                     )
                 except RefusedCallError as error:
-                    # No document names the code of a token that has stopped working, so any refusal may be that: once.
-                    if minted or error.fault.code in ("603", "610"):
+                    # No document names the code of a token that has stopped working, so any refusal but that of a
+                    # missing right may be that: once. A host that is wrong (610) refuses the new token, too.
+                    if minted or error.fault.code == "603":
                         raise
                     log.warning("%s: a paging token no longer works (%s); reading again.", self.name, error.fault.code)
                     token, minted, coming = self._mint(place, watermark()), True, None

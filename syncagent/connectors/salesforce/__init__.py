@@ -14,7 +14,7 @@ from msgspec import structs
 from syncagent.clock import Clock, SystemClock
 from syncagent.connectors.http import Sleep
 from syncagent.connectors.salesforce.checking import examine
-from syncagent.connectors.salesforce.options import Options
+from syncagent.connectors.salesforce.options import Options, whole_id
 from syncagent.connectors.salesforce.org import Org, Row, chunks
 from syncagent.connectors.salesforce.read import Reader
 from syncagent.connectors.salesforce.tasks import Placed, TaskWriter
@@ -40,7 +40,7 @@ from syncagent.model import (
     WriteLead,
 )
 
-__all__ = ["Options", "Salesforce", "open"]
+__all__ = ["Options", "Salesforce", "open", "whole_id"]
 
 _HELD: Final = 90.0  # a round and a half: until then the record that was found is known
 _PEOPLE: Final = ("Lead", "Contact")

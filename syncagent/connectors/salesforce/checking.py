@@ -10,7 +10,7 @@ import msgspec
 from simple_salesforce.format import format_soql
 
 from syncagent.connectors.salesforce.options import Options
-from syncagent.connectors.salesforce.org import Answer, Described, Field, Org, Row, Sub, chunks
+from syncagent.connectors.salesforce.org import NEEDED, Answer, Described, Field, Org, Row, Sub, chunks
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
 
 _READ: Final = {
@@ -24,6 +24,7 @@ _HOW_TO_FIND: Final = {
     "User": "Its id starts with 005 and stands in the address of the user's page under Setup > Users.",
     "Group": "Its id starts with 00G and stands in the address of the queue's page under Setup > Queues.",
 }
+_AUTOMATION: Final = "crm.automation_users"
 _NOT_WRITTEN: Final = ("first_name", "last_name", "company", "title", "country", "email")
 
 
@@ -38,7 +39,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         "status": ["SELECT ApiName, IsConverted FROM LeadStatus"],
         **_owner_queries(options.expect_owners),
     }
-    asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in ("Lead", "Contact", "Task")]
+    asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in (*NEEDED, "Event")]
     asked += [(name, Sub("/query?q=" + quote(text, safe=""))) for name, some in texts.items() for text in some]
     try:
         answers, _ = org.composite([sub for _, sub in asked])
@@ -51,7 +52,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         told[name].append(answer)
     problems: list[Problem] = []
     fields: dict[str, dict[str, Field]] = {}
-    for kind in ("Lead", "Contact", "Task"):
+    for kind in NEEDED:
         [answer] = told[kind]
         if answer.ok:
             fields[kind] = {one.name: one for one in msgspec.convert(answer.body, Described).fields}
@@ -65,6 +66,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         problems += _contact(fields["Contact"], options)
     if "Task" in fields:
         problems += _task(fields["Task"], options)
+    problems += _event(told["Event"][0])
     problems += _owners(told, options.expect_owners)
     problems += _others(told["history"][0], told["notification"][0], options)
     problems += _allowance(org)
@@ -147,7 +149,8 @@ def _owners(told: Mapping[str, Sequence[Answer]], owners: Mapping[str, str]) -> 
         elif (row := known.get(ident[:15])) is None:
             if kind not in unread:
                 name = "queue" if kind == "Group" else "user"
-                yield Problem(path, f"Salesforce has no {name} with the id {ident}.", _HOW_TO_FIND[kind])
+                more = " Until then, what this automation changes counts as a person's." * path.startswith(_AUTOMATION)
+                yield Problem(path, f"Salesforce has no {name} with the id {ident}.", _HOW_TO_FIND[kind] + more)
         elif row["Id"] != ident:
             yield Problem(
                 path,
@@ -163,6 +166,10 @@ def _fitness(path: str, ident: str, row: Row, for_leads: Collection[str]) -> Ite
     """Whether this user or queue, which is there, can do what the config wants of it."""
     if "IsActive" in row:
         if row["IsActive"]:
+            return
+        if path.startswith(_AUTOMATION):
+            text = f"The user {ident} is inactive in Salesforce, and changes nothing any more."
+            yield Problem(path, text, "If the automation runs as another user now, name that one, too.", fatal=False)
             return
         rep = path.startswith("reps.") and not path.endswith((".manager", ".away"))
         yield Problem(
@@ -207,6 +214,17 @@ def _task(fields: Mapping[str, Field], options: Options) -> Iterator[Problem]:
         yield from _access("Task", theirs, "crm", fields, written=True, fatal=False)
     yield from _key("Task", "Activity", options.task_key_field, "crm.task_key_field", fields, fatal=True)
     yield from _required("Task", fields, {*_TASK, *_TASK_EXTRA, options.task_key_field})
+
+
+def _event(answer: Answer) -> Iterator[Problem]:
+    fields = {one.name for one in msgspec.convert(answer.body, Described).fields} if answer.ok else set()
+    if "WhoId" not in fields:
+        yield Problem(
+            "crm",
+            "The integration user cannot see Event.WhoId, so a meeting that a rep books does not count as a touch.",
+            "Give it read access to events in its profile or a permission set.",
+            fatal=False,
+        )
 
 
 def _access(

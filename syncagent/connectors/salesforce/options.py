@@ -24,10 +24,26 @@ CONTACT: Final = {
     "first_name": "FirstName",
     "last_name": "LastName",
     "company": "Account.Name",
+    "account_owner": "Account.OwnerId",
     "title": "Title",
     "country": "MailingCountry",
     "email": "Email",
 }
+
+
+_SUFFIX: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
+
+def whole_id(text: str) -> str:
+    """A user's or queue's id of 15 characters as the API tells it: with the 3 that say which of them are capitals.
+
+    Anything else is returned as it is. Source: crm.md A1; each of the three stands for five characters, as a binary
+    number whose lowest digit is the first of them.
+    """
+    if not re.fullmatch(r"(?:005|00G)[A-Za-z0-9]{12}", text):
+        return text
+    fives = (text[start : start + 5] for start in (0, 5, 10))
+    return text + "".join(_SUFFIX[sum(one.isupper() << n for n, one in enumerate(five))] for five in fives)
 
 
 class ApiBudget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,11 +59,13 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Log in with `private_key` (JWT bearer: the PEM; needs `username`; `audience` defaults to what `login_url` implies)
     or with `client_secret` (client credentials; `login_url` is then the org's My Domain). `instance_url` overrides the
     address that the login tells. `fields`: our name -> the API name on leads; `contact_fields` the same for contacts,
-    over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status).
-    `overlap`: how late after its stamp a change may be committed and still be found. `timezone`: in which a task's due
-    moment becomes a date. `expect_status`: what `check` looks for among the statuses; `expect_owners`: the people
-    and queues that it looks for, what each is in the config ("reps.Ana Silva", "crm.queues.Inbound") -> its id; one
-    that ends in ".away" or ".manager" may be inactive (both filled in by the agent).
+    over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status, written and
+    heard as that of leads).
+    `overlap`: how late after its stamp a change may be committed and still be found; `in_flight`: how long a save takes
+    at the most as a rule, with the org's flows and triggers: a promise counts as broken so much later. `timezone`: in
+    which a task's due moment becomes a date. `expect_status`: what `check` looks for among the statuses;
+    `expect_owners`: whom it looks for, what each is in the config ("reps.Ana Silva",
+    "crm.queues.Inbound") -> the id; one that ends in ".away" or ".manager" may be inactive (both told by the agent).
     """
 
     client_id: Secret | str  # the consumer key is a name, not a secret
@@ -66,6 +84,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     api_budget: ApiBudget = ApiBudget()
     poll: str = "60s"
     overlap: str = "600s"
+    in_flight: str = "10s"
     timezone: str = "UTC"
     expect_status: tuple[str, ...] = ()
     expect_owners: dict[str, str] = {}
@@ -82,6 +101,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 raise ValueError(f"{name!r} is not the API name of a field.")
         seconds(self.poll)
         seconds(self.overlap)
+        seconds(self.in_flight)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):

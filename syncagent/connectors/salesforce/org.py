@@ -29,11 +29,15 @@ log = logging.getLogger(__name__)
 
 _USAGE: Final = re.compile(r"(?:^|[ ,;])api-usage=(\d+)/(\d+)")
 _QUOTA_PAUSE: Final = timedelta(minutes=15)  # the allowance is a sliding day: some of it comes back all the time
-_IN_CHARS: Final = 7_000  # of an encoded IN-list; addresses end at about 16 kB (crm.md A8)
+# Of an encoded IN-list. An address ends at 16,384 bytes (414; with its headers 431: Salesforce's limits page). Nobody
+# says whether that holds for the addresses inside a composite call, so each of them keeps to it by itself.
+_IN_CHARS: Final = 7_000
 _COLUMN: Final = re.compile(r"No such column '[\w.]+' on (?:entity|sobject of type) '?(\w+)'?")
 _RELATION: Final = re.compile(r"Didn't understand relationship '(\w+)'")
 NEEDED: Final = ("Lead", "Contact", "Task")  # without these there is nothing to do
-QUERIES: Final = 5  # in one composite call (crm.md A7)
+# In one composite call (crm.md A7). A describe may stand in it too, and counts as none of them: the vendor's page on
+# composite lists all sObject resources but blobs.
+QUERIES: Final = 5
 
 
 class Token(Struct, frozen=True):
@@ -410,4 +414,4 @@ def _json(reply: Reply) -> object:
         return None
 
 
-__all__ = ["Answer", "Error", "Field", "Org", "Row", "Sub", "chunks", "errors"]
+__all__ = ["NEEDED", "Answer", "Error", "Field", "Org", "Row", "Sub", "chunks", "errors"]

@@ -1,14 +1,16 @@
 """Reading: what is new since a cursor, and how given records stand now.
 
-A round is one composite call of five queries (leads, contacts, tasks, opportunities, lead history), so an idle minute
-costs one call: 1,440 a day. Users, queues and contact roles take the place of the opportunities in three rounds of
-thirty. Every query has a mark of its own in the cursor, so a round without it loses nothing.
+A round is one composite call of five queries (no more fit into one: crm.md A7), so an idle minute costs one call: 1,440
+a day. Four are leads, contacts, tasks and lead history; the fifth is events and opportunities by turns, and in three
+rounds of thirty users, queues or contact roles instead of the opportunities. Every query has a mark of its own in the
+cursor, so a round without it loses nothing. The history of contacts is asked for when contacts have changed.
 
 What is guaranteed about late commits (crm.md A10: a row bears the stamp of its writing and shows up at its commit).
 Every round reads again the half minute before its mark; every five minutes a sweep reads again from `overlap` (600 s)
-before the last sweep. So a change that is committed within 600 s of its stamp is found, at the latest five minutes
-after its commit. `seen_until` is the org's own time at which the round began, for leads, contacts, tasks and history:
-what was committed before is in; a save that was still under way then is not, and comes with a later round.
+before the last sweep, and what is read by turns always does. So a change that is committed within 600 s of its stamp
+is found, at the latest five minutes after its commit. `seen_until` is the org's own time at which the round began, for
+leads, contacts, tasks, events and history, less `in_flight` (10 s): a save that was under way then bears a stamp from
+before and comes with a later round, so no promise is called broken (law 12) on a moment that may still be being saved.
 """
 
 import re
@@ -39,9 +41,10 @@ from syncagent.model import (
     Value,
 )
 
-ROUND: Final = ("Lead", "Contact", "Task", "LeadHistory", "Opportunity")
-RARE: Final = {0: "User", 10: "Group", 20: "OpportunityContactRole"}  # in these rounds of thirty
-WATCHED: Final = ("Lead", "Contact", "Task", "LeadHistory")  # what `seen_until` speaks of
+ROUND: Final = ("Lead", "Contact", "Task", "LeadHistory")
+TURNS: Final = ("Event", "Opportunity")
+RARE: Final = {9: "User", 19: "Group", 29: "OpportunityContactRole"}  # in these rounds of thirty, all of them odd
+WATCHED: Final = (*ROUND, "Event")  # what `seen_until` speaks of
 RECENT: Final = timedelta(seconds=30)
 _AGES: Final = timedelta(days=365 * 20)
 SWEEP: Final = timedelta(minutes=5)
@@ -52,15 +55,17 @@ _FIELDS: Final = {
     "Contact": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId AccountId",
     "Task": "Id WhoId OwnerId Subject Status IsClosed IsDeleted TaskSubtype Type CompletedDateTime"
     " CreatedDate CreatedById SystemModstamp LastModifiedById",
+    "Event": "Id WhoId OwnerId Subject IsDeleted CreatedDate CreatedById SystemModstamp LastModifiedById",
     "Opportunity": "Id Name StageName IsClosed IsWon IsDeleted Amount CloseDate OwnerId AccountId CreatedDate"
     " SystemModstamp",
     "LeadHistory": "Id LeadId Field OldValue NewValue CreatedById CreatedDate",
+    "ContactHistory": "Id ContactId Field OldValue NewValue CreatedById CreatedDate",
     "User": "Id Name IsActive SystemModstamp",
     "Group": "Id Name SystemModstamp",
     "OpportunityContactRole": "Id OpportunityId ContactId SystemModstamp",
 }
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")  # anything else makes Salesforce refuse the whole query
-_WHERE: Final = {"Task": " AND WhoId != null", "Group": " AND Type = 'Queue'"}
+_WHERE: Final = {"Task": " AND WhoId != null", "Event": " AND WhoId != null", "Group": " AND Type = 'Queue'"}
 
 
 class Place(Struct, frozen=True):
@@ -88,6 +93,7 @@ class Reader:
         self.name = org.name
         self.options = options
         self.overlap = timedelta(seconds=seconds(options.overlap))
+        self.in_flight = timedelta(seconds=seconds(options.in_flight))
         self.ours = {
             kind: {theirs: ours for ours, theirs in options.names(kind).items()} for kind in ("Lead", "Contact")
         }
@@ -97,22 +103,22 @@ class Reader:
     def begin(self, since: datetime, until: datetime | None) -> Cursor:
         """The cursor where reading starts."""
         since = since.astimezone(UTC)
-        marks = dict.fromkeys((*ROUND, *RARE.values()), since)
+        marks = dict.fromkeys((*ROUND, *TURNS, *RARE.values()), since)
         return _encode(Place(since, until and until.astimezone(UTC), since, marks))
 
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round: its pages as they come, each with a cursor from which nothing is missed."""
         place = msgspec.json.decode(cursor, type=Place)
+        place = structs.replace(
+            place, marks=dict.fromkeys(TURNS, place.swept) | place.marks
+        )  # older cursors lack events
         if place.done:
             yield Page((), cursor, place.until)
             return
-        kinds = list(ROUND)
-        if place.round == 0:
-            kinds += RARE.values()
-        elif rare := RARE.get(place.round % 30):
-            kinds[-1] = rare
+        turn = RARE.get(place.round % 30) or TURNS[place.round % len(TURNS)]
+        kinds = (*ROUND, *TURNS, *RARE.values()) if place.round == 0 else (*ROUND, turn)
         now_or_so = max(self.org.now(), *place.marks.values())
-        sweeping = now_or_so - place.swept >= SWEEP and kinds[-1] in ROUND  # a sweep is of all five
+        sweeping = now_or_so - place.swept >= SWEEP
         texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
         stored, told = self._memory
         told = dict(told) if stored == cursor else {}
@@ -129,7 +135,10 @@ class Reader:
             began = when
             facts: list[Fact] = []
             for kind, rows in zip(kinds, pages, strict=True):
-                facts += self._facts(kind, _news(kind, rows, told, fresh))
+                news = _news(kind, rows, told, fresh)
+                facts += self._facts(kind, news)
+                if kind == "Contact" and news and place.round:  # in the first, nobody has done anything with us yet
+                    facts += self._contact_changes(news)
                 if rows:
                     marks[kind] = max(marks[kind], moment(rows[-1][_stamp(kind)]))
             held = Page(tuple(facts), _encode(structs.replace(place, marks=dict(marks))))
@@ -142,8 +151,8 @@ class Reader:
             round=place.round + 1,
             done=place.until is not None,
         )
-        seen_until = min(marks[kind] for kind in WATCHED)
-        edge = after.swept - self.overlap
+        seen_until = min(marks[kind] for kind in WATCHED) - (timedelta() if place.until else self.in_flight)
+        edge = min(after.swept, *(marks[kind] for kind in TURNS)) - self.overlap
         told = {ident: one for ident, one in (told | fresh).items() if one[0] >= edge}
         last = Page(held.facts if held else (), _encode(after), seen_until)
         self._memory = (last.cursor, told)
@@ -155,7 +164,7 @@ class Reader:
             start = place.marks[kind] - self.overlap
         stamp = _stamp(kind)
         text = self._select(kind)
-        if text is None:
+        if text is None or (kind == "Event" and not self.org.visible(kind, "WhoId")):
             return None
         everybody = place.round == 0 and kind in ("User", "Group")  # people are older than the first lead
         start = place.floor - _AGES if everybody else max(place.floor, min(start, place.marks[kind]))
@@ -185,6 +194,7 @@ class Reader:
         texts = [self.by(kind, "Id", some) for kind in _FIELDS for some in chunks(asked.get(kind, []))]
         people = [*asked.get("Lead", []), *asked.get("Contact", [])]
         texts += [self.by("LeadHistory", "LeadId", some) for some in chunks(asked.get("Lead", []))]
+        texts += [self.by("ContactHistory", "ContactId", some) for some in chunks(asked.get("Contact", []))]
         if self.org.visible("Task", self.options.task_key_field):
             ours = f" AND {self.options.task_key_field} != null"
             texts += [self.by("Task", "WhoId", some, more=ours) for some in chunks(people)]
@@ -250,7 +260,9 @@ class Reader:
             "Lead": partial(self.record, "Lead"),
             "Contact": partial(self.record, "Contact"),
             "Task": self._task,
-            "LeadHistory": self._change,
+            "Event": self._event,
+            "LeadHistory": partial(self._change, "Lead"),
+            "ContactHistory": partial(self._change, "Contact"),
             "User": self._user,
             "Group": self._user,
         }
@@ -322,15 +334,46 @@ class Reader:
             deleted=bool(row.get("IsDeleted")),
         )
 
-    def _change(self, row: Row) -> Iterator[Fact]:
+    def _event(self, row: Row) -> Iterator[Fact]:
+        """A meeting counts from its booking, so it is closed then; who comes to it is not known here."""
+        record = self.identity(row.get("WhoId") or "")
+        if record is None:
+            return
+        booked = moment(row["CreatedDate"])
+        yield CrmTask(
+            Identity(self.name, "Event", row["Id"]),
+            record,
+            owner=row.get("OwnerId") or "",
+            modified_at=moment(row["SystemModstamp"]),
+            created_by=row.get("CreatedById") or "",
+            modified_by=row.get("LastModifiedById") or "",
+            created_at=booked,
+            subject=row.get("Subject") or "",
+            type="Meeting",
+            closed=True,
+            closed_at=booked,
+            deleted=bool(row.get("IsDeleted")),
+        )
+
+    def _contact_changes(self, rows: Sequence[Row]) -> list[Fact]:
+        """Who changed what on these contacts of late; a call of its own, only when contacts have changed."""
+        first = min(moment(row["SystemModstamp"]) for row in rows) - RECENT
+        since = format_soql(" AND CreatedDate >= {}", first)
+        texts = [
+            self.by("ContactHistory", "ContactId", some, more=since) for some in chunks([row["Id"] for row in rows])
+        ]
+        found, _ = self.org.queries(texts)
+        return [fact for some in found for row in some for fact in self._change("Contact", row)]
+
+    def _change(self, kind: str, row: Row) -> Iterator[Fact]:
         theirs = "OwnerId" if row["Field"] in ("Owner", "ownerAssignment", "ownerAccepted") else row["Field"]
-        field = self.ours["Lead"].get(theirs)
+        field = self.ours[kind].get(theirs)
         old, new = row.get("OldValue"), row.get("NewValue")
         if field is None or (field == "owner" and str(new or old)[:3] not in KINDS):
             return  # owner changes are told twice, by id and by name (crm.md A14)
-        lead = Identity(self.name, "Lead", row["LeadId"])
+        record = Identity(self.name, kind, row[f"{kind}Id"])
         yield FieldChange(
-            lead, row["Id"], field, plain(old), plain(new), row.get("CreatedById") or "", moment(row["CreatedDate"])
+            record, row["Id"], field, plain(old), plain(new), row.get("CreatedById") or "", moment(row["CreatedDate"])
         )
 
     def _user(self, row: Row) -> Iterator[Fact]:
@@ -390,7 +433,7 @@ def moment(text: str) -> datetime:
 
 
 def _stamp(kind: str) -> str:
-    return "CreatedDate" if kind == "LeadHistory" else "SystemModstamp"
+    return "CreatedDate" if kind.endswith("History") else "SystemModstamp"
 
 
 def _encode(place: Place) -> Cursor:

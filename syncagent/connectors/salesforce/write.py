@@ -294,15 +294,18 @@ class LeadWriter:
             texts += [
                 self.reader.by(kind, "Id", some) for some in chunks([one.id for one in writes if one.kind == kind])
             ]
-        watched = {"Status", "OwnerId"}
-        historic = [one.id for one in written if one.kind == "Lead" and watched.intersection(one.body)]
         since = format_soql(" AND CreatedDate >= {}", began - _NEW_IS_CLOSE)
-        histories = [self.reader.by("LeadHistory", "LeadId", some, more=since) for some in chunks(historic)]
+        histories: list[partial[str | None]] = []
+        for kind in ("Lead", "Contact"):
+            names = self.reader.options.names(kind)
+            watched = {names[name] for name in _WATCHED if name in names}
+            historic = [one.id for one in written if one.kind == kind and watched.intersection(one.body)]
+            histories += [self.reader.by(f"{kind}History", f"{kind}Id", some, more=since) for some in chunks(historic)]
         results, _ = self.org.queries([*texts, *histories])
         rows = {row["Id"]: row for some in results[: len(texts)] for row in some}
         changes: dict[str, list[Row]] = {}
         for change in (change for some in results[len(texts) :] for change in some):
-            changes.setdefault(change["LeadId"], []).append(change)
+            changes.setdefault(change.get("LeadId") or change["ContactId"], []).append(change)
         back: list[tuple[Write, dict[str, Value]]] = []
         for write in writes:
             row = rows.get(write.id)
@@ -351,8 +354,8 @@ class LeadWriter:
         records = [{"attributes": {"type": one.kind}, "id": one.id, **values} for one, values in back]
         sent = send(self.org, "PATCH", records, _HEADERS)
         self.failure = self.failure or sent.failure
-        names = {theirs: ours for ours, theirs in self.reader.options.names("Lead").items()}
         for (write, values), result in zip(back, sent.results, strict=True):
+            names = {theirs: ours for ours, theirs in self.reader.options.names(write.kind).items()}
             told = ", ".join(f"{names[theirs]} to {value!r}" for theirs, value in values.items())
             how = (
                 "That stands again, and it is planned anew."

@@ -12,6 +12,7 @@ People:
     convert_lead {lead, account?, contact?, opportunity?: name} -> {account, contact, opportunity}
     merge_leads {winner, losers}
     log_call {lead | who, subject?, description?, date?} -> {id}
+    book_meeting {lead | who, subject?, start?, minutes?, owner?} -> {id}: an event in the owner's calendar
     create_opportunity {contact?, account?, name, amount?, stage?, close_date?} -> {id}
     win_opportunity {opportunity, amount?}          lose_opportunity {opportunity}
     create {object, fields} -> {id}                 edit {object, id, fields}
@@ -177,9 +178,8 @@ def _convert_lead(scene: _Scene) -> Args:
         "ConvertedOpportunityId": opportunity,
         "IsUnreadByOwner": False,
     }
-    tasks = world.tables["Task"]
-    for ident in tasks.holders(tasks.shape.fields["WhoId"], lead["Id"]):
-        scene.update(tasks.rows[ident], {"WhoId": contact, "WhatId": opportunity}, actor)
+    for activity in _activities(scene, lead["Id"]):
+        scene.update(activity, {"WhoId": contact, "WhatId": opportunity}, actor)
     scene.update(lead, changes, actor)
     writes.add_history(world, actor, lead["Id"], "leadConverted", None, None)
     return {"account": account, "contact": contact, "opportunity": opportunity}
@@ -196,14 +196,13 @@ def _open_opportunity(scene: _Scene, actor: Actor, values: Args, contact: str | 
 
 
 def _merge_leads(scene: _Scene) -> None:
-    """The losers go to the recycle bin with MasterRecordId; their tasks move to the winner."""
+    """The losers go to the recycle bin with MasterRecordId; their tasks and events move to the winner."""
     winner = scene.row("winner")
     actor = scene.actor(winner)
-    tasks = scene.world.tables["Task"]
     for ident in scene.need("losers"):
         loser = scene.find(ident)
-        for task in tasks.holders(tasks.shape.fields["WhoId"], loser["Id"]):
-            scene.update(tasks.rows[task], {"WhoId": winner["Id"]}, actor)
+        for activity in _activities(scene, loser["Id"]):
+            scene.update(activity, {"WhoId": winner["Id"]}, actor)
         writes.delete(scene.world, actor, "Lead", loser["Id"], master=winner["Id"])
     scene.update(winner, {}, actor)
 
@@ -226,6 +225,24 @@ def _log_call(scene: _Scene) -> Args:
         "Description": scene.args.get("description"),
     }
     return {"id": writes.create(scene.world, actor, "Task", fields)}
+
+
+def _book_meeting(scene: _Scene) -> Args:
+    who = scene.find(scene.args.get("lead") or scene.need("who"))
+    actor = scene.actor(who)
+    fields = {
+        "WhoId": who["Id"],
+        "OwnerId": scene.args.get("owner", actor.user),
+        "Subject": scene.args.get("subject", "Meeting"),
+        "StartDateTime": scene.args.get("start", scene.world.stamp()),
+        "DurationInMinutes": scene.args.get("minutes", 30),
+    }
+    return {"id": writes.create(scene.world, actor, "Event", fields)}
+
+
+def _activities(scene: _Scene, who: str) -> list[Row]:
+    tables = [scene.world.tables[kind] for kind in writes.ACTIVITIES]
+    return [table.rows[ident] for table in tables for ident in table.holders(table.shape.fields["WhoId"], who)]
 
 
 def _create_opportunity(scene: _Scene) -> Args:
@@ -359,6 +376,7 @@ _ACTS: Final[dict[str, Callable[[_Scene], Args | None]]] = {
     "convert_lead": _convert_lead,
     "merge_leads": _merge_leads,
     "log_call": _log_call,
+    "book_meeting": _book_meeting,
     "create_opportunity": _create_opportunity,
     "win_opportunity": _close(won=True),
     "lose_opportunity": _close(won=False),

@@ -31,7 +31,7 @@ def check_references(world: World, actor: Actor, name: str, row: Row, old: Row |
             raise RowError("ENTITY_IS_DELETED", "entity is deleted", [known.name])
         if known.name == "OwnerId" and kind == "Group" and not _serves(world, value, name):
             raise RowError("INVALID_OPERATION", "Queue not associated with this SObject type", [known.name])
-    if name == "Task":
+    if name in ("Task", "Event"):
         _check_task(world, actor, row, old)
 
 

@@ -1,6 +1,6 @@
 """The objects and fields of the simulated org, and how `describe` tells them.
 
-Types, lengths and rights follow crm.md A14 (describes of real orgs; Task from its object reference). One line
+Types, lengths and rights follow crm.md A14 (describes of real orgs; Task and Event from the object reference). One line
 describes one field:
 
     Name type[(length)] [flags]
@@ -250,6 +250,26 @@ _TEXT: Final = {
     OwnerId reference >User,Group:Owner
     SyncAgent_Key__c string(80) ext unique cs
     """,
+    "Event 00U": """
+    WhoId reference idx >Contact,Lead:Who
+    WhatId reference idx >Account,Opportunity,Campaign:What
+    Subject combobox(255) open
+    Location string(255)
+    StartDateTime datetime
+    EndDateTime datetime
+    ActivityDateTime datetime
+    DurationInMinutes int
+    IsAllDayEvent boolean =false
+    Description textarea(32000)
+    Type picklist(255) open
+    EventSubtype picklist(40) new =Event
+    IsChild boolean ro =false
+    IsGroupEvent boolean ro =false
+    IsRecurrence boolean ro =false
+    IsArchived boolean ro =false
+    AccountId reference ro >Account:Account
+    OwnerId reference >User:Owner
+    """,
     "Campaign 701": """
     Name string(80) required
     Type picklist(255) open
@@ -350,7 +370,6 @@ _TEXT: Final = {
     """,
 }
 _HISTORY: Final = """
-    LeadId reference ro idx >Lead:Lead
     Field picklist(255) ro
     DataType picklist(40) ro
     OldValue string(255) ro
@@ -377,6 +396,7 @@ _VALUES: Final = {
     ("Task", "Status"): TASK_STATUSES,
     ("Task", "Priority"): ("High", "Normal", "Low"),
     ("Task", "TaskSubtype"): ("Task", "Call", "Email"),
+    ("Event", "EventSubtype"): ("Event",),
     ("Opportunity", "StageName"): tuple(stage for stage, _, _ in STAGES),
     ("CampaignMember", "Status"): ("Sent", "Responded"),
 }
@@ -415,9 +435,11 @@ def build() -> dict[str, ObjectType]:
             found = parse_field(line)
             built.fields[found.name] = replace(found, values=_VALUES.get((name, found.name), ()))
         objects[name] = built
-    history = ObjectType("LeadHistory", "017", writable=False, label="Lead History", stamp="CreatedDate")
-    history.fields = {"Id": objects["Lead"].fields["Id"], "IsDeleted": objects["Lead"].fields["IsDeleted"]}
-    history.fields |= {found.name: found for found in map(parse_field, filter(str.strip, _HISTORY.splitlines()))}
-    objects["LeadHistory"] = history
+    for name in ("Lead", "Contact"):
+        history = ObjectType(f"{name}History", "017", writable=False, label=f"{name} History", stamp="CreatedDate")
+        history.fields = {"Id": objects[name].fields["Id"], "IsDeleted": objects[name].fields["IsDeleted"]}
+        lines = [f"{name}Id reference ro idx >{name}:{name}", *filter(str.strip, _HISTORY.splitlines())]
+        history.fields |= {found.name: found for found in map(parse_field, lines)}
+        objects[history.name] = history
     objects["Lead"].change("Status", default=LEAD_STATUSES[0])
     return objects

@@ -34,6 +34,7 @@ _LISTS: Final = {
     "contact_roles": "OpportunityContactRole",
     "campaign_members": "CampaignMember",
     "tasks": "Task",
+    "events": "Event",
     "lead_history": "LeadHistory",
 }
 

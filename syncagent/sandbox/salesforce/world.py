@@ -175,8 +175,9 @@ class World:
 
     def new_id(self, name: str) -> str:
         """A fresh id for a row of that object."""
-        self._serials[name] = self._serials.get(name, 0) + 1
-        return ids.make(self.shapes[name].prefix, self._serials[name])
+        prefix = self.shapes[name].prefix  # the histories of all objects share one
+        self._serials[prefix] = self._serials.get(prefix, 0) + 1
+        return ids.make(prefix, self._serials[prefix])
 
     def table(self, name: str) -> Table:
         """The table of an object; LookupError when the org has none."""

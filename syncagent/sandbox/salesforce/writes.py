@@ -10,7 +10,8 @@ from syncagent.sandbox.salesforce import checks
 from syncagent.sandbox.salesforce.values import coerce
 from syncagent.sandbox.salesforce.world import Actor, Row, RowError, World
 
-_HISTORY_FIELDS = ("Status", "OwnerId")
+_HISTORY_FIELDS = {"Lead": ("Status", "OwnerId"), "Contact": ("Contact_Status__c", "OwnerId")}
+ACTIVITIES = ("Task", "Event")
 
 
 def create(world: World, actor: Actor, name: str, values: dict[str, Any]) -> str:
@@ -65,7 +66,7 @@ def update(world: World, actor: Actor, name: str, ident: str, values: dict[str, 
 def delete(world: World, actor: Actor, name: str, ident: str, master: str | None = None) -> None:
     """Put a row into the recycle bin; `master` is the survivor of a merge.
 
-    A deleted lead's or contact's tasks go with it.
+    A deleted lead's or contact's tasks and events go with it.
     """
     old = live(world, actor, name, ident)
     stamp = world.stamp()
@@ -74,9 +75,10 @@ def delete(world: World, actor: Actor, name: str, ident: str, master: str | None
         row["MasterRecordId"] = master
     world.store(name, row, actor.transaction)
     if name in ("Lead", "Contact") and master is None:
-        tasks = world.tables["Task"]
-        for task in tasks.holders(tasks.shape.fields["WhoId"], ident):
-            delete(world, actor, "Task", task)
+        for kind in ACTIVITIES:
+            activities = world.tables[kind]
+            for one in activities.holders(activities.shape.fields["WhoId"], ident):
+                delete(world, actor, kind, one)
 
 
 def undelete(world: World, actor: Actor, name: str, ident: str) -> None:
@@ -157,6 +159,8 @@ def _derive(world: World, actor: Actor, name: str, row: Row, old: Row | None) ->
         row["IsUnreadByOwner"] = True
     elif name == "Task":
         _derive_task(world, actor, row, old)
+    elif name == "Event":
+        _derive_event(world, actor, row, old)
     elif name == "Opportunity":
         _derive_opportunity(world, row, old)
     elif name == "CampaignMember" and row.get("Status") != "Sent":
@@ -181,6 +185,18 @@ def _derive_task(world: World, actor: Actor, row: Row, old: Row | None) -> None:
     elif not closed:
         row.pop("CompletedDateTime", None)
     row["IsClosed"] = closed
+    _derive_account(world, actor, row)
+
+
+def _derive_event(world: World, actor: Actor, row: Row, old: Row | None) -> None:
+    for one, other in (("StartDateTime", "ActivityDateTime"), ("ActivityDateTime", "StartDateTime")):
+        if row.get(one) and row[one] != (old or {}).get(one):
+            row[other] = row[one]  # two names of one moment
+            break
+    _derive_account(world, actor, row)
+
+
+def _derive_account(world: World, actor: Actor, row: Row) -> None:
     who = world.by_id(row.get("WhoId", ""), actor.transaction)
     what = row.get("WhatId", "")
     account = what if what.startswith("001") else (who or {}).get("AccountId")
@@ -203,8 +219,8 @@ def _derive_opportunity(world: World, row: Row, old: Row | None) -> None:
 def _after(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> None:
     if actor.seeding:
         return
-    if name == "Lead" and world.settings.track_history:
-        _write_history(world, actor, row, old)
+    if name in _HISTORY_FIELDS and world.settings.track_history:
+        _write_history(world, actor, name, row, old)
     elif name == "Task" and row["IsClosed"] and row.get("WhoId"):
         kind = world.kind_of(row["WhoId"])
         person = None if kind is None else world.find(kind, row["WhoId"], actor.transaction)
@@ -225,11 +241,11 @@ def grant(world: World, name: str, field: str, *, read: bool, edit: bool) -> Non
     (world.locked.discard if edit else world.locked.add)(key)
 
 
-def _write_history(world: World, actor: Actor, row: Row, old: Row | None) -> None:
+def _write_history(world: World, actor: Actor, name: str, row: Row, old: Row | None) -> None:
     if old is None:
         add_history(world, actor, row["Id"], "created", None, None)
         return
-    for field in _HISTORY_FIELDS:
+    for field in _HISTORY_FIELDS[name]:
         before, after = old.get(field), row.get(field)
         if before == after:
             continue
@@ -243,17 +259,18 @@ def _write_history(world: World, actor: Actor, row: Row, old: Row | None) -> Non
 
 
 def add_history(
-    world: World, actor: Actor, lead: str, field: str, before: str | None, after: str | None, kind: str = "Text"
+    world: World, actor: Actor, record: str, field: str, before: str | None, after: str | None, kind: str = "Text"
 ) -> None:
-    """Write one LeadHistory row, in the transaction of the change that it tells of."""
+    """Write one row of the record's history, in the transaction of the change that it tells of."""
+    parent = world.kind_of(record)
     row: Row = {
-        "Id": world.new_id("LeadHistory"),
+        "Id": world.new_id(f"{parent}History"),
         "IsDeleted": False,
-        "LeadId": lead,
+        f"{parent}Id": record,
         "Field": field,
         "DataType": kind,
         "CreatedById": actor.user,
         "CreatedDate": world.stamp(),
     }
     row |= {key: value for key, value in (("OldValue", before), ("NewValue", after)) if value is not None}
-    world.store("LeadHistory", row, actor.transaction)
+    world.store(f"{parent}History", row, actor.transaction)
