@@ -128,5 +128,6 @@ class HealthSnapshot(Struct, frozen=True):
     seen_until: dict[str, datetime | None]
     down: dict[str, str]
     calls_today: dict[str, int]
+    unanswered: dict[str, int] = {}  # hints that a system has given and does not know how to answer, by system
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False

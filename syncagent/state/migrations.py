@@ -12,6 +12,7 @@ child      which person holds a task's or an opportunity's copy, for updates tha
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
+unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
 brake      what was settled when, counted by the second, for the sliding hour
 
@@ -224,6 +225,24 @@ create table apart (
 def apart(db: Database) -> None:
     """A split by an admin is remembered: the same address must not join the two again."""
     db.conn.execute(_APART)
+
+
+_UNANSWERED = """
+create table unanswered (
+  ext text not null,
+  object text not null,
+  system text not null,
+  tries integer not null,
+  again_at integer,
+  primary key (ext, object, system)
+) strict, without rowid
+"""
+
+
+@migrations()
+def unanswered(db: Database) -> None:
+    """A look-up that found nothing is repeated ever more seldom, and shown."""
+    db.conn.execute(_UNANSWERED)
 
 
 def migrate(db: Database) -> None:

@@ -12,6 +12,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
+from syncagent.state import hints
 from syncagent.state.codec import (
     Said,
     decode_activities,
@@ -210,18 +211,6 @@ def brake_counts(db: sqlite3.Connection, since: datetime) -> tuple[dict[str, int
     return causes, dict(owners.fetchall())
 
 
-def wanted(db: sqlite3.Connection, system: str, limit: int) -> list[tuple[Identity, int]]:
-    """Identities to be looked up, and the stamp of the wish; hints about nobody yet come first."""
-    rows = db.execute(
-        "select object, ext, wanted from hinted where system = ? order by wanted limit ?", (system, limit)
-    ).fetchall()
-    rows += db.execute(
-        "select object, ext, wanted from identity where system = ? and wanted > 0 order by id limit ?",
-        (system, limit - len(rows)),
-    ).fetchall()
-    return [(Identity(system, kind, ext), stamp) for kind, ext, stamp in rows]
-
-
 def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
     """People by person id, email, or any system's id; a merged-away id finds whom it was merged into."""
     who = who.strip()
@@ -301,6 +290,7 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
         calls_today={name: int(value) for name, value in settings("calls").items()},
+        unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
     )

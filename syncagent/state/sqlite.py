@@ -18,7 +18,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import backup, decisions, facts, outbox, reading, splitting
+from syncagent.state import backup, decisions, facts, hints, outbox, reading, splitting
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
@@ -178,22 +178,17 @@ class SqliteStore:
 
     def wanted(self, system: str, limit: int) -> tuple[Identity, ...]:
         with self._reading() as db:
-            found = reading.wanted(db, system, limit)
+            found = hints.wanted(db, system, limit, ms(self._clock.now()))
         with self._guard:
             self._offered.update(found)
         return tuple(identity for identity, _ in found)
 
-    def looked(self, identities: Sequence[Identity]) -> None:
+    def looked(self, identities: Sequence[Identity], answer: Page | None = None) -> None:
         # A hint that came after `wanted` asks for another look: it has a newer stamp and stays.
         with self._guard:
-            rows = [(i.id, i.object, i.system, self._offered.pop(i, _ANY_STAMP)) for i in identities]
-
-        def job(db: sqlite3.Connection) -> None:
-            named = "where ext = ? and object = ? and system = ? and wanted <= ?"
-            db.executemany(f"update identity set wanted = 0 {named}", rows)  # noqa: S608
-            db.executemany(f"delete from hinted {named}", rows)  # noqa: S608
-
-        self._write("looked", job)
+            asked = [(one, self._offered.pop(one, _ANY_STAMP)) for one in identities]
+        now = ms(self._clock.now())
+        self._write("looked", lambda db: hints.looked(db, asked, answer, now))
 
     # -- decisions
 

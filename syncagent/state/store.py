@@ -132,8 +132,11 @@ class Store(Protocol):
         """Identities of `system` that should be looked up: hinted, or known only from an activity."""
         ...
 
-    def looked(self, identities: Sequence[Identity]) -> None:
-        """These were looked up, whatever came of it: they are no longer wanted."""
+    def looked(self, identities: Sequence[Identity], answer: Page | None = None) -> None:
+        """These were looked up: they are no longer wanted. `answer` is what came of it (None: something of each).
+
+        What a hint named and the answer does not is wanted again, ever more seldom, and counted in `health`.
+        """
         ...
 
     # -- decisions

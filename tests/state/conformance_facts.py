@@ -97,6 +97,21 @@ class FactsIn:
         store.looked([mk(1), mk(2)])
         assert store.wanted("marketo", 10) == ()
 
+    def test_a_hint_that_nobody_answers_is_shown_and_asked_again_ever_more_seldom(self, store, clock):
+        take(store, Hint(mk(1)), Hint(mk(2)), act(3, "a"))
+        asked = []
+        for minute in range(2000):
+            clock.move_to(at(minute))
+            if wanted := store.wanted("marketo", 10):
+                asked.append((minute, {one.id for one in wanted}))
+                store.looked(wanted, page(lead(2)))
+        assert asked == [(0, {"1", "2", "3"}), *((minute, {"1"}) for minute in (1, 11, 71, 1511))]
+        assert store.health(at(2000)).unanswered == {"marketo": 1}
+        take(store, Hint(mk(1)))
+        assert store.wanted("marketo", 10) == (mk(1),)
+        store.looked([mk(1)], page(lead(1)))
+        assert store.health(at(2000)).unanswered == {}
+
     def test_wanted_is_bounded_and_by_system(self, store):
         take(store, *(Hint(mk(n)) for n in range(5)), act(9, "a"), lead(8, also=[sf(8)]))
         assert len(store.wanted("marketo", 3)) == 3

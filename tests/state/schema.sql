@@ -157,6 +157,15 @@ CREATE TABLE stream (
   seen_until integer,
   accepted_at integer
 ) strict, without rowid;
+CREATE TABLE unanswered (
+  ext text not null,
+  object text not null,
+  system text not null,
+  tries integer not null,
+  again_at integer,
+  primary key (ext, object, system)
+) strict, without rowid
+;
 CREATE TABLE waits (
   what text not null,
   person integer not null,

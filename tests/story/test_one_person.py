@@ -10,7 +10,7 @@ from syncagent.agent.orders import carry_out
 from syncagent.compose import compose
 from syncagent.connectors.memory import Memory, Options
 from syncagent.errors import UserError
-from syncagent.model import Activity, CrmRecord, Dossier, HandoffState, Identity, Lead, Merged
+from syncagent.model import Activity, CrmRecord, Dossier, HandoffState, Hint, Identity, Lead, Merged
 from syncagent.state import open_store
 from tests.story.theatre import CONFIG, Theatre
 
@@ -27,7 +27,7 @@ class TwoSources(Theatre):
     def start(self):
         self.fair = self.fair or Memory("fair", Options(), clock=self.clock.now)
         systems = {"web": self.web, "fair": self.fair, "crm": self.crm}
-        store = open_store(self.state, addresses=self.config.addresses)
+        store = open_store(self.state, clock=self.clock, addresses=self.config.addresses)
         self.agent = compose(self.config, store, clock=self.clock, systems=systems)
         return self.agent
 
@@ -327,3 +327,20 @@ def test_two_who_are_about_to_be_made_turn_out_to_be_one(stage, first, sent):
     assert len(stage.living()) == 1, stage.crm.records
     assert len(stage.open_tasks()) == 1
     assert not [item for item in stage.agent.store.outbox() if item.state != "done"]
+
+
+def test_hints_are_looked_up_in_whole_batches_and_what_is_not_known_does_not_hammer(stage, monkeypatch):
+    looks: list[int] = []
+    look = stage.web.look
+    monkeypatch.setattr(stage.web, "look", lambda ids: (looks.append(len(ids)), look(ids))[1])
+    ids = [Identity("web", "lead", str(n)) for n in range(700)]
+    for who in ids[2:]:
+        stage.web.leads[who] = Lead(who, stage.clock.now(), {"title": "Director"}, (f"n{who.id}@example.com",))
+    stage.web.feed([Hint(who) for who in ids])
+    stage.agent.once()
+    assert looks == [300, 300, 100]
+    assert len(stage.everybody()) == 698
+    assert stage.agent.store.health(stage.clock.now()).unanswered == {"web": 2}
+    for _ in range(30):
+        stage.after(minutes=1)
+    assert looks == [300, 300, 100, 2, 2], "asked again after one minute and after ten"
