@@ -12,6 +12,7 @@ child      which person holds a task's or an opportunity's copy, for updates tha
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
+account    whom and which open deals the CRM counts to a company; `name`, `owner` as a person's record tells them
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
 brake      what was settled when, counted by the second, for the sliding hour
@@ -243,6 +244,27 @@ create table unanswered (
 def unanswered(db: Database) -> None:
     """A look-up that found nothing is repeated ever more seldom, and shown."""
     db.conn.execute(_UNANSWERED)
+
+
+_ACCOUNT = """
+create table account (
+  id text not null,
+  kind text not null,
+  ext text not null,
+  person integer not null,
+  name text not null default '',
+  owner text not null default '',
+  primary key (id, kind, ext, person)
+) strict, without rowid;
+create index account_person on account (person)
+"""
+
+
+@migrations()
+def account(db: Database) -> None:
+    """Who is of one company, for the company's picture in a dossier; filled as people's records are told again."""
+    for statement in _ACCOUNT.split(";\n"):
+        db.conn.execute(statement)
 
 
 def migrate(db: Database) -> None:

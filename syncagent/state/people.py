@@ -10,6 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
+from syncagent.state import accounts
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -238,6 +239,7 @@ class People:
         for table in ("activity", "child", "waits"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
+        accounts.forget(self._db, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.
@@ -293,6 +295,7 @@ class People:
         changed = sorted({self._root(person) for person in self._changed})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
+        accounts.put(self._db, ((person, self._said[person]) for person in changed if person in self._said))
         known = [person for person in changed if person not in self._fresh]
         for start in range(0, len(known), _IN):
             some = known[start : start + _IN]

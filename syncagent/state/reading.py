@@ -9,10 +9,11 @@ from datetime import datetime
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
 from syncagent.state import hints
+from syncagent.state.accounts import with_accounts
 from syncagent.state.codec import (
     Said,
     decode_activities,
@@ -126,7 +127,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 told.changes,
                 told.tasks,
                 told.opportunities,
-                _account(told),
+                None,
                 outbox.get(person, ()),
                 None if decision is None else decode_decision(decision),
                 () if absorbed is None else decode_decisions(absorbed),
@@ -138,7 +139,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 maybe_moment(split_at.get(person)) if split_at else None,
             )
         )
-    return made
+    return with_accounts(db, made)
 
 
 _NOT_JUDGED = (0, None, None)
@@ -165,14 +166,6 @@ def _current(entries: list[OutboxEntry]) -> tuple[OutboxEntry, ...]:
     if len(done) < 2:
         return tuple(entries)
     return tuple(entry for entry in entries if entry is done[-1] or entry not in done)
-
-
-def _account(told: Said) -> AccountView | None:
-    name = next((record.account for record in told.records if record.account and not record.deleted), "")
-    if not name:
-        return None
-    deals = sum(not (d.closed or d.deleted) for d in told.opportunities if d.account == name)
-    return AccountView(name, open_deals=deals)
 
 
 def crm_seen_until(db: sqlite3.Connection) -> datetime | None:

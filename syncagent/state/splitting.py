@@ -13,6 +13,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.errors import UserError
 from syncagent.model import Identity, Lane
 from syncagent.model.address import Addresses, own_key
+from syncagent.state import accounts
 from syncagent.state.codec import Said, decode_decision, ms
 from syncagent.state.people import People
 from syncagent.state.store import Parted
@@ -39,6 +40,7 @@ def split(
     ours = people.said(person)
     theirs = _part(ours, moved)
     people.put_said(other, theirs)
+    accounts.forget(db, person)
     _move_rows(db, person, other, moved)
     _move_children(db, person, other, ours, theirs)
     _move_addresses(db, (person, ours), (other, theirs), addresses)

@@ -15,7 +15,7 @@ from syncagent.model import (
     Roster,
 )
 from syncagent.state.store import Held, Settlement
-from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
+from tests.state.conformance_facts import Accounts, FactsIn, Records, WhoIsWho
 from tests.state.conformance_outbox import CommandsOut
 from tests.state.story_values import (
     T0,
@@ -193,5 +193,5 @@ class Looking:
         assert store.next_wake() == at(30) + stamp
 
 
-class StoreConformance(FactsIn, WhoIsWho, Records, Decisions, CommandsOut, Looking):
+class StoreConformance(FactsIn, Accounts, WhoIsWho, Records, Decisions, CommandsOut, Looking):
     """All of it."""

@@ -1,3 +1,5 @@
+CREATE INDEX account_person on account (person)
+;
 CREATE INDEX child_person on child (person);
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
@@ -24,6 +26,15 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
+CREATE TABLE account (
+  id text not null,
+  kind text not null,
+  ext text not null,
+  person integer not null,
+  name text not null default '',
+  owner text not null default '',
+  primary key (id, kind, ext, person)
+) strict, without rowid;
 CREATE TABLE activity (
   person integer not null,
   at integer not null,
