@@ -8,10 +8,9 @@ from msgspec import Struct
 from syncagent.handoff.conditions import is_known
 from syncagent.model import Dossier, Identity, Value
 from syncagent.model.profile import Seen
-from syncagent.policy import Policy, ProfilePolicy
+from syncagent.policy import Policy
 
 NEWEST = ("newest",)
-_PLAIN = ProfilePolicy()
 
 
 class Claim(Struct, frozen=True):
@@ -39,7 +38,7 @@ def attributes_of(dossier: Dossier, policy: Policy) -> dict[str, Value]:
     """What is known of a person by our names, each by its rule; without one the newest source wins, the CRM fills."""
     known = _newest(dossier)
     rules = policy.profile
-    if rules == _PLAIN:
+    if not rules.rules and rules.default == NEWEST:
         return known
     asked = known if rules.default != NEWEST else [name for name in rules.rules if name in known]
     for name in list(asked):

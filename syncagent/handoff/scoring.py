@@ -61,8 +61,10 @@ def done_by(dossier: Dossier) -> Sequence[Activity]:
     A system that has made one record of several may tell what they did again under the one that stays, and one that
     has not yet tells the same form for each. Nobody does the same thing twice in one moment under two ids.
     """
-    systems = [one.system for one in dossier.identities]
-    if len(set(systems)) == len(systems) or len(dossier.activities) < 2:
+    identities = dossier.identities
+    if len(identities) < 2 or len(dossier.activities) < 2:
+        return dossier.activities
+    if len({one.system for one in identities}) == len(identities):
         return dossier.activities
     told_by: dict[tuple[str, str, str, datetime], Identity] = {}
     for one in dossier.activities:
