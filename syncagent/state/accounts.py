@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import AccountView, CrmRecord, Dossier
+from syncagent.state.activities import any_of
 from syncagent.state.codec import Said
 
 Row = tuple[str, str, str, int, str, str]
@@ -66,7 +67,7 @@ def _views(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, AccountView]
             views[one] = replace(views[one], name=name, owner=owner)
     for one, engaged in db.execute(
         f"select id, count(*) from account where {within} and kind = 'person'"  # noqa: S608
-        " and exists (select 1 from activity where activity.person = account.person) group by id",
+        f" and {any_of('account.person')} group by id",
         ids,
     ):
         views[one] = replace(views[one], engaged=engaged)

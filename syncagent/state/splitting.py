@@ -13,7 +13,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.errors import UserError
 from syncagent.model import Identity, Lane
 from syncagent.model.address import Addresses, own_key
-from syncagent.state import accounts
+from syncagent.state import accounts, activities
 from syncagent.state.codec import Said, decode_decision, ms
 from syncagent.state.people import People
 from syncagent.state.store import Parted
@@ -97,11 +97,7 @@ def _move_rows(db: sqlite3.Connection, person: int, other: int, moved: set[Ident
     db.executemany(
         "update identity set person = ? where ext = ? and object = ? and system = ?", [(other, *key) for key in keys]
     )
-    db.executemany(
-        "update activity set person = ? where person = ? and json_extract(body, '$.identity.id') = ?"
-        " and json_extract(body, '$.identity.object') = ? and json_extract(body, '$.identity.system') = ?",
-        [(other, person, *key) for key in keys],
-    )
+    activities.part(db, person, other, moved)
 
 
 def _move_children(db: sqlite3.Connection, person: int, other: int, ours: Said, theirs: Said) -> None:

@@ -35,14 +35,7 @@ CREATE TABLE account (
   owner text not null default '',
   primary key (id, kind, ext, person)
 ) strict, without rowid;
-CREATE TABLE activity (
-  person integer not null,
-  at integer not null,
-  source text not null,
-  key text not null,
-  body text not null,
-  primary key (person, at, source, key)
-) strict, without rowid;
+CREATE TABLE activity (id integer primary key, body text not null) strict;
 CREATE TABLE apart (
   person integer not null,
   other integer not null,
