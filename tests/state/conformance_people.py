@@ -24,6 +24,34 @@ def glued(store):
     assert list(store.people(0, 10)) == [1]
 
 
+class Joins:
+    def test_a_merge_into_a_new_id_joins_all_and_has_it_looked_up(self, store):
+        """As HubSpot merges: the survivor has an id that nobody knows yet."""
+        take(store, lead(1, emails=["a@example.com"]), lead(2, emails=["b@example.com"]), act(1, "a"), act(2, "b"))
+        take(store, Merged(mk(99), (mk(1), mk(2)), at(5)))
+        assert list(store.people(0, 10)) == [1]
+        assert len(store.dossier(1).activities) == 2 and store.dossier(1).leads == ()
+        assert store.wanted("marketo", 10) == (mk(99),)
+        take(store, lead(99, 6, emails=["b@example.com"]), lead(1, 7, emails=["a@example.com"]))
+        assert [one.identity for one in store.dossier(1).leads] == [mk(99)], "who was merged away does not come back"
+
+    def test_a_conversion_and_a_merge_in_the_crm_join(self, store):
+        take(store, record(1, converted_to=sf(3, "Contact")), record(2, emails=("b@example.com",)))
+        take(store, record(3, kind="Contact", emails=("c@example.com",)), lead(1, emails=["c@example.com"]))
+        assert store.dossier(1).identities == (mk(1), sf(3, "Contact"), sf(1))
+        take(store, Merged(sf(1), (sf(2),), at(5)))
+        assert list(store.people(0, 10)) == [1]
+        assert store.dossier(1).emails == ("b@example.com", "c@example.com")
+
+    def test_a_shared_mailbox_is_known_of_each_and_joins_nobody(self, store):
+        take(store, lead(1, emails=["Info@example.com"]), lead(2, emails=["info@example.com"], first_name="Ana"))
+        ana = {"first_name": "Ana", "last_name": "Silva"}
+        take(store, lead(3, emails=["info@example.com"], **ana), record(4, emails=("INFO@example.com",), **ana))
+        assert store.find("info@example.com") == (1, 2, 3)
+        assert store.dossier(3).identities == (mk(3), sf(4))
+        assert all(store.dossier(n).shared == ("info@example.com",) and not store.dossier(n).emails for n in (1, 2, 3))
+
+
 class Splits:
     def test_everything_goes_back_by_its_own_identity(self, store):
         glued(store)
