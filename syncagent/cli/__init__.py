@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
     "split": "syncagent.cli.person",
+    "inbox": "syncagent.cli.inbox",
     "outbox": "syncagent.cli.outbox",
     "sandbox": "syncagent.cli.sandbox",
 }

@@ -131,3 +131,4 @@ class HealthSnapshot(Struct, frozen=True):
     unanswered: dict[str, int] = {}  # hints that a system has given and does not know how to answer, by system
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False
+    inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"

@@ -13,7 +13,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
-from syncagent.state import hints
+from syncagent.state import hints, inbox
 from syncagent.state.accounts import with_accounts
 from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
@@ -274,4 +274,5 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
+        inbox=inbox.counts(db),
     )
