@@ -305,7 +305,7 @@ def compose(
     sources = dict(systems) if systems is not None else connectors(config)
     made_clock, failpoint = clock_and_failpoint()
     clock = clock or made_clock
-    state: Store = store or open_store(Path(config.agent.state), clock=clock)
+    state: Store = store or open_store(Path(config.agent.state), clock=clock, addresses=config.addresses)
     polls = {table.name: seconds(str(table.options.get("poll", "60s"))) for table in (*config.sources, config.crm)}
     try:
         policy = config.policy(live_from(state, clock))

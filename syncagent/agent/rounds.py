@@ -280,7 +280,7 @@ class Agent:
             page = self.sources[name].look(wanted)
             self._mistrust(page, name)
             new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=lane))
-            self.store.looked(wanted)
+            self.store.looked(wanted, page)
         return new
 
     # -- decide

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Test, as_test, is_known, is_yes
-from syncagent.model import Activity, Contribution, Dossier, Score, Value
+from syncagent.handoff.profile import attributes_of
+from syncagent.model import Activity, Contribution, Dossier, Identity, Score, Value
 from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
 
 _TABLE_LIMIT = 20_000  # assets are page addresses too: the table starts anew instead of growing for ever
@@ -40,18 +41,38 @@ class Judged(NamedTuple):
 
 def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
     """The score of a person at `now`, with every contribution; rules that give 0 points are left out."""
-    return judge(dossier, policy, now, attributes_of(dossier)).score
+    return judge(dossier, policy, now, attributes_of(dossier, policy)).score
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
     """Score a person and find what speaks for handing them off."""
-    return _scorer_of(policy).judge(dossier.activities, attributes, now)
+    return _scorer_of(policy).judge(done_by(dossier), attributes, now)
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
     """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
-    judged = _scorer_of(policy).judge([one for one in dossier.activities if since < one.at <= now], {}, now)
+    judged = _scorer_of(policy).judge([one for one in done_by(dossier) if since < one.at <= now], {}, now)
     return judged.score.interest, judged.latest
+
+
+def done_by(dossier: Dossier) -> Sequence[Activity]:
+    """What the person did: of somebody whom one system knew several times, what it tells of each of them is one.
+
+    A system that has made one record of several may tell what they did again under the one that stays, and one that
+    has not yet tells the same form for each. Nobody does the same thing twice in one moment under two ids.
+    """
+    identities = dossier.identities
+    if len(identities) < 2 or len(dossier.activities) < 2:
+        return dossier.activities
+    if len({one.system for one in identities}) == len(identities):
+        return dossier.activities
+    told_by: dict[tuple[str, str, str, datetime], Identity] = {}
+    for one in dossier.activities:
+        moment = (one.identity.system, one.kind, one.asset, one.at)
+        told_by[moment] = min(told_by.get(moment, one.identity), one.identity)
+    return [
+        one for one in dossier.activities if told_by[one.identity.system, one.kind, one.asset, one.at] == one.identity
+    ]
 
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:
@@ -64,22 +85,6 @@ def is_ready(judged: Score, threshold: Threshold) -> bool:
     if not tests:
         return False
     return all(tests) if threshold.need == "all" else any(tests)
-
-
-def attributes_of(dossier: Dossier) -> dict[str, Value]:
-    """What is known of a person by our names: the source that saw them last wins, the CRM fills what is missing."""
-    leads = dossier.leads
-    if len(leads) == 1:
-        known = {name: value for name, value in leads[0].attributes.items() if is_known(value)}
-    else:
-        known = {}
-        for lead in sorted(leads, key=lambda one: (one.seen_at, one.identity)):
-            known.update((name, value) for name, value in lead.attributes.items() if is_known(value))
-    for record in sorted(dossier.records, key=lambda one: (one.modified_at, one.identity), reverse=True):
-        for name, value in record.fields.items():
-            if is_known(value):
-                known.setdefault(name, value)
-    return known
 
 
 class _Interest(NamedTuple):
