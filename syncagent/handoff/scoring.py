@@ -5,7 +5,7 @@ A contribution is weight x priority / 10 points; of a rule's choices the first t
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from syncagent.handoff.compiled import once_per_policy
@@ -19,6 +19,7 @@ from syncagent.model import Activity, Contribution, Dossier, Identity, Opportuni
 from syncagent.policy import HandRaiser, NamedModel, Policy, ScoreModel, Threshold
 
 _NO_LINE = Threshold()
+_COLLEAGUES = timedelta(days=1)  # what others of a company do wakes nobody: whoever is scored by it looks daily
 
 
 class Judged(NamedTuple):
@@ -204,6 +205,8 @@ class _Models:
         live = self.pick(known)
         judged = live.scorer.judge(done_by(dossier), known, now, live.line)
         account = dossier.account if self._of_account else None
+        if account is not None:
+            changes_at = earliest(changes_at, now + _COLLEAGUES)
         return judged._replace(
             changes_at=earliest(judged.changes_at, changes_at),
             segment=live.segment,

@@ -24,7 +24,7 @@ from syncagent.model.profile import History
 class AccountView(Struct, frozen=True):
     """The company as a dossier needs it.
 
-    `engaged`: how many of its people have done something lately; `titles`: theirs, as far as they are known.
+    `engaged`: how many of its people have done something lately; `titles`: theirs, as far as a state tells them.
     `attributes`: what the CRM says of the account itself, by our names (industry, employees ...).
     """
 

@@ -346,3 +346,5 @@ def test_an_account_that_changes_wakes_its_people() -> None:
     terms = policy(scoring=ScoreModel(fit=(rule,)))
     assert "account:A9" in now(dossier(account=AccountView("A9", engaged=3)), terms).waits_on
     assert not now(dossier(account=AccountView("A9", engaged=3)), policy()).waits_on
+    sleeping = dossier(account=AccountView("A9"), activities=(), records=())
+    assert now(sleeping, terms).wake_at == NOW + timedelta(days=1), "what colleagues do is seen daily"
