@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from syncagent.model import SlaStep, Stage, Value
+from syncagent.model import Scorecard, SlaStep, Stage, Value
 
 
 class Duration(Struct, frozen=True):
@@ -244,4 +244,5 @@ class Policy(Struct, frozen=True):
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own
     alarm_undelivered: Duration = Duration(minutes=5)
     write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
+    likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
     digest: str = ""  # hash of the config that this was built from
