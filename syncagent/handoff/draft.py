@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
+from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.routing import Loads, team_of
 from syncagent.handoff.scoring import Judged, attributes_of, judge
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
@@ -61,7 +62,9 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
+        self.attributes: dict[str, Value] = (
+            {} if dossier.erased else with_likelihood(attributes_of(dossier), dossier, policy, now)
+        )
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.look()
 
