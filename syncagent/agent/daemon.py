@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syncagent.agent.control import Control, socket_path
+from syncagent.agent.outages import DECIDING, READING
 from syncagent.agent.process import tuned
-from syncagent.agent.rounds import Agent
+from syncagent.agent.rounds import AGENT, Agent
 from syncagent.clock import monotonic
 from syncagent.errors import StoreFullError
 from syncagent.model import Lane
@@ -64,7 +65,7 @@ class Daemon:
                 bell.set()
             deadline = monotonic() + DRAIN
             for thread in threads:
-                thread.join(max(0.1, deadline - monotonic()))
+                thread.join(max(0.0, deadline - monotonic()))
             control.close()
         if self._failed is not None:
             raise self._failed
@@ -108,6 +109,8 @@ class Daemon:
                 self._patiently(lambda: agent.gather(name))
                 if agent.may_carry_on(name):
                     agent.clock.wait(agent.stopping, BETWEEN_PAGES)  # on with it: the poll had its turn
+                elif rest := agent.outages.rest(name, READING):
+                    agent.clock.wait(agent.stopping, min(pause, rest))  # a failed poll is made up for before the next
                 elif is_crm:
                     # A promise that is due waits for a fresh view (law 12): look sooner, but not in a frenzy.
                     agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
@@ -126,7 +129,8 @@ class Daemon:
                 continue
             wake = agent.store.next_wake()
             until = (wake - agent.clock.now()).total_seconds() if wake else LONGEST_SLEEP
-            agent.clock.wait(agent.bell, min(max(until, 0.02), LONGEST_SLEEP))
+            until = max(until, agent.outages.rest(AGENT, DECIDING), 0.02)
+            agent.clock.wait(agent.bell, min(until, LONGEST_SLEEP))
 
     def _delivering(self, name: str, lane: Lane) -> Callable[[], None]:
         agent = self._agent

@@ -12,7 +12,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Lock
@@ -20,10 +19,11 @@ from threading import Event, Lock
 from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.outages import DECIDING, READING, WRITING, Outages
 from syncagent.agent.pace import Pace
 from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target
-from syncagent.errors import ConnectorDownError, RetryableError, StoreFullError
+from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused, Retry
 from syncagent.policy import Policy
@@ -41,6 +41,8 @@ PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 PARTS = 3
 """A handoff is a row, a task and a push: a batch holds all of them, so that every call is full."""
+AGENT = "the agent"
+"""The name under which the agent's own outages are told."""
 _MAY_END = (Deleted, CrmRecord)
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
@@ -87,10 +89,9 @@ class Agent:
         self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
-        self._down: dict[str, datetime] = {}
-        self._troubles: dict[str, str] = {}
-        self._down_lock = Lock()
+        self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
+        self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
 
@@ -105,23 +106,31 @@ class Agent:
 
     def gather(self, name: str) -> int:
         """Read one round of news from a source, then look up what is wanted of it; how many facts were new."""
-        if self._is_down(name):
+        if self.outages.rest(name, READING):
             return 0
-        with self._watch(name):
+        try:
             self._learn_me(name)
             new = self._poll(name)
             for stream in () if self._spent(name) else self.backfills(name):
                 new += self._carry_on(name, stream)
             self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
-            self._is_up(name)
-            return new
-        return 0
+        except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
+            self.outages.begin(name, READING, error)
+            return 0
+        self.outages.over(name, READING)
+        return new
 
     def _learn_me(self, name: str) -> None:
         """Whom the CRM sees when we write: without it an echo could pass for an answer."""
         if name == self.settings.crm and not self.policy.crm.me:
             me = self.targets[name].me()
-            self.policy = structs.replace(self.policy, crm=structs.replace(self.policy.crm, me=me))
+            with self.deciding:
+                self.policy = structs.replace(self.policy, crm=structs.replace(self.policy.crm, me=me))
+
+    def take_over(self, policy: Policy) -> None:
+        """Plan by this policy from the next batch on: no batch is planned by two."""
+        with self.deciding:
+            self.policy = structs.replace(policy, crm=structs.replace(policy.crm, me=self.policy.crm.me))
 
     def backfills(self, name: str) -> tuple[str, ...]:
         """The streams of backfills of this source that are not finished."""
@@ -131,15 +140,16 @@ class Agent:
 
     def may_carry_on(self, name: str) -> bool:
         """Whether a backfill of this source is unfinished and nothing forbids to go on with it now."""
-        return bool(self.backfills(name)) and not self._is_down(name) and not self._spent(name)
+        return bool(self.backfills(name)) and not self.outages.rest(name, READING) and not self._spent(name)
 
     def start_backfill(self, name: str, since: datetime, until: datetime | None) -> str:
         """Remember a backfill; the source's next rounds carry it on, also after a restart. Returns the stream."""
         stream = f"{name}/backfill/{since:%Y-%m-%dT%H:%M:%SZ}"
-        running = json.loads(self.store.meta("backfills") or "[]")
-        if stream not in running:
-            self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
-            self.store.set_meta("backfills", json.dumps([*running, stream]))
+        with self._listing:
+            running = json.loads(self.store.meta("backfills") or "[]")
+            if stream not in running:
+                self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
+                self.store.set_meta("backfills", json.dumps([*running, stream]))
         return stream
 
     def _stream(self, name: str) -> str:
@@ -173,8 +183,9 @@ class Agent:
         cursor = self.store.cursor(stream)
         new, more = self._pull(name, stream, cursor, Lane.COLD, most=BACKFILL_PAGES) if cursor else (0, False)
         if not more:
-            running = json.loads(self.store.meta("backfills") or "[]")
-            self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
+            with self._listing:
+                running = json.loads(self.store.meta("backfills") or "[]")
+                self.store.set_meta("backfills", json.dumps([one for one in running if one != stream]))
         return new + self._look_up(name, Lane.COLD)
 
     def _pull(self, name: str, stream: str, cursor: str, lane: Lane, most: int | None = None) -> tuple[int, bool]:
@@ -223,9 +234,10 @@ class Agent:
             return
         people = self.store.health(self.clock.now()).people
         if gone > people / 5:
-            raise ConnectorDownError(
+            raise RetryableError(
                 f"{name} says that {gone} records were deleted at once; nobody is treated as gone. "
-                f"If that is right, run `syncagent release --deletions {name}`."
+                f"If that is right, run `syncagent release --deletions {name}`.",
+                self.settings.down_again,
             )
 
     def _look_up(self, name: str, lane: Lane) -> int:
@@ -245,8 +257,17 @@ class Agent:
         The hot lane has its batches to itself: nobody in it waits for a cold plan. Nothing is decided before the CRM
         has been read whole once.
         """
-        with self.deciding:
-            return self._decide() if self._knows_crm() else 0
+        if self.outages.rest(AGENT, DECIDING):
+            return 0
+        try:
+            with self.deciding:
+                decided = self._decide() if self._knows_crm() else 0
+        except Exception as error:  # noqa: BLE001 - shown; what was decided before is still delivered
+            self.outages.begin(AGENT, DECIDING, error)
+            return 0
+        if decided:
+            self.outages.over(AGENT, DECIDING)
+        return decided
 
     def _decide(self) -> int:
         now = self.clock.now()
@@ -271,10 +292,10 @@ class Agent:
                 planned = plan(dossier, policy, roster, now)
             except Exception as error:  # one dossier that cannot be planned must not stop the others; it is shown
                 log.exception("person %d cannot be planned and is held", dossier.person)
-                held.append(Held(dossier.person, "error", f"{type(error).__name__}: {error}", now))
+                held.append(Held(dossier.person, "error", f"{type(error).__name__}: {error}", now, dossier.revision))
                 continue
             if why := brake.stops(planned, dossier):
-                held.append(Held(dossier.person, planned.cause, why, now))
+                held.append(Held(dossier.person, planned.cause, why, now, dossier.revision))
                 continue
             brake.let(planned)
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
@@ -327,7 +348,7 @@ class Agent:
 
     def deliver(self, name: str, lane: Lane | None = None) -> int:
         """Send one batch of commands to a target; how many were sent (0: there is nothing to send now)."""
-        if self._is_down(name) or (lane is Lane.COLD and self._spent(name)):
+        if self.outages.rest(name, WRITING) or (lane is Lane.COLD and self._spent(name)):
             return 0
         target = self.targets[name]
         items = self.store.due(name, self.clock.now(), target.batch_size * PARTS, lane=lane)
@@ -336,23 +357,26 @@ class Agent:
         unanswered = {item.command.key: item for item in items}
         try:
             self._failpoint("apply.before")
-            for outcomes in _chunks(target.apply([item.command for item in items]), unanswered):
+            for outcomes in _chunks(target.apply([item.command for item in items]), dict(unanswered)):
                 self._failpoint("confirm.before")
                 self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
+                for key, _, _ in outcomes:
+                    del unanswered[key]
                 self.bell.set()
                 _log_refusals(outcomes)
-        except RetryableError as error:
-            self._postpone(unanswered, error.after, str(error))
-        except ConnectorDownError as error:
-            until = self._mark_down(name, error)
-            self._postpone(unanswered, (until - self.clock.now()).total_seconds(), str(error))
+            _all_answered(unanswered)
+        except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
+            self._postpone(unanswered, self.outages.begin(name, WRITING, error), str(error))
+        else:
+            self.outages.over(name, WRITING)
         return len(items)
 
-    def _postpone(self, unanswered: Mapping[str, OutboxItem], after: float, why: str) -> None:
-        log.warning("%d commands wait %.0f s: %s", len(unanswered), after, why)
-        until = self.clock.now() + timedelta(seconds=max(after, 0.1))
-        self._stubbornly(lambda: self.store.postpone(list(unanswered), until, why))
+    def _postpone(self, unanswered: Mapping[str, OutboxItem], until: datetime, why: str) -> None:
+        """Nobody knows what became of these: they come again, and are looked up before they are repeated."""
+        if unanswered:
+            log.warning("%d commands wait %.0f s: %s", len(unanswered), (until - self.clock.now()).total_seconds(), why)
+            self._stubbornly(lambda: self.store.postpone(list(unanswered), until, why))
 
     def _stubbornly(self, work: Callable[[], None]) -> None:
         """What a system has answered must be stored: a full disk is waited for, else its commands stay "sending"."""
@@ -379,7 +403,7 @@ class Agent:
             if not decided and not delivered:
                 return
 
-    # -- who is down, and who is spent
+    # -- who is spent
 
     def _spent(self, name: str) -> bool:
         """Whether the whole org has used so much of its day that cold work must leave the rest to the hot."""
@@ -396,64 +420,11 @@ class Agent:
         (self._told_spent.add if spent else self._told_spent.discard)(name)
         return spent
 
-    def _is_down(self, name: str) -> bool:
-        with self._down_lock:
-            until = self._down.get(name)
-            if until is not None and self.clock.now() >= until:
-                del self._down[name]
-                self.store.set_meta(f"down/{name}", "")
-                return False
-            return until is not None
 
-    def troubles(self) -> dict[str, str]:
-        """The systems that failed since they were last read to the end, and why."""
-        with self._down_lock:
-            return dict(self._troubles)
-
-    def _is_up(self, name: str) -> None:
-        """It was read: also what an earlier process said of it is over."""
-        with self._down_lock:
-            if name in self._down:
-                return
-            self._troubles.pop(name, None)
-        if self.store.meta(f"down/{name}"):
-            self.store.set_meta(f"down/{name}", "")
-
-    def _mark_down(self, name: str, error: ConnectorDownError) -> datetime:
-        until = error.until or self.clock.now() + timedelta(seconds=self.settings.down_again)
-        with self._down_lock:
-            until = self._down[name] = max(until, self._down.get(name, until))
-            self._troubles[name] = str(error)
-        log.error("%s is not used until %s: %s", name, f"{until:%Y-%m-%d %H:%M:%S} UTC", error)
-        with suppress(StoreFullError):  # the log line has said it; the disk's own alarm says the rest
-            self.store.set_meta(f"down/{name}", json.dumps({"until": until.isoformat(), "why": str(error)}))
-        return until
-
-    def _watch(self, name: str) -> "_Watch":
-        return _Watch(self, name)
-
-    def note_down(self, name: str, error: RetryableError | ConnectorDownError) -> None:
-        """What to do after a failed round of a source: a short wait, or none of it until later."""
-        if isinstance(error, RetryableError):
-            error = ConnectorDownError(str(error), self.clock.now() + timedelta(seconds=error.after))
-        self._mark_down(name, error)
-
-
-class _Watch:
-    """Turns a source's errors into waiting; anything else is a bug and flies on."""
-
-    def __init__(self, agent: Agent, name: str) -> None:
-        self._agent = agent
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, RetryableError | ConnectorDownError):
-            self._agent.note_down(self._name, error)
-            return True
-        return False
+def _all_answered(unanswered: Mapping[str, OutboxItem]) -> None:
+    """Raise `LookupError` when a target has ended without a word on some commands."""
+    if unanswered:
+        raise LookupError(f"no answer for {next(iter(unanswered))}, and {len(unanswered) - 1} more")
 
 
 def _chunks(
@@ -468,7 +439,7 @@ def _chunks(
             if len(ready) >= size:
                 yield ready
                 ready = []
-    except (RetryableError, ConnectorDownError):
+    except Exception:
         if ready:
             yield ready
         raise

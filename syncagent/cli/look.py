@@ -1,16 +1,19 @@
 """`syncagent status`: how the agent is. It only reads, and may run beside the agent."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
+from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
 from syncagent.agent.control import socket_path
+from syncagent.agent.outages import NOT
 from syncagent.cli import config_option, json_option
 from syncagent.cli.logs import masked, screen, shown
 from syncagent.clock import SystemClock
@@ -46,35 +49,56 @@ def status(config_path: Path, *, as_json: bool) -> None:
     finally:
         store.close()
     running = socket_path(state).exists()
-    down = _down(health, now)
+    out = _outages(health, now)
     if as_json:
-        told = {name: {"until": until.isoformat(), "why": masked(why)} for name, (until, why) in down.items()}
+        told: dict[str, Any] = {}
+        for one in out:
+            told.setdefault(
+                one.name,
+                {"part": one.part, "until": one.until.isoformat(), "why": masked(one.why), "broken": one.broken},
+            )
         whole = msgspec.to_builtins(health) | {"down": told}
         click.echo(json.dumps({"running": running, "scores_held": scores_held, "backfills": unfinished} | whole))
         return
     console = screen()
     console.print(f"Agent: {'running' if running else 'not running; start it with `syncagent run`'}.")
     console.print(f"People: {health.people}, {health.with_sales} with sales, {health.dirty} to be planned.")
-    console.print(_systems(health, now, {("crm" if name == config.crm.name else name) for name in down}))
+    console.print(_systems(health, now, {("crm" if one.name == config.crm.name else one.name): one for one in out}))
     _backfills(console, health, unfinished, running=running)
-    for name, (until, why) in down.items():
-        console.print(f"{name} is not used until {until:%Y-%m-%d %H:%M:%S} UTC: {shown(why)}", soft_wrap=True)
+    for one in out:
+        how = f"is not {NOT[one.part]} until {one.until:%Y-%m-%d %H:%M:%S} UTC: {shown(one.why)}"
+        console.print(f"{one.name} {'is broken, and ' if one.broken else ''}{how}", soft_wrap=True)
     _advise(console, health, scores_held=scores_held)
 
 
-def _down(health: HealthSnapshot, now: datetime) -> dict[str, tuple[datetime, str]]:
-    """The systems that are not used at present, until when, and why."""
-    told = {name: json.loads(text) for name, text in sorted(health.down.items()) if text}
-    found = {name: (datetime.fromisoformat(one["until"]).astimezone(UTC), one["why"]) for name, one in told.items()}
-    return {name: one for name, one in found.items() if one[0] > now}
+class Out(Struct, frozen=True):
+    """What is not used at present: which part of which system, until when, and why."""
+
+    name: str
+    part: str
+    until: datetime
+    why: str
+    broken: bool
 
 
-def _systems(health: HealthSnapshot, now: datetime, down: set[str]) -> Table:
+def _outages(health: HealthSnapshot, now: datetime) -> list[Out]:
+    found: list[Out] = []
+    for place, text in sorted(health.down.items()):
+        name, _, part = place.partition("/")
+        told = json.loads(text)
+        until = datetime.fromisoformat(told["until"]).astimezone(UTC)
+        if until > now:
+            found.append(Out(name, part, until, told["why"], told.get("broken", False)))
+    return found
+
+
+def _systems(health: HealthSnapshot, now: datetime, out: Mapping[str, Out]) -> Table:
     table = Table(Column("stream", overflow="fold"), "read until", "how it is", title="Systems", title_justify="left")
     for stream, seen in sorted(health.seen_until.items()):
         if BACKFILL in stream:
             continue
-        how = "not used: see below" if stream.split("/")[0] in down else "in use"
+        one = out.get(stream.split("/")[0])
+        how = "in use" if one is None else f"{'broken' if one.broken else f'not {NOT[one.part]}'}: see below"
         table.add_row(stream, _ago(seen, now), how)
     return table
 

@@ -27,7 +27,7 @@ from syncagent.compose import compose, connectors, refuse_orphans
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
-from syncagent.errors import ConfigError
+from syncagent.errors import StoreFullError, SyncagentError
 from syncagent.model import AnyCommand, Done, Identity, Key, Outcome, Receipt, WriteLead
 from syncagent.state import open_store
 
@@ -62,12 +62,14 @@ def run(
         if once:
             agent.once()
             click.echo(_sum_up(agent, as_json=as_json))
-            _tell_troubles(agent.troubles())
+            _tell_troubles(agent.outages.troubles())
             return
         _obey_signals(agent, config_path)
         _notify_systemd("READY=1")
         Daemon(agent, Path(config.agent.state)).run()
         _notify_systemd("STOPPING=1")
+        if agent.outages.broken():
+            _tell_troubles(agent.outages.troubles())
     finally:
         agent.close()
 
@@ -75,7 +77,7 @@ def run(
 def _sum_up(agent: Agent, *, as_json: bool) -> str:
     health = agent.store.health(agent.clock.now())
     if as_json:
-        return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.troubles())})
+        return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.outages.troubles())})
     waiting = sum(count for state, count in health.outbox.items() if state in ("queued", "sending"))
     parked = sum(count for state, count in health.outbox.items() if state in ("parked", "unknown"))
     return (
@@ -99,20 +101,26 @@ def _tell_troubles(troubles: Mapping[str, str]) -> None:
 
 def _obey_signals(agent: Agent, config_path: Path) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        agent.stopping.set()
-        agent.bell.set()
+        # In a thread of its own: the one that was interrupted may hold the event's lock, and would wait for itself.
+        threading.Thread(target=agent.stopping.set, name="stop", daemon=True).start()
+
+    one_at_a_time = threading.Lock()
 
     def reload() -> None:
-        try:
-            policy = load(config_path).policy(agent.policy.live_from)
-            refuse_orphans(agent.store, policy)
-        except ConfigError as error:
-            log.error("The config was not taken over, the old one goes on: %s", error)
-            return
-        agent.policy = msgspec.structs.replace(policy, crm=msgspec.structs.replace(policy.crm, me=agent.policy.crm.me))
-        log.info("The config was read again; %d people are planned by it.", sweep(agent))
-        agent.store.set_meta("policy", policy.digest)
-        agent.bell.set()
+        with one_at_a_time:
+            try:
+                policy = load(config_path).policy(agent.policy.live_from)
+                refuse_orphans(agent.store, policy)
+            except SyncagentError as error:
+                log.error("The config was not taken over, the old one goes on: %s", error)
+                return
+            agent.take_over(policy)
+            try:
+                log.info("The config was read again; %d people are planned by it.", sweep(agent))
+                agent.store.set_meta("policy", policy.digest)
+            except StoreFullError as error:
+                log.error("The config was read again, but not everybody is planned by it: %s Then SIGHUP again.", error)
+            agent.bell.set()
 
     def again(_number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=reload, name="reload", daemon=True).start()
@@ -174,7 +182,7 @@ def _rehearse(config: Config, *, as_json: bool) -> None:
             agent.once()
             summary = _sum_up(agent, as_json=False)
             held = agent.store.held()
-            troubles = agent.troubles()
+            troubles = agent.outages.troubles()
         finally:
             agent.close()
     if as_json:

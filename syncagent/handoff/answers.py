@@ -76,7 +76,7 @@ def _follow_record(draft: Draft) -> None:
     if desired.record is None:
         if _was_there(draft):
             _begin_anew(draft)
-        elif desired.values and not draft.write_pending:
+        elif not draft.write_pending:
             draft.desired = replace(desired, record=view.record.identity)
         return
     old = next((one for one in draft.dossier.records if one.identity == desired.record and one.converted_to), None)
@@ -91,7 +91,11 @@ def _follow_record(draft: Draft) -> None:
                 draft.told[field] = draft.want[field] = draft.current[field]
         draft.want["owner"] = handoff.assignments[-1].owner
         written = draft.policy.crm.write_status.get(Stage.MQL)
-        if written and stages.is_untouched(draft.current.get("status"), draft.policy.crm):
+        if (
+            written
+            and handoff.touched_at is None
+            and stages.is_untouched(draft.current.get("status"), draft.policy.crm)
+        ):
             draft.want["status"] = written
 
 

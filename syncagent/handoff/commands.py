@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff.conditions import is_known, is_yes
-from syncagent.handoff.draft import PENDING, Draft
+from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import brief, name_of
 from syncagent.handoff.sla import promised_at
 from syncagent.handoff.view import WATCHED
@@ -34,28 +34,32 @@ _SCORE_STEP = 5
 _SCORE_EVERY = timedelta(days=1)
 _NEW_RECORD = ("first_name", "last_name", "company", "title", "phone", "country", "website", "industry")
 _UNSENT = frozenset(("queued", "parked", "conflict"))
+_SEEN_AFTER = timedelta(minutes=1)
+"""So much later than a conflict must the CRM have been read to show whether it still stands: its clock is not ours."""
+_ROUNDS = 2
+"""So often a write that met a moved record, of which nothing is seen, is told again before it counts as contested."""
+
+
+def leave_what_stands(draft: Draft) -> None:
+    """Withdraw a write that has not gone through once the CRM shows the whole row: somebody has set it by hand."""
+    entry = draft.write_entry
+    if entry is None or entry.state not in _UNSENT or not _stands(draft):
+        return
+    if entry.state != "queued" or _answered(draft):
+        draft.withdraw_keys((entry.key,))
 
 
 def write_row(draft: Draft) -> None:
     """Send the difference between the wanted row and the told one; adopt what people have set."""
+    again = _after_conflict(draft)
     desired, view = draft.desired, draft.view
-    skipped = {field for field in draft.contested if field in draft.want}
     diff = {
         name: value
         for name, value in draft.want.items()
-        if name not in skipped and (name not in draft.told or draft.told[name] != value)
+        if name not in draft.contested and (name not in draft.told or draft.told[name] != value)
     }
-    entry = draft.write_entry
-    pending = entry is not None and entry.state in PENDING
-    adopted = desired is not None and any(
-        draft.told.get(name) != desired.values.get(name) for name in ("owner", "status")
-    )
-    conflict = entry is not None and entry.state == "conflict"
-    if not diff and not (pending and adopted) and not (conflict and _moved(draft)):
-        if entry is not None and entry.state in ("parked", "conflict") and _stands(draft, skipped):
-            draft.withdraw_keys((entry.key,))  # somebody has set by hand what the CRM had refused
-        elif conflict:
-            draft.wake(draft.now + timedelta(minutes=1))
+    pending = draft.write_pending
+    if not diff and not again and not (pending and _answered(draft)):
         if desired is not None and desired.values != draft.told:
             draft.desired = replace(desired, values=dict(draft.told))
         return
@@ -63,21 +67,20 @@ def write_row(draft: Draft) -> None:
     values = {
         name: value
         for name, value in values.items()
-        if name not in skipped and not (name in WATCHED and name not in diff and draft.current.get(name) == value)
+        if name not in draft.contested
+        and not (name in WATCHED and name not in diff and draft.current.get(name) == value)
     }
     record = view.record.identity if view is not None else None
     if desired is not None and desired.record is None and pending:
         record = None
+    revision, rounds = (desired.revision, desired.rounds if pending else 0) if desired is not None else (0, 0)
     if not values:
-        if entry is not None and entry.state in _UNSENT:
-            draft.withdraw_keys((entry.key,))
-        draft.desired = Desired(record, dict(draft.want), desired.revision if desired is not None else 0)
+        draft.desired = Desired(record, dict(draft.want), revision)
         return
     expects: dict[str, Value] = {}
     if record is not None and ("status" in values or "owner" in values):
         expects = {name: draft.current[name] for name in ("status", "owner") if name in draft.current}
-    revision = (desired.revision if desired is not None else 0) + 1
-    draft.desired = Desired(record, dict(draft.want), revision, expects)
+    draft.desired = Desired(record, dict(draft.want), revision + 1, expects, rounds)
     handoff = draft.handoff
     cold = handoff is None or not draft.is_open or set(values) <= {"score", "grade"}
     draft.commands.insert(
@@ -90,7 +93,7 @@ def write_row(draft: Draft) -> None:
             lane=Lane.COLD if cold else Lane.HOT,
             record=record,
             values=values,
-            revision=revision,
+            revision=revision + 1,
             expects=expects,
             emails=draft.dossier.emails,
             create=_new_record(draft) if record is None else None,
@@ -98,12 +101,50 @@ def write_row(draft: Draft) -> None:
     )
 
 
-def _stands(draft: Draft, skipped: set[str]) -> bool:
+def _answered(draft: Draft) -> bool:
+    """Whether people have set owner or status otherwise than we last told."""
+    desired = draft.desired
+    return desired is not None and any(draft.told.get(name) != desired.values.get(name) for name in ("owner", "status"))
+
+
+def _after_conflict(draft: Draft) -> bool:
+    """Whether a write that met a moved record is told again: the CRM shows what has moved, or that nothing has.
+
+    The latter, read after the conflict, means that somebody's change went back before we saw it. After two such rounds
+    what we do not get written is contested (law 5): the rest of the row goes on without it.
+    """
+    entry, desired = draft.write_entry, draft.desired
+    if entry is None or desired is None or entry.state != "conflict":
+        return False
+    if _moved(draft):
+        return True
+    if desired.refused_at is None:
+        desired = draft.desired = replace(desired, refused_at=draft.now)
+    seen = (desired.refused_at or draft.now) + _SEEN_AFTER
+    if desired.rounds > _ROUNDS or draft.now < seen:
+        draft.wake(seen if desired.rounds <= _ROUNDS else None)
+        return False
+    if not draft.crm_has_seen(seen):
+        return False
+    draft.desired = replace(desired, rounds=desired.rounds + 1)
+    if desired.rounds == _ROUNDS:
+        for name in ("owner", "status"):
+            if name in draft.want and name not in draft.contested and draft.want[name] != draft.current.get(name):
+                draft.contested = tuple(sorted({*draft.contested, name}))
+                draft.adopt(name, draft.current.get(name))
+                why = f"{name} keeps changing while we write, and going back: no longer written."
+                draft.event("contested", why, field=name)
+    return True
+
+
+def _stands(draft: Draft) -> bool:
     """Whether the CRM shows the whole wanted row."""
     if draft.view is None:
         return False
     shown = {**draft.view.record.fields, **draft.current}
-    return all(name in skipped or (name in shown and shown[name] == value) for name, value in draft.want.items())
+    return all(
+        name in draft.contested or (name in shown and shown[name] == value) for name, value in draft.want.items()
+    )
 
 
 def _moved(draft: Draft) -> bool:
@@ -176,14 +217,12 @@ def give_task(draft: Draft) -> None:
         return
     last, number = handoff.assignments[-1], len(handoff.assignments)
     key = draft.key(handoff.id, f"a{number}", "task")
-    entry, record = draft.entry(key), record_of(draft)
-    moved = entry is not None and record is not None and (entry.hangs_on not in ("", record.id) or _left(draft, entry))
-    # What it hung on had moved on when it was sent: it certainly was not made, and is sent for what the CRM shows now.
-    refused = entry is not None and entry.state == "conflict" and record is not None and not draft.write_pending
-    moved = moved or refused
-    if last.queue or not last.owner or handoff.cause == "adopted from sales" or (entry is not None and not moved):
+    entry = draft.entry(key)
+    if last.queue or not last.owner or handoff.cause == "adopted from sales":
         return
-    if handoff.touched_at is not None and number == 1 and not moved:
+    if entry is not None and not _lost_its_place(draft, entry):
+        return
+    if entry is None and handoff.touched_at is not None and number == 1:
         return
     due = promised_at(handoff, draft.policy, draft.now) or draft.now + timedelta(days=1)
     draft.commands.append(
@@ -193,7 +232,7 @@ def give_task(draft: Draft) -> None:
             person=draft.dossier.person,
             handoff=handoff.id,
             depends_on=write_keys(draft),
-            record=record,
+            record=record_of(draft),
             owner=last.owner,
             subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
             body=brief(
@@ -206,11 +245,18 @@ def give_task(draft: Draft) -> None:
     )
 
 
-def _left(draft: Draft, task: OutboxEntry) -> bool:
-    """Whether a queued task waits for a write that was dropped or withdrawn: the row stands without it."""
-    if task.state != "queued" or not task.waits_for or task.waits_for in write_keys(draft):
+def _lost_its_place(draft: Draft, task: OutboxEntry) -> bool:
+    """Whether a task that certainly was not made hangs on a record, or waits for a write, that there is no more."""
+    record = record_of(draft)
+    if record is None:
         return False
-    write = draft.entry(task.waits_for)
+    if task.state == "conflict":  # what it hung on had moved on when it was sent
+        return not draft.write_pending
+    if task.state != "queued":
+        return False
+    if task.hangs_on not in ("", record.id):
+        return True
+    write = draft.entry(task.waits_for) if task.waits_for not in write_keys(draft) else None
     return write is not None and write.state in (*_UNSENT, "dropped")
 
 
@@ -219,7 +265,7 @@ def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: b
     handoff = draft.handoffs[-1]
     key = draft.key(handoff.id, step, "alert")
     record = record_of(draft)
-    if not to or not draft.active.get(to, True) or draft.entry(key) is not None or (alone and record is None):
+    if record is None or not to or not draft.active.get(to, True) or draft.entry(key) is not None:
         return False
     draft.commands.append(
         Alert(
@@ -312,6 +358,9 @@ def tidy(draft: Draft) -> None:
     given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
     for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]
+        if entry.state == "dropped":
+            draft.withdraw_keys(_queued_behind(draft, entry))
+            continue
         handoff = handoffs.get(hid)
         if handoff is None or not verb:
             continue
@@ -319,9 +368,15 @@ def tidy(draft: Draft) -> None:
         if not reason:
             continue
         if entry.state in _UNSENT:
-            draft.withdraw_keys((entry.key,))
+            draft.withdraw_keys((entry.key, *_queued_behind(draft, entry)))
         elif entry.state in ("done", "sending"):
             _close(draft, entry, hid, step, reason)
+
+
+def _queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
+    """The push beside a task and its closing, while they wait for it."""
+    behind = (draft.entry(f"{task.key}:push"), draft.entry(f"{task.key.rpartition(':')[0]}:close"))
+    return [one.key for one in behind if one is not None and one.state == "queued"]
 
 
 def _stale(draft: Draft, handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:

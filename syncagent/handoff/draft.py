@@ -136,11 +136,13 @@ class Draft:
 
     @property
     def write_entry(self) -> OutboxEntry | None:
-        """The outbox entry of the desired row, when it is about this revision."""
+        """The outbox entry of the desired row, when it is about this revision and not just withdrawn."""
         if self.desired is None:
             return None
         entry = self.entry(self.write_key)
-        return entry if entry is not None and entry.revision >= self.desired.revision else None
+        if entry is None or entry.key in self.withdraw or entry.revision < self.desired.revision:
+            return None
+        return entry
 
     @property
     def write_pending(self) -> bool:

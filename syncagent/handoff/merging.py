@@ -28,14 +28,15 @@ def fold_absorbed(draft: Draft) -> None:
         elif handoff is not kept:
             folded.append(handoff)
     draft.handoffs = [*folded, kept] if kept is not None else folded
-    owner = _owner_of(everyone, kept)
+    owner = _owner_of(everyone, draft.handoff)
     if owner is not None and owner.desired is not None:
         draft.believe(owner.desired)
     if draft.desired is not None:
         highest = max(one.desired.revision for one in everyone if one.desired is not None)
         draft.desired = replace(draft.desired, revision=max(highest, draft.desired.revision))
     draft.adopted = not draft.handoffs and any(one.adopted for one in everyone)
-    draft.contested = tuple(sorted({field for one in everyone for field in one.contested}))
+    row = owner or draft.before
+    draft.contested, draft.overwritten = row.contested, row.overwritten
     written = [one.score_written_at for one in everyone if one.score_written_at is not None]
     draft.score_written_at = max(written, default=None)
     draft.look()
@@ -56,10 +57,10 @@ def _withdrawn(draft: Draft, handoff: Handoff, kept: Handoff) -> Handoff:
     return closed
 
 
-def _owner_of(everyone: list[Decision], kept: Handoff | None) -> Decision | None:
-    """The decision whose row counts: the kept handoff's, else the first that has one."""
-    if kept is not None:
+def _owner_of(everyone: list[Decision], current: Handoff | None) -> Decision | None:
+    """The decision whose row counts: the current handoff's, else the first that has one."""
+    if current is not None:
         for decision in everyone:
-            if any(one.id == kept.id for one in decision.handoffs):
+            if any(one.id == current.id for one in decision.handoffs):
                 return decision
     return next((one for one in everyone if one.desired is not None), None)

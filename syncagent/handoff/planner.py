@@ -12,7 +12,16 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.answers import hear, holder_of_contact
 from syncagent.handoff.calendar import before
-from syncagent.handoff.commands import give_task, nurture, opening_row, push, score_row, tidy, write_row
+from syncagent.handoff.commands import (
+    give_task,
+    leave_what_stands,
+    nurture,
+    opening_row,
+    push,
+    score_row,
+    tidy,
+    write_row,
+)
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.insight import moment_of, unknown_answers
@@ -36,7 +45,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         return draft.finish()
     if not (dossier.leads or dossier.records or dossier.absorbed) and draft.before.score is None:
         return Plan(decision=draft.before)  # known only by what they did: nothing is said before they are looked up
-    draft.wake(draft.judged.coming)
+    draft.wake(draft.judged.changes_at)
     if dossier.absorbed:
         fold_absorbed(draft)
     if draft.with_sales and draft.handoffs[-1].clock_started_at is None and draft.handoffs[-1].assignments:
@@ -47,6 +56,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         _bring_back(draft)
     if not draft.with_sales:
         _hand_off(draft)
+    leave_what_stands(draft)
     if draft.handoffs:
         keep(draft)
     draft.stage = draft.stage_now()

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from syncagent.handoff import routing
+from syncagent.handoff import routing, stages
 from syncagent.handoff.calendar import after
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
@@ -13,6 +13,8 @@ from syncagent.model import Assignment, Handoff, SlaStep, Stage, StepDone, Value
 from syncagent.policy import Duration
 
 _STAGES = list(Stage)
+_NOTHING = Duration()
+_LONGEST = Duration(days=90)
 
 
 def keep(draft: Draft) -> None:
@@ -31,9 +33,16 @@ def keep(draft: Draft) -> None:
     _watch_stage(draft)
 
 
-def case_of(draft: Draft, *, exclude: frozenset[str] = frozenset(), last: str = "") -> Case:
-    """The draft as routing sees it; owners who come before any rule are named at the opening only."""
-    return Case(draft.attributes, draft.now, last=last, exclude=exclude)
+def _case(draft: Draft, exclude: frozenset[str]) -> Case:
+    """The handoff as routing sees it; owners who come before any rule are named at the opening only."""
+    return Case(draft.attributes, draft.now, route=draft.handoffs[-1].assignments[0].route, exclude=exclude)
+
+
+def _keeps_owner(draft: Draft) -> str:
+    """Why this lead cannot be given to somebody else; empty when it can."""
+    if draft.contact:
+        return "its owner is not ours to change"
+    return "automation keeps setting its owner" if "owner" in draft.contested else ""
 
 
 def _start_clock(draft: Draft) -> bool:
@@ -66,13 +75,19 @@ def give_up(draft: Draft) -> bool:
 
     A later one that is dropped leaves the lead with whom the CRM says; it is told as undelivered.
     """
-    entry, desired = draft.write_entry, draft.desired
-    if entry is None or desired is None or entry.state != "dropped" or len(draft.handoffs[-1].assignments) > 1:
+    entry, desired, handoff = draft.write_entry, draft.desired, draft.handoffs[-1]
+    if entry is None or desired is None or entry.state != "dropped" or len(handoff.assignments) > 1:
         return False
-    if draft.contact or draft.current.get("owner") == draft.handoffs[-1].assignments[-1].owner:
+    if draft.contact or "owner" in draft.contested or draft.current.get("owner") == handoff.assignments[-1].owner:
         return False
+    if (
+        handoff.touched_at is not None
+        or stages.meaning(draft.current.get("status"), draft.policy.crm) in stages.ACCEPTED
+    ):
+        return False  # sales has taken it up all the same
     draft.close("withdrawn", "Its write was dropped from the outbox: nobody has got it.", kind="withdrawn")
-    draft.believe(replace(desired, values=dict(draft.current)))
+    # The next revision: sales may still take it up, and what was dropped must not end that again.
+    draft.believe(replace(desired, values=dict(draft.current), revision=desired.revision + 1))
     return True
 
 
@@ -164,12 +179,12 @@ def _escalate(draft: Draft, index: int, step: SlaStep, why: str) -> None:
 
 def _pass_on(draft: Draft, index: int, step: SlaStep, *, to_queue: bool) -> None:
     handoff = draft.handoffs[-1]
-    if draft.contact:
-        _escalate(draft, index, step, "not touched in the promised time, and its owner is not ours to change")
+    if kept := _keeps_owner(draft):
+        _escalate(draft, index, step, f"not touched in the promised time, and {kept}")
         return
     last = handoff.assignments[-1]
     holders = frozenset(one.owner for one in handoff.assignments)
-    case = case_of(draft, exclude=holders)
+    case = _case(draft, holders)
     if to_queue:
         target = draft.policy.queues.get(step.to, step.to)
         why = "Nobody touched it in the promised time."
@@ -203,10 +218,10 @@ def _leave_queue(draft: Draft) -> None:
     """A lead in a queue because its pool was full goes to the first of the pool who can take it."""
     handoff = draft.handoffs[-1]
     last = handoff.assignments[-1]
-    if not last.queue or not last.pool or draft.contact:
+    if not last.queue or not last.pool or _keeps_owner(draft):
         return
     holders = frozenset(one.owner for one in handoff.assignments if not one.queue)
-    chosen = routing.from_pool(last.route, case_of(draft, exclude=holders), draft.policy, draft.loads)
+    chosen = routing.from_pool(last.route, _case(draft, holders), draft.policy, draft.loads)
     if chosen is None:
         draft.waits.append(f"roster:{last.route}")
         # A daily cap or an absence ends with the day, and nobody else would say so.
@@ -219,12 +234,12 @@ def _leave_inactive(draft: Draft) -> None:
     """A lead on its way to a rep who was deactivated meanwhile goes to somebody else: the CRM would refuse it."""
     handoff = draft.handoffs[-1]
     last = handoff.assignments[-1]
-    if last.queue or last.pinned or draft.contact or handoff.touched_at is not None:
+    if last.queue or last.pinned or _keeps_owner(draft) or handoff.touched_at is not None:
         return
     if draft.active.get(last.owner, True):
         return
     holders = frozenset(one.owner for one in handoff.assignments)
-    chosen = routing.reassign(case_of(draft, exclude=holders), draft.policy, draft.loads)
+    chosen = routing.reassign(_case(draft, holders), draft.policy, draft.loads)
     if chosen is not None:
         _move(draft, chosen, f"{draft.called(last.owner)} is no longer active in the CRM: {chosen.why}")
 
@@ -232,15 +247,14 @@ def _leave_inactive(draft: Draft) -> None:
 def _watch_stage(draft: Draft) -> None:
     """Law 6: a lead that stays in its stage for too long is told to the manager, and again after every such period.
 
-    Where the process map names no longest stay, the policy's come-back time stands in, so that no lead with sales is
-    without a timer.
+    Where the process map names no longest stay, the policy's come-back time stands in, else 90 days, so that no lead
+    with sales is without a timer.
     """
     handoff = draft.handoffs[-1]
     stage = draft.stage_now()
     rule = next((one for one in draft.policy.stages if one.stage is stage), None)
-    longest = rule.longest if rule is not None and rule.longest is not None else draft.policy.recycle.default
-    if not longest.days and not longest.minutes:
-        return
+    lengths = (rule.longest if rule is not None else None, draft.policy.recycle.default)
+    longest = next((one for one in lengths if one is not None and one != _NOTHING), _LONGEST)
     code = STUCK - _STAGES.index(stage)
     told = [one.at for one in handoff.steps_done if one.step == code]
     since = max(handoff.touched_at or handoff.opened_at, handoff.opened_at)

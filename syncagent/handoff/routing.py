@@ -5,7 +5,7 @@ richest takes it and pays what all earned. Who is away earns nothing, so nobody 
 Nobody is left without an owner or a queue: a full pool falls back on its queue, then on the next route that fits.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -84,6 +84,7 @@ class Case(NamedTuple):
     last: str = ""  # the rep of the last handoff, for a come-back
     current: str = ""  # the CRM's owner
     account: str = ""  # the account's owner
+    route: str = ""  # by which the handoff was opened: it stays with it (law 13)
     exclude: Collection[str] = ()
 
 
@@ -149,21 +150,25 @@ def reassign(case: Case, policy: Policy, loads: Loads) -> Assignment | None:
 def queue_for(case: Case, policy: Policy, loads: Loads, why: str) -> Assignment | None:
     """The queue that stands behind the route that fits, else any queue; None when the policy has none."""
     queues = [
-        (route.name, route.to.fallback_queue or route.to.queue)
-        for route, fits in team_of(policy).routes
-        if fits(case.attributes)
+        (route.name, _queue_id(route.to.fallback_queue or route.to.queue, policy))
+        for route in _fitting(case, team_of(policy))
     ]
     queues += [("any queue", queue) for queue in sorted(policy.queues.values())]
     for route_name, queue in queues:
         if queue and queue not in case.exclude:
-            return _given(loads, _queue_id(queue, policy), case, route_name, why, queue=True)
+            return _given(loads, queue, case, route_name, why, queue=True)
     return None
 
 
+def _fitting(case: Case, team: Team) -> Iterator[Route]:
+    """The routes that fit, in their order; first the one that the handoff was opened by, whether it fits or not."""
+    if case.route:
+        yield from (route for route, _ in team.routes if route.name == case.route)
+    yield from (route for route, fits in team.routes if route.name != case.route and fits(case.attributes))
+
+
 def _by_routes(case: Case, policy: Policy, loads: Loads, team: Team) -> Assignment | None:
-    for route, fits in team.routes:
-        if not fits(case.attributes):
-            continue
+    for route in _fitting(case, team):
         if route.to.queue:
             queue = _queue_id(route.to.queue, policy)
             return _given(loads, queue, case, route.name, f"Route {route.name} leads to this queue.", queue=True)

@@ -7,6 +7,7 @@ once for each (kind, asset) that a policy has met; planning a person is then a f
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from typing import NamedTuple
 
 from syncagent.handoff.calendar import before
@@ -26,14 +27,16 @@ _BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activ
 class Judged(NamedTuple):
     """A score and what the opening of a handoff asks of it.
 
-    `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself;
-    `coming` when the next one is dated that lies ahead of us.
+    `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself.
+    `changes_at`: when to score again if nothing new is told, for something dated ahead begins to count, or a rule's
+    window ends. Ends of windows are rounded up to a full hour, so that a busy hour of somebody's is one wake-up; those
+    of days to the hour after, for clocks may be changed in between.
     """
 
     score: Score
     latest: datetime | None
     raiser: Activity | None
-    coming: datetime | None = None
+    changes_at: datetime | None = None
 
 
 def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
@@ -109,7 +112,8 @@ class _Scorer:
         self._letters, self._numbers = model.letters, model.numbers
         self._table: dict[tuple[str, str], _Meaning | None] = {}
         self._always_look = tuple(index for index, rule in enumerate(self._interest) if rule.counts_none)
-        self._windows = {window for rule in self._interest for _, _, window in rule.choices if window is not None}
+        windows = {window for rule in self._interest for _, _, window in rule.choices if window is not None}
+        self._lasts = {one: timedelta(days=one.days, minutes=one.minutes, hours=one.days > 0) for one in windows}
         self._cutoffs: tuple[datetime | None, dict[Duration, datetime]] = (None, {})
 
     def judge(self, activities: Sequence[Activity], attributes: dict[str, Value], now: datetime) -> Judged:
@@ -123,12 +127,13 @@ class _Scorer:
                         fit += points
                         contributions.append(Contribution(rule.name, points, f"{rule.attribute} is {_shown(value)}"))
                     break
-        hits, raiser, coming = self._sort_out(activities, now + _AHEAD)
+        hits, raiser, changes_at = self._sort_out(activities, now + _AHEAD)
         interest, latest = 0.0, None
+        leaving: dict[Duration, datetime] = {}
         if hits or self._always_look:
             cutoffs = self._cutoffs_at(now)
             for index in sorted({*hits, *self._always_look}):
-                found = _weigh(self._interest[index], hits.get(index, []), cutoffs)
+                found = _weigh(self._interest[index], hits.get(index, []), cutoffs, leaving)
                 if found is not None:
                     contributions.append(found[0])
                     interest += found[0].points
@@ -137,12 +142,15 @@ class _Scorer:
         grade = _step(fit, self._possible[0], self._letters, "ABCD") + _step(
             interest, self._possible[1], self._numbers, "1234"
         )
-        return Judged(Score(fit, interest, grade, tuple(contributions)), latest, raiser, coming)
+        if leaving:
+            end = _next_hour(max(now, min(at + self._lasts[window] for window, at in leaving.items())))
+            changes_at = end if changes_at is None else min(changes_at, end)
+        return Judged(Score(fit, interest, grade, tuple(contributions)), latest, raiser, changes_at)
 
     def _sort_out(
         self, activities: Iterable[Activity], until: datetime
     ) -> tuple[dict[int, list[Activity]], Activity | None, datetime | None]:
-        """Which rule each activity counts for; one told twice is one, a robot's is none, one to come is not yet."""
+        """Which rule each activity counts for, and when the next one will; one told twice is one, a robot's is none."""
         coming: datetime | None = None
         hits: dict[int, list[Activity]] = {}
         raiser: Activity | None = None
@@ -171,7 +179,7 @@ class _Scorer:
                     hits[index] = [activity]
             if meaning[1] and (raiser is None or (activity.at, activity.key) > (raiser.at, raiser.key)):
                 raiser = activity
-        return hits, raiser, coming
+        return hits, raiser, coming - _AHEAD if coming is not None else None
 
     def _learn(self, place: tuple[str, str]) -> _Meaning | None:
         kind, asset = place
@@ -185,7 +193,7 @@ class _Scorer:
     def _cutoffs_at(self, now: datetime) -> dict[Duration, datetime]:
         at, cutoffs = self._cutoffs
         if at != now:
-            cutoffs = {window: before(now, window, self._zone) for window in self._windows}
+            cutoffs = {window: before(now, window, self._zone) for window in self._lasts}
             self._cutoffs = (now, cutoffs)
         return cutoffs
 
@@ -216,18 +224,27 @@ def _raises(raiser: HandRaiser, kind: str, asset: str) -> bool:
 
 
 def _weigh(
-    rule: _Interest, found: list[Activity], cutoffs: dict[Duration, datetime]
+    rule: _Interest, found: list[Activity], cutoffs: dict[Duration, datetime], leaving: dict[Duration, datetime]
 ) -> tuple[Contribution, datetime | None] | None:
-    """The first choice that holds, unless it gives nothing; and the newest activity that it rests on."""
+    """The first choice that holds, unless it gives nothing; and the newest activity that it rests on.
+
+    `leaving` learns, for each window, of the earliest activity whose end there makes another choice hold.
+    """
+    if len(found) > 1:
+        found = sorted(found, key=_in_time)
     for choice, points, window in rule.choices:
         counted = found if window is None else [one for one in found if one.at >= cutoffs[window]]
         many = len(counted)
-        if many != choice.exactly if choice.exactly is not None else many < choice.at_least:
+        holds = many == choice.exactly if choice.exactly is not None else many >= choice.at_least
+        if window is not None:
+            kept = _kept(choice, many, holds=holds)
+            if 0 < kept <= many:
+                end = counted[-kept].at
+                leaving[window] = min(end, leaving.get(window, end))
+        if not holds:
             continue
         if not points:
             return None
-        if many > 1:
-            counted = sorted(counted, key=_in_time)
         span = f" within {_length(window)}" if window is not None else ""
         why = f"{many} x {rule.label}{span}"
         evidence = tuple(one.key for one in counted)
@@ -235,8 +252,18 @@ def _weigh(
     return None
 
 
-def _in_time(activity: Activity) -> tuple[datetime, str]:
-    return activity.at, activity.key
+def _kept(choice: InterestChoice, many: int, *, holds: bool) -> int:
+    """How many must stay in a window that only empties for this choice to go on as it is; 0 when it does whatever."""
+    if choice.exactly is not None:
+        return 0 if many < choice.exactly else choice.exactly + (not holds)
+    return choice.at_least if holds else 0
+
+
+_in_time = attrgetter("at", "key")
+
+
+def _next_hour(moment: datetime) -> datetime:
+    return moment + timedelta(minutes=60 - moment.minute, seconds=-moment.second, microseconds=-moment.microsecond)
 
 
 def _length(window: Duration) -> str:

@@ -136,13 +136,16 @@ class Desired(Struct, frozen=True):
     """The row that we last told the CRM to hold (or that people set since), for one record, and its revision.
 
     `expects` are the watched values that the CRM showed when the row was decided: while the write is under way,
-    only a value that is neither told nor expected is an answer.
+    only a value that is neither told nor expected is an answer. `refused_at`: when we learnt that its write had met a
+    moved record of which the CRM shows nothing; `rounds`: how often it was told again for that.
     """
 
     record: Identity | None
     values: dict[str, Value]
     revision: int = 1
     expects: dict[str, Value] = {}
+    rounds: int = 0
+    refused_at: datetime | None = None
 
 
 class Decision(Struct, frozen=True):

@@ -103,11 +103,13 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
 
 def withdraw(db: sqlite3.Connection, keys: Iterable[Key]) -> None:
     """Drop what no longer makes sense and has certainly not been carried out; the rest is left to its answer."""
-    db.executemany(
-        "update outbox set state = 'dropped', why = 'withdrawn', next_revision = null, next_body = null where key = ?"
-        " and ((state = 'queued' and attempt = 0) or state in ('parked', 'conflict'))",
-        [(key,) for key in keys],
-    )
+    for key in keys:
+        db.execute(
+            "update outbox set state = 'dropped', why = 'withdrawn', next_revision = null, next_body = null"
+            " where key = ? and ((state = 'queued' and attempt = 0) or state in ('parked', 'conflict'))",
+            (key,),
+        )
+        _unblock(db, key)
 
 
 def _unblock(db: sqlite3.Connection, key: Key) -> None:
@@ -159,6 +161,8 @@ def due(db: sqlite3.Connection, target: str, now: datetime, limit: int, lane: La
             if needed in taken:
                 continue
             state, receipt = _state(db, needed)
+            if state == "dropped" and _goes_alone(db, command, needed):
+                continue
             if state in STUCK:
                 blocked.append((needed, number))
             if state != "done":
@@ -186,6 +190,13 @@ def _state(db: sqlite3.Connection, key: Key) -> tuple[str, str | None]:
     """How a command stands; one that nobody knows (any more) holds nobody up."""
     row = db.execute("select state, receipt from outbox where key = ?", (key,)).fetchone()
     return ("done", None) if row is None else (row[0], row[1])
+
+
+def _goes_alone(db: sqlite3.Connection, command: AnyCommand, needed: Key) -> bool:
+    """Whether a message about a known record has something to say without the write that it was to come after."""
+    if not isinstance(command, Alert | Notify) or command.record is None:
+        return False
+    return db.execute("select 1 from outbox where key = ? and verb = 'WriteLead'", (needed,)).fetchone() is not None
 
 
 def _with_record(command: AnyCommand, receipt: str) -> AnyCommand:
@@ -263,9 +274,11 @@ def _record_of(people: People, person: int, receipt: Receipt) -> None:
     said = people.said(person)
     stored = next((each for each in said.records if each.identity == receipt.record), None)
     if stored is None:
-        put_record(said, CrmRecord(receipt.record, receipt.at, receipt.at, "", dict(receipt.values)))
+        record = CrmRecord(receipt.record, receipt.at, receipt.at, "", dict(receipt.values), deleted=receipt.gone)
+        put_record(said, record)
     elif receipt.at >= stored.modified_at:
-        fresh = replace(stored, modified_at=receipt.at, fields={**stored.fields, **receipt.values})
+        fields = {**stored.fields, **receipt.values}
+        fresh = replace(stored, modified_at=receipt.at, fields=fields, deleted=stored.deleted or receipt.gone)
         said.records = (*(each for each in said.records if each is not stored), fresh)
 
 
@@ -320,6 +333,7 @@ def drop(db: sqlite3.Connection, keys: Sequence[Key], now: datetime) -> int:
         if row is not None:
             dropped += 1
             people.changed(row[0])
+            _unblock(db, key)
     people.finish()
     return dropped
 

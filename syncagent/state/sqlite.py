@@ -20,7 +20,7 @@ from syncagent.model import Cursor, Dossier, HealthSnapshot, Identity, Key, Lane
 from syncagent.state import backup, decisions, facts, outbox, reading
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
-from syncagent.state.migrations import migrate, refuse_newer
+from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Settlement, Unsettled
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
@@ -59,7 +59,9 @@ class SqliteStore:
         if not self.path.exists():
             raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
         with _plain_errors(), self._reading() as db:
-            refuse_newer(Database(db, execute_plugins=False))
+            state = Database(db, execute_plugins=False)
+            refuse_newer(state)
+            refuse_unfinished(state)
 
     def _open_to_write(self) -> None:
         self._lock = StateLock(self.path)
@@ -81,10 +83,11 @@ class SqliteStore:
             _pragma(connection, "journal_mode", "wal")
             _pragma(connection, "synchronous", "full")
             _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
-            _pragma(connection, "temp_store", "memory")
             _pragma(connection, "journal_size_limit", str(64 << 20))
             _pragma(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES))
             migrate(Database(connection, execute_plugins=False, recursive_triggers=False))
+            # Not before: what undoes a step of the schema may be as large as the file.
+            _pragma(connection, "temp_store", "memory")
         except BaseException:
             connection.close()
             raise
@@ -317,6 +320,11 @@ def _plain_errors() -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "") or ""
         if name == "SQLITE_FULL":
             raise StoreFullError("The disk is full. Make room, then try again.") from error
+        if name == "SQLITE_READONLY_ROLLBACK":
+            raise UserError(
+                "The state file was left half written by an agent that was killed. "
+                "Start the agent, which takes that back: `syncagent run`."
+            ) from error
         raise StoreBrokenError(
             f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
         ) from error

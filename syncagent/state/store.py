@@ -49,12 +49,13 @@ class Settlement(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """A person whom the brake holds: no decision was stored, no turn was taken."""
+    """A person whom the brake holds: no decision was stored, no turn was taken. `revision`: of the dossier it saw."""
 
     person: int
     cause: str
     why: str
     since: datetime
+    revision: int | None = None
 
 
 class OutboxItem(Struct, frozen=True):
@@ -141,7 +142,10 @@ class Store(Protocol):
         ...
 
     def hold(self, held: Sequence[Held]) -> None:
-        """Keep these people from being planned until `release`."""
+        """Keep these people from being planned until `release`.
+
+        Whoever's dossier has moved on from the revision that is named is not held: they are dirty, and planned again.
+        """
         ...
 
     def held(self, limit: int = 1000) -> tuple[Held, ...]:

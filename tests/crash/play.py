@@ -5,9 +5,12 @@ The functions at the end are the cases; they run in processes of their own, one 
 
 import functools
 import json
+import os
 import random
+import signal
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -24,6 +27,9 @@ from tests.crash.theatre import BEATS, Theatre
 
 ROUNDS = 12
 TRIES = 60
+LIFE = 0.6  # seconds within which a daemon is killed after something has happened
+PATIENCE, NUDGE = 20.0, 0.7  # seconds to wait for it to be idle, and after which time moves on for what waits
+ASKED = 4  # calls to each vendor after which nothing more is expected
 
 Point = tuple[str, int]
 """A failpoint by its name, and which time it is reached in one life."""
@@ -167,6 +173,108 @@ def forgotten(shim: Path, seed: int, shots: int, synchronous: str | None = None)
         told = play(theatre, runner, round_)
     told.more = lost
     return told
+
+
+def living(seed: int, kills: int) -> Told:
+    """The daemon itself, killed at a random moment in each of so many beats, while answers to writes are lost.
+
+    `more`: how many faults struck.
+    """
+    dice = random.Random(seed)
+    deadly = set(dice.sample(range(1, len(BEATS)), kills))
+    with stage() as (theatre, runner):
+        struck = 0
+        beats = iter(range(len(BEATS)))
+
+        def life(pid: int) -> None:
+            """From the last kill to the next one, or to the end."""
+            nonlocal struck
+            for number in beats:
+                moment, _, act = BEATS[number]
+                theatre.move_to(moment)
+                if act is not None:
+                    act(theatre)
+                struck += _troubled(theatre, dice)
+                if number in deadly:
+                    time.sleep(dice.uniform(0.0, LIFE))
+                    os.kill(pid, signal.SIGKILL)
+                    beats_left.append(number)
+                    return
+                _until_idle(theatre, runner)
+            os.kill(pid, signal.SIGTERM)
+
+        beats_left: list[int] = []
+
+        def reborn(pid: int) -> None:
+            """What the killed one has left undone is done first."""
+            try:
+                if beats_left:
+                    _until_idle(theatre, runner)
+                life(pid)
+            except BaseException:
+                os.kill(pid, signal.SIGKILL)  # nobody else would end it
+                raise
+
+        while runner.run(daemon=True, harm=reborn) != 0:
+            pass
+        return Told(reckon(theatre), effects(theatre), runner.killed, struck)
+
+
+def _troubled(theatre: Theatre, dice: random.Random) -> int:
+    """Now and then the next write goes wrong; how many faults of before have struck."""
+    struck = 0
+    for vendor, path in ((theatre.salesforce, "composite/sobjects"), (theatre.marketo, "/lists/")):
+        struck += sum(fault["struck"] for fault in vendor.faults())
+        vendor.clear_faults()
+        if dice.random() < 0.5:
+            fault = dice.choice(({"drop": "before"}, {"drop": "after"}, {"late": 0.05}, {"cut": True}))
+            vendor.plant(match={"method": dice.choice(("POST", "PATCH", "POST")), "path": path}, **fault)
+    return struck
+
+
+def _until_idle(theatre: Theatre, runner: Runner) -> None:
+    """Until the daemon has asked both vendors again and again, and found nothing more to do."""
+    quiet_since: list[int] | None = None
+    nudged = deadline = time.monotonic()
+    while time.monotonic() < deadline + PATIENCE:
+        asked = [vendor.quota()["calls"] for vendor in (theatre.marketo, theatre.salesforce)]
+        if not _has_read(theatre) or _waits(theatre) or _unplanned(theatre):
+            quiet_since = None
+        elif quiet_since is None:
+            quiet_since = asked
+        elif all(now >= then + ASKED for now, then in zip(asked, quiet_since, strict=True)):
+            return
+        if quiet_since is None and time.monotonic() > nudged + NUDGE:
+            nudged = time.monotonic()
+            theatre.move_to(theatre.now + timedelta(seconds=15))
+        time.sleep(0.02)
+    raise AssertionError(f"never idle: {runner.log()}")
+
+
+def _has_read(theatre: Theatre) -> bool:
+    """Whether a daemon has ever come so far as to read both vendors."""
+    if not theatre.state.exists():
+        return False
+    db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
+    try:
+        return bool(db.execute("select count(*) = 2 from stream where name like '%/poll'").fetchone()[0])
+    except sqlite3.OperationalError:  # its tables are still being made
+        return False
+    finally:
+        db.close()
+
+
+def _unplanned(theatre: Theatre) -> bool:
+    """Whether somebody is to be planned: news of them, a wake-up, or a promise that waits for a fresh view."""
+    sql = (
+        "select 1 from person where held is null and (dirty_since is not null or wake_at <= ?)"
+        " union all select 1 from waits where what = 'crm'"
+    )
+    db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
+    try:
+        return db.execute(sql, (int(theatre.now.timestamp() * 1000),)).fetchone() is not None
+    finally:
+        db.close()
 
 
 def traced(call: str, first_beat: int, at: Sequence[int]) -> Told:

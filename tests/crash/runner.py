@@ -77,10 +77,11 @@ class Runner:
         trace: Path | None = None,
         harm: Harm | None = None,
         go: Path | None = None,
+        daemon: bool = False,
     ) -> int:
         """One child: 0, or minus the signal that ended it. Raises `AssertionError` when it broke."""
         born = time.monotonic()
-        more = {"kill": die_at, "trace": trace and str(trace), "go": go and str(go)}
+        more = {"kill": die_at, "trace": trace and str(trace), "go": go and str(go), "daemon": daemon}
         code = self._zygote.order(self._order | more, harm)
         if code == 0:
             self.seconds = time.monotonic() - born

@@ -13,6 +13,7 @@ from tests.crash.play import Point, Told
 
 LEAST_EFFECTS = 30
 SHOTS = 200
+KILLS = 25  # of the daemon
 NTH = 100  # writes and syncs, each of the first so many
 STRIDE = 10  # one story dies at every tenth of them
 CARELESS = 3  # stories without syncs, at least one of which must go wrong
@@ -91,6 +92,14 @@ def test_killed_at_two_hundred_random_moments(players: ProcessPoolExecutor, refe
         killed += sum(told.killed for told in all_same(stories, reference))
         seed += 2
     assert killed >= SHOTS
+
+
+@pytest.mark.slow
+def test_the_daemon_is_killed_while_it_runs(players: ProcessPoolExecutor, reference: Told) -> None:
+    """Threads, not rounds; answers to its writes are lost besides."""
+    (told,) = all_same([players.submit(play.living, 1, KILLS)], reference)
+    assert told.killed == KILLS
+    assert told.more >= 5, "hardly any fault struck"
 
 
 @pytest.mark.slow

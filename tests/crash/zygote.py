@@ -3,10 +3,11 @@
 Started as a program of its own, so that a shim can be preloaded. Reads one order a line, as JSON:
 
     {"config": path, "clock": control URL, "kill": [point, n] or null, "trace": path or null,
-     "synchronous": "off" or null, "go": path or null, "log": path}
+     "synchronous": "off" or null, "go": path or null, "log": path, "daemon": true or null}
 
 and answers two lines: {"pid": n}, then {"exit": code, or minus the signal}. The child does one whole round, as
 `run --once` does, with the sandbox's clock. With `go` it waits for that file first, so that somebody can attach to it.
+With `daemon` it runs as `run` does, threads and all, until SIGTERM.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from typing import Any
 
 import jwt.algorithms
 
+from syncagent.agent.daemon import Daemon
 from syncagent.clock import ManualClock
 from syncagent.compose import compose
 from syncagent.config import load
@@ -77,6 +79,37 @@ def _careless(level: str) -> None:
     sqlite._pragma = pragma
 
 
+class StageClock(ManualClock):
+    """The sandbox's clock as it moves on; what waits for minutes waits for a moment, for the stage has no time."""
+
+    MOMENT = 0.03
+
+    def __init__(self, control: Control) -> None:
+        super().__init__(control.clock())
+        self._control = control
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        while True:
+            self.move_to(self._control.clock())
+            time.sleep(self.MOMENT / 3)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(min(seconds, self.MOMENT))
+
+
+def service(order: dict[str, Any]) -> int:
+    """The daemon until SIGTERM; 0 when it has drained."""
+    clock = StageClock(Control(order["clock"]))
+    agent = compose(load(Path(order["config"])), clock=clock)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=agent.stopping.set, daemon=True).start())
+    try:
+        Daemon(agent, Path(order["config"]).with_name("syncagent.db")).run()
+    finally:
+        agent.close()
+    return 0
+
+
 def child(order: dict[str, Any]) -> int:
     """One whole round; 0 when it went through."""
     if order.get("go"):
@@ -105,7 +138,7 @@ def main() -> None:
             code = 1
             try:
                 os.dup2(os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-                code = child(order)
+                code = service(order) if order.get("daemon") else child(order)
             except BaseException:  # noqa: BLE001 - a forked child must never come back to the loop
                 traceback.print_exc()
             with contextlib.suppress(OSError):

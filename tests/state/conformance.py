@@ -110,6 +110,14 @@ class Decisions:
         settle(store, minute=3)
         assert not store.dossier(one).released
 
+    def test_who_has_changed_since_is_not_held(self, store):
+        take(store, act(1, "a"), act(2, "b"))
+        one, two = store.unsettled(at(1), 10).dossiers
+        take(store, act(1, "more", 2))
+        store.hold([Held(each.person, "handoff", "200 an hour", at(1), each.revision) for each in (one, two)])
+        assert [held.person for held in store.held()] == [two.person]
+        assert [d.person for d in store.unsettled(at(3), 10).dossiers] == [one.person]
+
     def test_release_by_number_lets_the_longest_held_go(self, store):
         take(store, *(act(n, "a") for n in range(4)))
         people = [d.person for d in store.unsettled(at(1), 10).dossiers]

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from syncagent.model import (
+    Alert,
     Lane,
     Nurture,
     Refused,
@@ -54,6 +55,38 @@ class CommandsOut:
         store.confirm([("w", 1, done("w", 3, sf("made")))], now=at(3))
         (item,) = store.due("salesforce", at(3), 10)
         assert item.command.record == sf("made")
+
+    @pytest.mark.parametrize("gone", ["withdrawn", "dropped"])
+    def test_an_alert_does_not_wait_for_a_write_that_will_not_come(self, store, gone):
+        told = Alert(
+            key="a",
+            target="salesforce",
+            person=1,
+            record=sf(1),
+            to="boss",
+            subject="s",
+            body="b",
+            remind_at=at(1),
+            depends_on=("w",),
+        )
+        beside = msgspec.structs.replace(notify(1, "a:push", depends_on=("w", "a")), record=sf(1))
+        self.queue(store, write(1, "w"), told, beside, create_task(1, "t", depends_on=("w",)))
+        assert self.keys(store.due("salesforce", at(2), 1)) == ["w"]
+        store.confirm([("w", 1, Refused("no"))], now=at(3))
+        assert store.due("salesforce", at(4), 10) == ()
+        if gone == "dropped":
+            store.drop(["w"], now=at(5))
+        else:
+            take(store, act(1, "x", 5))
+            settle(store, minute=5, withdraw=("w",))
+        assert self.keys(store.due("salesforce", at(6), 10)) == ["a", "a:push"]
+
+    def test_a_push_does_not_go_without_its_task(self, store):
+        beside = msgspec.structs.replace(notify(1, "t:push", depends_on=("t",)), record=sf(1))
+        self.queue(store, create_task(1, "t"), beside)
+        take(store, act(1, "x", 2))
+        settle(store, minute=2, withdraw=("t",))
+        assert store.due("salesforce", at(3), 10) == ()
 
     def test_a_task_that_waits_may_be_told_anew_and_one_that_was_sent_may_not(self, store):
         task = create_task(1, "t", depends_on=("w",))

@@ -87,3 +87,18 @@ def test_what_is_dated_in_the_future_counts_when_its_time_has_come(stage: Theatr
     assert not stage.crm.tasks
     stage.after(days=4)
     assert len(stage.tasks("mia")) == 1
+
+
+def test_a_score_that_falls_by_itself_is_told_to_the_crm(stage: Theatre) -> None:
+    stage.lead("mia")
+    stage.does(stage.person("mia", title="Clerk"), "form.submitted", "demo-request")
+    stage.after(minutes=1)
+    assert stage.record("mia").fields["score"] == 40
+    stage.after(days=29)
+    assert stage.record("mia").fields["score"] == 40
+    stage.after(days=1, hours=3)
+    assert stage.record("mia").fields["score"] == 0
+    written = stage.record("mia").modified_at
+    for _ in range(5):
+        stage.after(days=10)
+    assert stage.record("mia").modified_at == written

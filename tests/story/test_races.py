@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncagent.agent.orders import carry_out, sweep
+from syncagent.agent.outages import READING, WRITING
 from syncagent.config import parse
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.model import CrmRecord, CrmUser, Identity, Lane, Merged
@@ -338,6 +339,34 @@ def test_a_conflict_with_a_rep_who_took_the_lead_gives_only_them_a_task(stage: T
     assert owners == {"carla"}
 
 
+def test_a_change_that_went_back_before_we_saw_it_does_not_hold_the_handoff_up(stage: Theatre) -> None:
+    lead = stage.lead("mia")
+    stage.agent.once()
+    stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+    stage.agent.gather("web")
+    stage.agent.decide()
+    stage.crm.edit(lead, "boss", stage.clock.now(), owner="carla")
+    stage.agent.deliver("crm")  # conflict
+    stage.crm.edit(lead, "boss", stage.clock.now(), owner="queue")
+    for _ in range(4):
+        stage.after(minutes=1)
+    (task,) = stage.tasks("mia")
+    assert stage.record("mia").fields["owner"] == task.owner
+    assert task.owner in ("ana", "ben")
+    assert not stage.agent.store.outbox(("conflict",))
+
+
+def test_what_never_lets_us_write_is_shown_as_contested(stage: Theatre) -> None:
+    stage.lead("mia")
+    stage.agent.once()
+    stage.crm.fail_next("conflict", "WriteLead", times=3, why="Somebody has changed owner meanwhile.")
+    stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+    for _ in range(20):
+        stage.after(minutes=1)
+    assert stage.dossier("mia").decision.contested == ("owner", "status")
+    assert [task.owner for task in stage.tasks("mia") if task.owner != "boss"]
+
+
 def test_a_record_read_after_the_decision_is_no_answer(stage: Theatre) -> None:
     """Marketing's own sync makes the lead while our handoff is on its way: nobody has answered anything."""
     stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
@@ -373,7 +402,7 @@ def test_down_until_a_moment_that_is_past(stage: Theatre, monkeypatch: pytest.Mo
 
     def other_thread(name, value):
         monkeypatch.setattr(stage.agent.store, "set_meta", whole)
-        stage.agent._is_down("crm")
+        stage.agent.outages.rest("crm", WRITING)
         whole(name, value)
 
     monkeypatch.setattr(stage.agent.store, "set_meta", other_thread)
@@ -387,10 +416,9 @@ def test_short_wait_does_not_shorten_a_long_one(stage: Theatre) -> None:
     stage.crm.fail_next("down", "apply", until=stage.clock.now() + timedelta(hours=5))
     stage.agent.deliver("crm")
     stage.crm.fail_next("unsent", "pull", after=5)
-    with stage.agent._watch("crm"):
-        raise RetryableError("x", 5)  # the poll that was under way in its own thread
+    stage.agent.outages.begin("crm", READING, RetryableError("x", 5))  # the poll that was under way in its own thread
     stage.clock.advance(timedelta(seconds=10))
-    assert stage.agent._is_down("crm")
+    assert stage.agent.outages.rest("crm", WRITING) > 4 * 3600
 
 
 def test_a_due_promise_does_not_wait_behind_a_sweep(stage: Theatre) -> None:

@@ -43,14 +43,14 @@ class _Attribute(Struct, gc=False):
     value: str | int | float | bool | list[Any] | dict[str, Any] | None = None
 
 
-class _Row(Struct, rename="camel"):
+class _Row(Struct, rename="camel", gc=False):
     lead_id: int
     activity_date: str
     activity_type_id: int
     marketo_guid: str = msgspec.field(name="marketoGUID", default="")
     primary_attribute_value_id: int | str | None = None
     primary_attribute_value: str | int | float | bool | None = None
-    attributes: list[_Attribute] = []
+    attributes: tuple[_Attribute, ...] = ()
 
 
 class _Rows(Envelope, rename="camel"):
@@ -118,6 +118,7 @@ class Feed:
         self._sweep_every = timedelta(seconds=seconds(options.sweep_every))
         self._usage_at: datetime | None = None
         self._words_at: datetime | None = None
+        self._logins = 1  # a start pays for no login
 
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round: every stream to its end, then what is due of the rarer things."""
@@ -171,7 +172,9 @@ class Feed:
                 else:
                     self._catalog.forget()
                     self._words_at = seen
-                    place.idle += 2  # calls of the next round
+                    place.idle += 3  # calls of the next round, and one to spare: no day begins with one that is owed
+        place.idle += self._wire.logins - self._logins
+        self._logins = self._wire.logins
         if before:
             rounds = (seen - before) // self._poll - 1 - place.left_out  # how many more polls this time could have had
             place.owed = min(_MOST_OWED, max(0, place.owed + place.idle - 1 - max(0, rounds)))

@@ -104,6 +104,7 @@ class Wire:
         self._signing_in = threading.Lock()
         self._token = ""
         self._ends = 0.0
+        self.logins = 0  # tokens that were fetched, ever
 
     def call(
         self,
@@ -164,6 +165,7 @@ class Wire:
                     " client_secret with Marketo Admin > LaunchPoint > View Details of the custom service."
                 )
             found = reply.decode(_Token)
+            self.logins += 1
             self._token, self._ends = found.access_token, monotonic() + max(found.expires_in, 5.0)
             return self._token
 

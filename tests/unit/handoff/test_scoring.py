@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import score
 from syncagent.handoff.conditions import as_test, fits_of, is_yes, number
-from syncagent.handoff.scoring import is_ready
+from syncagent.handoff.scoring import is_ready, judge
 from syncagent.model import Score, Value
 from syncagent.policy import (
     Condition,
@@ -177,3 +177,54 @@ def test_grades(title: str, forms: int, grade: str) -> None:
 )
 def test_the_line(threshold: Threshold, ready: bool) -> None:
     assert is_ready(Score(20, 30, "B2"), threshold) is ready
+
+
+def rule(*choices: InterestChoice) -> InterestRule:
+    return InterestRule("r", "form.*", 30, choices)
+
+
+def at_least(count: int, days: int, priority: float = 10) -> InterestChoice:
+    return InterestChoice(priority, at_least=count, within=Duration(days=days))
+
+
+def exactly(count: int, days: int, priority: float = 10) -> InterestChoice:
+    return InterestChoice(priority, exactly=count, within=Duration(days=days))
+
+
+AGO = tuple(activity(f"d{days}", NOW - timedelta(days=days, minutes=5)) for days in (5, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("choices", "days"),
+    [
+        ((at_least(1, 7),), 6),  # the newest of the three leaves last
+        ((at_least(2, 7),), 4),
+        ((at_least(3, 7),), 2),
+        ((at_least(4, 7), at_least(1, 2)), 1),
+        ((at_least(4, 7),), None),  # what does not hold will not by itself
+        ((at_least(0, 7),), None),
+        ((exactly(3, 7),), 2),
+        ((exactly(2, 7),), 2),  # begins to hold
+        ((exactly(0, 7),), 6),
+        ((exactly(0, 7, -10), at_least(2, 7, 10)), 4),
+        ((exactly(4, 7),), None),
+        ((InterestChoice(10),), None),
+    ],
+)
+def test_when_the_score_changes_by_itself(choices: tuple[InterestChoice, ...], days: int | None) -> None:
+    terms = policy(scoring=ScoreModel(interest=(rule(*choices),)))
+    for activities in (AGO, AGO[::-1]):
+        facts = dossier(activities=activities, leads=(), records=())
+        expected = NOW + timedelta(days=days, hours=1) if days is not None else None
+        assert judge(facts, terms, NOW, {}).changes_at == expected
+    if expected is not None:
+        assert score(facts, terms, expected - minutes(66)).total == score(facts, terms, NOW).total
+        assert score(facts, terms, expected - minutes(60)).total != score(facts, terms, NOW).total
+
+
+def test_what_is_dated_ahead_is_scored_when_its_time_has_come() -> None:
+    facts = dossier(activities=(activity("a", NOW + minutes(45)),), leads=(), records=())
+    at = judge(facts, policy(), NOW, {}).changes_at
+    assert at == NOW + minutes(35)
+    assert score(facts, policy(), at).total == 40
+    assert score(facts, policy(), at - minutes(1)).total == 0

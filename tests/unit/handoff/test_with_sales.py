@@ -16,6 +16,7 @@ from syncagent.model import (
     Handoff,
     HandoffState,
     Identity,
+    Lane,
     Opportunity,
     OutboxEntry,
     Plan,
@@ -395,8 +396,12 @@ def test_without_a_date_it_returns_after_the_policys_time_and_the_crm_is_told_wh
     assert life.handoff.recycle_reason == "no budget"
     assert rows(result)[0].values == {"recycle_until": "2026-06-08"}
     assert verbs(result) == ["WriteLead", "Nurture", "CloseTask"]
-    assert result.wake_at == back
     assert life.roster.open == {}
+    falls = datetime.fromisoformat("2026-04-09T10:00+00:00")  # the form counts for 30 days
+    assert result.wake_at == falls
+    told = rows(life.go(falls))
+    assert [(one.values, one.lane) for one in told] == [({"score": 40, "grade": "A4"}, Lane.COLD)]
+    assert life.go(falls + minutes(1)).wake_at == back
 
 
 def test_a_rep_may_move_the_date() -> None:

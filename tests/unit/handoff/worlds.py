@@ -176,11 +176,10 @@ def deliver(result: Plan, stored: Dossier, at: datetime) -> Dossier:
     for command in result.commands:
         if command.key not in queued:
             continue
-        target = LEAD
+        target = getattr(command, "record", None) or LEAD
         values: dict[str, Value] = {}
         seen: dict[str, Value] = {}
         if isinstance(command, WriteLead):
-            target = command.record or LEAD
             old = records.get(target)
             fields = dict(old.fields) if old is not None else {}
             seen = {name: fields[name] for name in ("status", "owner") if name in fields}
