@@ -48,6 +48,39 @@ def likelihood(card: Scorecard, attributes: Mapping[str, Value], dossier: Dossie
     return Likelihood(100 * chance(logit), logit, card.intercept, tuple(influences))
 
 
+def changes_at(dossier: Dossier, policy: Policy, now: datetime) -> datetime | None:
+    """When the likelihood may change though nothing new is told: as days go by, activities age and leave the window.
+
+    Rounded up to a full hour, as the ends of rules' windows are; None: not by itself, or there is no scorecard.
+    """
+    card = policy.likelihood
+    if card is None:
+        return None
+    window = timedelta(days=card.window_days)
+    counted = {one.of for one in card.features if one.kind == "count"}
+    cuts = {one.of: one.cuts for one in card.features if one.kind == "recency"}
+    moments: list[datetime] = []
+    last: dict[str, datetime] = {}
+    for one in dossier.activities:
+        if _by_robot(one):
+            continue
+        if one.at > now:
+            moments.append(one.at)
+            continue
+        if one.kind in counted:
+            moments.append(one.at + window)
+        last[one.kind] = max(one.at, last.get(one.kind, one.at))
+    known = first_known(dossier)
+    ages = next((one.cuts for one in card.features if one.kind == "age"), ())
+    moments += [known + timedelta(days=cut) for cut in ages if known is not None]
+    moments += [at + timedelta(days=cut) for kind, at in last.items() for cut in cuts.get(kind, ())]
+    soonest = min((at for at in moments if at > now), default=None)
+    if soonest is None:
+        return None
+    full = soonest.replace(minute=0, second=0, microsecond=0)
+    return soonest if full == soonest else full + timedelta(hours=1)
+
+
 def told(dossier: Dossier, attributes: Mapping[str, Value], policy: Policy, now: datetime) -> tuple[str, ...]:
     """The likelihood in words, what moves it most first; empty without a scorecard."""
     card = policy.likelihood

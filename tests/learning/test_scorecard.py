@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from syncagent.handoff.likelihood import as_text, bin_of, chance, doings, likelihood, told, with_likelihood
+from syncagent.handoff.likelihood import as_text, bin_of, chance, changes_at, doings, likelihood, told, with_likelihood
+from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import attributes_of, score
 from syncagent.learning.features import features_of
 from syncagent.learning.fitting import Fitted, fit, matrix
 from syncagent.learning.leaks import columns_of
 from syncagent.learning.rows import Outcome, Row, Settings, population
-from syncagent.model import Activity, Dossier, Feature, Identity, Lead, Scorecard, Value
-from syncagent.policy import Condition, FitChoice, FitRule
+from syncagent.model import Activity, Dossier, Feature, Identity, Lead, Roster, Scorecard, Value
+from syncagent.policy import Condition, FitChoice, FitRule, ScoreModel
 from tests.learning import orgs
 from tests.unit.handoff import worlds
 
@@ -107,6 +108,30 @@ def test_what_is_to_come_and_what_robots_do_change_nothing(card: Scorecard, doss
     known = attributes_of(dossier)
     only = likelihood(card, known, replace(dossier, activities=kept), worlds.NOW)
     assert only == likelihood(card, known, dossier, worlds.NOW)
+
+
+@given(dossier=people(), share=st.floats(0, 1), days=st.integers(0, 120))
+@settings(deadline=None)
+def test_it_stays_until_it_may_change(card: Scorecard, dossier: Dossier, share: float, days: int) -> None:
+    policy, now, known = worlds.policy(likelihood=card), worlds.NOW + timedelta(days=days), attributes_of(dossier)
+    change = changes_at(dossier, policy, now)
+    end = now + timedelta(days=500) if change is None else change - timedelta(hours=1)
+    assert change is None or change > now
+    if end > now:
+        later = now + (end - now) * share
+        assert likelihood(card, known, dossier, later).logit == likelihood(card, known, dossier, now).logit
+
+
+def test_a_planned_person_is_looked_at_again_when_the_likelihood_may_change(card: Scorecard) -> None:
+    done = Activity(MINE, "1", worlds.NOW - timedelta(days=6, hours=5, minutes=7), "page.visited", "/pricing")
+    dossier = Dossier(1, 1, leads=(Lead(MINE, worlds.NOW, {}),), activities=(done,))
+    plain = worlds.policy()
+    for policy, wakes in (
+        (replace(plain, likelihood=card), done.at.replace(minute=0) + timedelta(days=7, hours=1)),
+        (plain, None),
+    ):
+        wake = plan(dossier, replace(policy, scoring=ScoreModel()), Roster(), worlds.NOW).wake_at
+        assert wake == wakes
 
 
 def small() -> Scorecard:
