@@ -24,6 +24,7 @@ from syncagent.learning.rows import Settings, people_of
 from syncagent.state.store import Store
 
 T = TypeVar("T")
+USUAL = Settings()
 
 
 @click.group(short_help="Train a likelihood of winning; read its card; see what has moved.")
@@ -39,12 +40,8 @@ def model() -> None:
 @json_option
 @click.option("--until", help="A date or moment: what is dated later is left out. Default: now.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to put it instead.")
-@click.option(
-    "--horizon", default=Settings.horizon_days, show_default=True, type=click.IntRange(1, 1000), metavar="DAYS"
-)
-@click.option(
-    "--population", default=Settings.population, show_default=True, type=click.Choice(["known", "handed-off"])
-)
+@click.option("--horizon", default=USUAL.horizon_days, show_default=True, type=click.IntRange(1, 1000), metavar="DAYS")
+@click.option("--population", default=USUAL.population, show_default=True, type=click.Choice(["known", "handed-off"]))
 def train(
     config_path: Path,
     until: str | None,
@@ -65,7 +62,12 @@ def train(
     config = load(config_path)
     settings = Settings(horizon_days=horizon, population=population)
     end = _until(until, config)
-    made = _asked(config, lambda store: learn(people_of(store), settings, end, config.digest))
+
+    def learned(store: Store) -> cards.Model:
+        people, not_drawn = people_of(store)
+        return learn(people, settings, end, config.digest, not_drawn=not_drawn)
+
+    made = _asked(config, learned)
     place = out or _file(config)
     useful = made.card.verdict == "useful"
     if useful:
@@ -105,7 +107,7 @@ def drift(config_path: Path, file: Path | None, until: str | None, days: int, *,
     config = load(config_path)
     known = cards.read(file or _file(config))
     end = _until(until, config)
-    found = _asked(config, lambda store: compared(known, people_of(store), end, days))
+    found = _asked(config, lambda store: compared(known, people_of(store)[0], end, days))
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(found) | {"alarm": found.alarm}))
     else:

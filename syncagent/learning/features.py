@@ -31,7 +31,7 @@ def features_of(rows: Sequence[Row], columns: Iterable[str]) -> tuple[Feature, .
     made += [_counted(kind) for kind in often]
     made += [_recent(kind) for kind in often]
     made.append(_valued("how they came", "first", "", [row.done.first for row in rows], least))
-    made.append(_cut("known for", "age", "", AGES, "days", "unknown"))
+    made.append(_cut("known for", "age", "", AGES, "days", "no value"))
     return tuple(one for one in made if _differs(one, rows, least))
 
 
@@ -45,18 +45,18 @@ def column(name: str, values: Sequence[Value], least: int) -> Feature:
     if known and len(numbers) >= 0.95 * len(known) and len(set(numbers)) > MOST_VALUES // 2:
         numbers.sort()
         cuts = sorted({numbers[len(numbers) * n // 5] for n in range(1, 5)} - {numbers[0]})
-        return _cut(name, "number", name, tuple(cuts), "", "unknown")
+        return _cut(name, "number", name, tuple(cuts), "", "no value")
     return _valued(name, "value", name, values, least)
 
 
 def _valued(name: str, kind: Literal["value", "first"], of: str, values: Sequence[Value], least: int) -> Feature:
     seen = Counter(as_text(value) for value in values if is_known(value))
     often = tuple(value for value, count in seen.most_common(MOST_VALUES) if count >= least)
-    return Feature(name, kind, of, (*often, "another value" if often else "given", "unknown"), values=often)
+    return Feature(name, kind, of, (*often, "another value" if often else "given", "no value"), values=often)
 
 
 def _counted(kind: str) -> Feature:
-    labels = ("never", "once", "2 or 3 times", "4 to 7 times", "8 times or more", "unknown")
+    labels = ("never", "once", "2 or 3 times", "4 to 7 times", "8 times or more", "no value")
     return Feature(f"{kind}: how often of late", "count", kind, labels, cuts=COUNTS)
 
 

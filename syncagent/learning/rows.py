@@ -12,6 +12,7 @@ that lies before the moment, and is otherwise *undated*: told by the card, and j
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
+from zlib import crc32
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +24,7 @@ from syncagent.model import CrmRecord, Dossier, Opportunity, Value
 from syncagent.state.store import Store
 
 BATCH = 1000
+EARLY = "looked at before any win is known"
 
 
 class Settings(Struct, frozen=True):
@@ -38,6 +40,8 @@ class Settings(Struct, frozen=True):
     """Below, every weight rests on a handful of people; ten wins a weight is the old rule of thumb."""
     least_people: int = 1000
     """A fifth of them measures the model, and 200 people are few enough for that."""
+    most_people: int = 100_000
+    """More would change no weight that matters, and take minutes and gigabytes."""
     window_days: int = 90
     """Activities count that long."""
 
@@ -75,21 +79,29 @@ class Population(NamedTuple):
     left_out: dict[str, int]
 
 
-def people_of(store: Store) -> Iterator[Dossier]:
-    """Everybody in the state who was not erased, in the order of their ids."""
-    after = 0
-    while people := store.people(after, BATCH):
-        for person in people:
-            dossier = store.dossier(person)
-            if dossier is not None and not dossier.erased:
-                yield dossier
-        after = people[-1]
+def people_of(store: Store, most: int = Settings().most_people) -> tuple[Iterator[Dossier], int]:
+    """Everybody in the state who was not erased, in the order of their ids, and how many were not drawn.
+
+    With more people than `most`, one in so many is drawn by their id alone, so that the next training draws the same.
+    """
+    ids: list[int] = []
+    while page := store.people(ids[-1] if ids else 0, BATCH):
+        ids += page
+    every = -(-len(ids) // most)
+    drawn = [person for person in ids if every < 2 or crc32(str(person).encode()) % every == 0]
+    found = (store.dossier(person) for person in drawn)
+    return (dossier for dossier in found if dossier is not None and not dossier.erased), len(ids) - len(drawn)
 
 
 def population(people: Iterable[Dossier], settings: Settings, until: datetime) -> Population:
-    """The rows of all these people up to `until`; facts dated later are as if they had not been told."""
+    """The rows of all these people up to `until`; facts dated later are as if they had not been told.
+
+    Looks before the first win that is known are left out: what came of people then was not yet recorded, and would
+    all count as not won.
+    """
     rows: list[Row] = []
-    left_out = {"no moment known": 0, "decided before the first look": 0, "too new": 0}
+    wins: list[datetime] = []
+    left_out = {"no moment known": 0, "decided before the first look": 0, "too new": 0, EARLY: 0}
     if settings.population == "handed-off":
         left_out = {"never handed off": 0} | left_out
     for dossier in people:
@@ -99,13 +111,17 @@ def population(people: Iterable[Dossier], settings: Settings, until: datetime) -
             left_out[wanted if start is None else "too new"] += 1
             continue
         outcome = outcome_of(dossier, until)
+        if outcome.won_at is not None:
+            wins.append(outcome.won_at)
         made = list(_rows(dossier, start, outcome, settings, until))
         rows += made
         if not made:
             first = start + timedelta(days=settings.ages_days[0])
             left_out["too new" if first > until else "decided before the first look"] += 1
-    rows.sort(key=lambda row: (row.start, row.person, row.at))
-    return Population(tuple(rows), left_out)
+    begin = min(wins, default=until)
+    kept = sorted((row for row in rows if row.at >= begin), key=lambda row: (row.start, row.person, row.at))
+    left_out[EARLY] = len({row.person for row in rows}) - len({row.person for row in kept})
+    return Population(tuple(kept), left_out)
 
 
 def _start(dossier: Dossier, settings: Settings) -> datetime | None:

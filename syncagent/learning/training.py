@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from math import sqrt
 
 from syncagent.errors import UserError
 from syncagent.handoff.conditions import is_known
@@ -17,11 +18,15 @@ FIT, CALIBRATE = 0.6, 0.8
 """People in the order of time: up to 60 % fit, up to 80 % calibrate, the rest validates."""
 LEAST_WINS_TO_MEASURE = 10
 SURE = 1.96
+OFF = 0.2
+"""By this share of what came, chances may be off as a whole before the card warns."""
 SAME = "It tells nobody apart: hardly a value is shared by several people, or nearly everybody has the same."
 
 
-def train(people: Iterable[Dossier], settings: Settings, until: datetime, config: str) -> Model:
+def train(people: Iterable[Dossier], settings: Settings, until: datetime, config: str, *, not_drawn: int = 0) -> Model:
     """Learn from these people what was known of them up to `until`. Raises `UserError` below the floor of data.
+
+    `not_drawn`: how many more there are in the state (`rows.people_of`), for the card.
 
     The card's verdict is "useless" where the model tells nobody apart; such a model must not be used.
     """
@@ -56,7 +61,7 @@ def train(people: Iterable[Dossier], settings: Settings, until: datetime, config
         quality=quality,
         strength=fitted.strength,
         left_out=left_out,
-        people_left_out=told.left_out,
+        people_left_out=told.left_out | {"not drawn into the sample": not_drawn},
         immature_rows=len(told.rows) - len(ripe),
         undated=_undated(ripe, used),
         profile=profile(fitted.features, ripe),
@@ -140,7 +145,19 @@ def _verdict(found: Measures, fitted: Fitted) -> tuple[bool, str]:
     strength = "weakly" if low < 0.6 else "fairly" if low < 0.75 else "well"
     return True, (
         f"This model tells winners from others {strength} ({sure}): the best tenth wins"
-        f" {found.lift:.1f} times as often as the average."
+        f" {found.lift:.1f} times as often as the average.{_off(found)}"
+    )
+
+
+def _off(found: Measures) -> str:
+    """A warning where the chances as a whole were wrong on the latest people; empty where they were not."""
+    rows = sum(count for _, _, count in found.curve)
+    said, came = (sum(part[n] * part[2] for part in found.curve) / rows for n in (0, 1))
+    if abs(said - came) <= max(OFF * came, SURE * sqrt(said * (1 - said) / rows)):
+        return ""
+    return (
+        f" Its chances ran too {'high' if said > came else 'low'} on the latest people ({said:.1%} foretold,"
+        f" {came:.1%} came): trust its order more than its percentages."
     )
 
 
