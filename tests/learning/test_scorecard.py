@@ -122,6 +122,16 @@ def test_it_stays_until_it_may_change(card: Scorecard, dossier: Dossier, share: 
         assert likelihood(card, known, dossier, later).logit == likelihood(card, known, dossier, now).logit
 
 
+def test_it_may_change_when_an_older_activity_leaves_the_window(card: Scorecard) -> None:
+    ages = (80, 31)
+    done = [Activity(MINE, str(n), worlds.NOW - timedelta(days=n), "page.visited", "/pricing") for n in ages]
+    dossier, policy = Dossier(1, 1, activities=tuple(done)), worlds.policy(likelihood=card)
+    change = changes_at(dossier, policy, worlds.NOW)
+    assert change == worlds.NOW + timedelta(days=10)
+    one_visit, two = (likelihood(card, {}, dossier, at).logit for at in (change, change - timedelta(minutes=1)))
+    assert one_visit != two
+
+
 def test_a_planned_person_is_looked_at_again_when_the_likelihood_may_change(card: Scorecard) -> None:
     done = Activity(MINE, "1", worlds.NOW - timedelta(days=6, hours=5, minutes=7), "page.visited", "/pricing")
     dossier = Dossier(1, 1, leads=(Lead(MINE, worlds.NOW, {}),), activities=(done,))
