@@ -7,6 +7,7 @@
     ├── RetryableError       this page or call: try again after `after` seconds
     ├── ConnectorDownError   this whole system: stop using it until `until`, say so, look again later
     ├── ForgedDeliveryError  a webhook whose signature does not fit: 401
+    ├── UnreadableDeliveryError  a webhook that is signed but says nothing that can be read: 400
     ├── StoreFullError       no room on the disk: acknowledge nothing, go on by itself once there is room
     └── StoreBrokenError     the state file failed its check: restore a backup
 
@@ -78,6 +79,10 @@ class ConnectorDownError(SyncagentError):
 
 class ForgedDeliveryError(SyncagentError):
     """A webhook delivery whose signature or secret does not fit."""
+
+
+class UnreadableDeliveryError(SyncagentError):
+    """A webhook delivery whose signature fits, and whose body is not what its dialect sends; the message says why."""
 
 
 class StoreFullError(SyncagentError):

@@ -22,6 +22,7 @@ COMMANDS = {
     "restore": "syncagent.cli.change",
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
+    "inbox": "syncagent.cli.inbox",
     "model": "syncagent.cli.model",
     "outbox": "syncagent.cli.outbox",
     "sandbox": "syncagent.cli.sandbox",

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tests.crash import disk
+from tests.crash import disk, hubspot_theatre
 from tests.crash.reckoning import effects, reckon
 from tests.crash.runner import Runner, Zygote, shot_after
 from tests.crash.strace import Tracer
@@ -33,6 +33,33 @@ ASKED = 4  # calls to each vendor after which nothing more is expected
 
 Point = tuple[str, int]
 """A failpoint by its name, and which time it is reached in one life."""
+
+
+class World(Struct):
+    """Whose story it is: the stage, what happens on it, and how it is reckoned up. `faults`: where answers are lost."""
+
+    make: Callable[[Path], Any]
+    beats: Sequence[tuple[datetime, str, Callable[[Any], None] | None]]
+    reckon: Callable[[Any], dict[str, Any]]
+    effects: Callable[[Any], int]
+    faults: Sequence[tuple[str, str]]  # name of the vendor's control on the stage, path
+
+
+WORLDS = {
+    "salesforce": World(
+        Theatre, BEATS, reckon, effects, (("salesforce", "composite/sobjects"), ("marketo", "/lists/"))
+    ),
+    **{
+        name: World(
+            make,
+            hubspot_theatre.BEATS,
+            hubspot_theatre.reckon,
+            hubspot_theatre.effects,
+            (("hubspot", "/contacts/batch/(create|update)"), ("hubspot", "/tasks/batch/(create|update)")),
+        )
+        for name, make in (("hubspot", hubspot_theatre.Theatre), ("hubspot plain", hubspot_theatre.PlainTheatre))
+    },
+}
 
 Round = Callable[[Runner, int], int]
 """Runs one child in a beat; its exit code. A case that kills does it here."""
@@ -54,23 +81,26 @@ def zygote(preload: Path | None = None) -> Zygote:
 
 
 @contextmanager
-def stage(preload: Path | None = None, synchronous: str | None = None) -> Iterator[tuple[Theatre, Runner]]:
+def stage(
+    preload: Path | None = None, synchronous: str | None = None, world: str = "salesforce"
+) -> Iterator[tuple[Any, Runner]]:
     """A fresh world and a fresh state."""
-    with tempfile.TemporaryDirectory(prefix="crash-") as folder, Theatre(Path(folder)) as theatre:
+    with tempfile.TemporaryDirectory(prefix="crash-") as folder, WORLDS[world].make(Path(folder)) as theatre:
         yield theatre, Runner(zygote(preload), theatre.config, theatre.clock, synchronous)
 
 
-def play(theatre: Theatre, runner: Runner, round_: Round) -> Told:
+def play(theatre: Any, runner: Runner, round_: Round, world: str = "salesforce") -> Told:
     """The whole story."""
-    for number, (moment, _, act) in enumerate(BEATS):
+    told = WORLDS[world]
+    for number, (moment, _, act) in enumerate(told.beats):
         theatre.move_to(moment)
         if act is not None:
             act(theatre)
         _until_quiet(theatre, runner, number, round_)
-    return Told(reckon(theatre), effects(theatre), runner.killed)
+    return Told(told.reckon(theatre), told.effects(theatre), runner.killed)
 
 
-def _until_quiet(theatre: Theatre, runner: Runner, number: int, round_: Round) -> None:
+def _until_quiet(theatre: Any, runner: Runner, number: int, round_: Round) -> None:
     """Children until a whole round goes through and nothing waits for its time of a few seconds."""
     for _ in range(ROUNDS):
         if not any(round_(runner, number) == 0 for _ in range(TRIES)):
@@ -81,11 +111,11 @@ def _until_quiet(theatre: Theatre, runner: Runner, number: int, round_: Round) -
     raise AssertionError(f"never quiet in beat {number}: {runner.log()}")
 
 
-def _waits(theatre: Theatre) -> bool:
+def _waits(theatre: Any) -> bool:
     db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
     try:
         (unsent,) = db.execute("select count(*) from outbox where state in ('queued', 'sending')").fetchone()
-        (marketo,) = db.execute("select cursor from stream where name = 'marketo/poll'").fetchone()
+        cursors = [text for (text,) in db.execute("select cursor from stream") if text]
         down = [
             json.loads(note)
             for (note,) in db.execute("select value from meta where name like 'down/%' and value <> ''")
@@ -93,17 +123,17 @@ def _waits(theatre: Theatre) -> bool:
     finally:
         db.close()
     # A round that was left out to save calls (kills make more of them) is made up for by the next.
-    left_out = json.loads(marketo).get("left_out", 0)
+    left_out = any(json.loads(text).get("left_out", 0) for text in cursors)
     return bool(unsent or left_out) or any(datetime.fromisoformat(note["until"]) > theatre.now for note in down)
 
 
 # -- cases
 
 
-def undisturbed() -> Told:
+def undisturbed(world: str = "salesforce") -> Told:
     """Nobody is killed. `more`: the failpoints of the first round of each beat."""
     traces: dict[int, list[Point]] = {}
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         trace = theatre.folder / "trace"
 
         def round_(runner: Runner, number: int) -> int:
@@ -114,15 +144,15 @@ def undisturbed() -> Told:
                 traces[number] = [(name, names[: place + 1].count(name)) for place, name in enumerate(names)]
             return code
 
-        told = play(theatre, runner, round_)
+        told = play(theatre, runner, round_, world)
     told.more = traces
     return told
 
 
-def dying_at(points: Mapping[int, Point]) -> Told:
+def dying_at(points: Mapping[int, Point], world: str = "salesforce") -> Told:
     """In each beat the first child dies at that point. `more`: the beats in which it did."""
     hit: list[int] = []
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         seen: set[int] = set()
 
         def round_(runner: Runner, number: int) -> int:
@@ -133,15 +163,15 @@ def dying_at(points: Mapping[int, Point]) -> Told:
                 hit.append(number)
             return code
 
-        told = play(theatre, runner, round_)
+        told = play(theatre, runner, round_, world)
     told.more = hit
     return told
 
 
-def shot(seed: int, shots: int) -> Told:
+def shot(seed: int, shots: int, world: str = "salesforce") -> Told:
     """SIGKILL from outside at random moments, up to `shots` times in each beat."""
     dice = random.Random(seed)
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         fired: dict[int, int] = {}
 
         def round_(runner: Runner, number: int) -> int:
@@ -150,7 +180,7 @@ def shot(seed: int, shots: int) -> Told:
                 return runner.run()
             return runner.run(harm=shot_after(dice.uniform(0.0, runner.seconds)))
 
-        return play(theatre, runner, round_)
+        return play(theatre, runner, round_, world)
 
 
 def forgotten(shim: Path, seed: int, shots: int, synchronous: str | None = None) -> Told:
@@ -304,26 +334,28 @@ def traced(call: str, first_beat: int, at: Sequence[int]) -> Told:
     return told
 
 
-def unanswered(seed: int) -> Told:
+def unanswered(seed: int, world: str = "salesforce") -> Told:
     """Nobody is killed, but answers to writes are lost: never arrived, done and not told, or done late.
 
     `more`: how many faults struck.
     """
     dice = random.Random(seed)
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         struck = 0
 
         def round_(runner: Runner, number: int) -> int:
             nonlocal struck
-            for vendor, path in ((theatre.salesforce, "composite/sobjects"), (theatre.marketo, "/lists/")):
-                struck += sum(fault["struck"] for fault in vendor.faults())
-                vendor.clear_faults()
+            for name in {name: None for name, _ in WORLDS[world].faults}:
+                struck += sum(fault["struck"] for fault in getattr(theatre, name).faults())
+                getattr(theatre, name).clear_faults()
+            for name, path in WORLDS[world].faults:
+                vendor = getattr(theatre, name)
                 if dice.random() < 0.5:
                     fault = dice.choice(({"drop": "before"}, {"drop": "after"}, {"late": 0.05}, {"cut": True}))
                     method = dice.choice(("POST", "PATCH", "POST"))
                     vendor.plant(match={"method": method, "path": path, "after": dice.randrange(2)}, **fault)
             return runner.run()
 
-        told = play(theatre, runner, round_)
+        told = play(theatre, runner, round_, world)
     told.more = struck
     return told

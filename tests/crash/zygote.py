@@ -35,7 +35,7 @@ from syncagent.config import load
 from syncagent.sandbox import Control
 from syncagent.state import sqlite, writer
 
-for name in ("marketo", "salesforce"):
+for name in ("hubspot", "marketo", "salesforce"):
     importlib.import_module(f"syncagent.connectors.{name}")
 
 # Checking a private key costs a third of a round; forked children find it checked.
