@@ -42,12 +42,14 @@ def model() -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to put it instead.")
 @click.option("--horizon", default=USUAL.horizon_days, show_default=True, type=click.IntRange(1, 1000), metavar="DAYS")
 @click.option("--population", default=USUAL.population, show_default=True, type=click.Choice(["known", "handed-off"]))
+@click.option("--without", multiple=True, metavar="COLUMN", help="Leave this column out; may be given several times.")
 def train(
     config_path: Path,
     until: str | None,
     out: Path | None,
     horizon: int,
     population: Literal["known", "handed-off"],
+    without: tuple[str, ...],
     *,
     as_json: bool,
 ) -> None:
@@ -60,7 +62,7 @@ def train(
             " A model that is trained is used without it."
         ) from None
     config = load(config_path)
-    settings = Settings(horizon_days=horizon, population=population)
+    settings = Settings(horizon_days=horizon, population=population, without=without)
     end = _until(until, config)
 
     def learned(store: Store) -> cards.Model:

@@ -40,6 +40,8 @@ class Settings(Struct, frozen=True):
     """Below, every weight rests on a handful of people; ten wins a weight is the old rule of thumb."""
     least_people: int = 1000
     """A fifth of them measures the model, and 200 people are few enough for that."""
+    without: tuple[str, ...] = ()
+    """Columns that somebody knows must not decide: leaks that show no sign, or what is nobody's business."""
     most_people: int = 100_000
     """More would change no weight that matters, and take minutes and gigabytes."""
     window_days: int = 90

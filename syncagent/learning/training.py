@@ -21,21 +21,21 @@ SURE = 1.96
 OFF = 0.2
 """By this share of what came, chances may be off as a whole before the card warns."""
 SAME = "It tells nobody apart: hardly a value is shared by several people, or nearly everybody has the same."
+WISHED = "Somebody asked for that (--without)."
 
 
 def train(people: Iterable[Dossier], settings: Settings, until: datetime, config: str, *, not_drawn: int = 0) -> Model:
     """Learn from these people what was known of them up to `until`. Raises `UserError` below the floor of data.
 
-    `not_drawn`: how many more there are in the state (`rows.people_of`), for the card.
-
-    The card's verdict is "useless" where the model tells nobody apart; such a model must not be used.
+    `not_drawn`: how many more there are in the state (`rows.people_of`), for the card. The card's verdict
+    is "useless" where the model tells nobody apart; such a model must not be used.
     """
     told = population(people, settings, until)
     ripe = [row for row in told.rows if row.won is not None]
     _refuse_few(ripe, told, settings)
     earlier, later, latest = _in_time(ripe)
-    leaking = leaks(told.rows)
-    left_out = {leak.column: leak.why for leak in leaking}
+    _refuse_unknown(settings.without, columns_of(told.rows))
+    left_out = {leak.column: leak.why for leak in leaks(told.rows)} | dict.fromkeys(settings.without, WISHED)
     columns = [name for name in columns_of(earlier) if name not in left_out]
     features = features_of(earlier, columns)
     used = {feature.of for feature in features if feature.kind in ("value", "number")}
@@ -89,6 +89,12 @@ def _refuse_few(ripe: Sequence[Row], told: Population, settings: Settings) -> No
         + (f" Left out were {left}." if left else "")
         + " Read more history with `syncagent backfill`, of the CRM's deals too; until then, score by rules."
     )
+
+
+def _refuse_unknown(wished: Iterable[str], columns: Sequence[str]) -> None:
+    unknown = sorted(set(wished) - set(columns))
+    if unknown:
+        raise UserError(f"Nobody has a column called {unknown[0]!r}; there are {', '.join(columns)}.")
 
 
 def _in_time(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row]]:

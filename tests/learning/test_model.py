@@ -127,6 +127,15 @@ def test_honest_columns_are_not_named() -> None:
     assert set(named(people)) == {"status"}
 
 
+def test_what_somebody_asks_to_leave_out_is_left_out(humans: list[orgs.Human]) -> None:
+    people = [orgs.dossier(human) for human in humans]
+    found = train(people, replace(SETTINGS, without=("title",)), orgs.END, "digest")
+    assert "--without" in found.card.left_out["title"]
+    assert "title" not in {feature.of for feature in found.scorecard.features}
+    with pytest.raises(UserError, match=r"'titel'; there are .*country.*title"):
+        train(people, replace(SETTINGS, without=("titel",)), orgs.END, "digest")
+
+
 def test_what_changes_with_the_years_is_not_taken_for_a_leak() -> None:
     """An old form's field: by now the outcome of nearly all who filled it in is known, and new people have none."""
     people = orgs.org(5000)

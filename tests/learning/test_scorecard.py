@@ -16,8 +16,8 @@ from syncagent.learning.features import features_of
 from syncagent.learning.fitting import Fitted, fit, matrix
 from syncagent.learning.leaks import columns_of
 from syncagent.learning.rows import Outcome, Row, Settings, population
-from syncagent.model import Activity, Dossier, Feature, Identity, Lead, Roster, Scorecard, Value
-from syncagent.policy import Condition, FitChoice, FitRule, ScoreModel
+from syncagent.model import Activity, CrmRecord, Dossier, Feature, Identity, Lead, Roster, Scorecard, Value
+from syncagent.policy import Condition, FitChoice, FitRule, Route, RouteTarget, ScoreModel
 from tests.learning import orgs
 from tests.unit.handoff import worlds
 
@@ -176,6 +176,19 @@ def test_rules_may_ask_for_it_and_without_a_model_nothing_is_added() -> None:
     assert (part.rule, part.points, part.why) == ("likely", 40, "likelihood is 88.1")
     assert score(chief, replace(asks, likelihood=None), worlds.NOW).contributions == ()
     assert told(chief, {}, plain, worlds.NOW) == ()
+
+
+def test_routes_may_ask_for_it() -> None:
+    likely = Route("likely", RouteTarget(pool=(worlds.BEN,)), {"likelihood": Condition(minimum=50)})
+    plain = worlds.policy(likelihood=small())
+    policy = replace(plain, routes=(likely, *plain.routes))
+    for title, route in (("chief", "likely"), ("clerk", "everybody")):
+        asks = Activity(MINE, "1", worlds.NOW, "form.submitted", "demo-now")
+        lead = Lead(MINE, worlds.NOW, {"title": title, "employees": 500 if route == "likely" else 5})
+        record = CrmRecord(worlds.LEAD, worlds.NOW, worlds.NOW, "ana", {"status": "Open"})
+        dossier = Dossier(1, 1, leads=(lead,), activities=(asks,), records=(record,))
+        decision = plan(dossier, policy, Roster(), worlds.NOW).decision
+        assert decision.handoffs[0].assignments[0].route == route
 
 
 def test_it_accounts_for_itself_in_words() -> None:
