@@ -62,10 +62,14 @@ class AgentRunningError(UserError):
 
 
 class RetryableError(SyncagentError):
-    """Try this page or call again, not before `after` seconds."""
+    """Try this page or call again, not before `after` seconds.
 
-    def __init__(self, message: str, after: float = 5.0) -> None:
+    `suspect`: what was sent may be the reason, for the system answered, and did not ask for time.
+    """
+
+    def __init__(self, message: str, after: float = 5.0, *, suspect: bool = False) -> None:
         self.after = after
+        self.suspect = suspect
         super().__init__(message)
 
 

@@ -22,12 +22,13 @@ from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
 from syncagent.agent.outcomes import chunks, log_refusals
 from syncagent.agent.pace import Pace
+from syncagent.agent.suspects import Suspects, told
 from syncagent.agent.unpacking import unpack
 from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import CrmRecord, Deleted, Lane, Page, Plan
+from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
@@ -94,6 +95,7 @@ class Agent:
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
+        self._suspects = {name: Suspects() for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
@@ -383,7 +385,9 @@ class Agent:
         if self.outages.rest(name, WRITING) or (lane is Lane.COLD and self._spent(name)):
             return 0
         target = self.targets[name]
-        items = self.store.due(name, self.clock.now(), target.batch_size * PARTS, lane=lane)
+        suspects = self._suspects[name]
+        most, at_most = target.batch_size * PARTS, suspects.at_most()
+        items = self.store.due(name, self.clock.now(), most, lane=lane, at_most=at_most)
         if not items:
             return 0
         unanswered = {item.command.key: item for item in items}
@@ -393,16 +397,29 @@ class Agent:
                 self._failpoint("confirm.before")
                 self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
-                for key, _, _ in outcomes:
-                    del unanswered[key]
+                suspects.answered((unanswered.pop(key).command, outcome) for key, _, outcome in outcomes)
                 self.bell.set()
                 log_refusals(outcomes)
             _all_answered(unanswered)
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
-            self._postpone(unanswered, self.outages.begin(name, WRITING, error), str(error))
+            self._failed(name, unanswered, error)
         else:
             self.outages.over(name, WRITING)
         return len(items)
+
+    def _failed(self, name: str, unanswered: dict[str, OutboxItem], error: Exception) -> None:
+        """A batch has failed. When one of it is why, that one is found and parked; else the system is left alone."""
+        verdict = self._suspects[name].failed([item.command for item in unanswered.values()], error)
+        refused: list[tuple[str, int, Outcome]] = [
+            (key, unanswered.pop(key).revision, Refused(told(error))) for key in verdict.poison
+        ]
+        if refused:
+            trace = None if isinstance(error, RetryableError) else error
+            log.error("%s cannot be sent and is parked: %s", refused[0][0], error, exc_info=trace)
+            self._stubbornly(partial(self.store.confirm, refused, now=self.clock.now()))
+            self.bell.set()
+        until = self.clock.now() if verdict.others_go else self.outages.begin(name, WRITING, error)
+        self._postpone(unanswered, until + timedelta(seconds=verdict.apart), str(error))
 
     def _postpone(self, unanswered: Mapping[str, OutboxItem], until: datetime, why: str) -> None:
         """Nobody knows what became of these: they come again, and are looked up before they are repeated."""

@@ -309,7 +309,10 @@ def _refuse(reply: Reply) -> None:
     if reply.status >= 500:
         said = "a web page" if page else "an empty body" if not reply.body.strip() else "an error"
         after = _retry_after(reply, 5.0)
-        raise RetryableError(f"{reply.where} is out of order: HTTP {reply.status} with {said}.", after=after)
+        # 503 speaks of the server alone; any other failure may come from what it was sent.
+        suspect = reply.status != 503
+        told = f"{reply.where} is out of order: HTTP {reply.status} with {said}."
+        raise RetryableError(told, after=after, suspect=suspect)
     if page:
         raise RetryableError(
             f"{reply.where} answered HTTP {reply.status} with a web page instead of data."

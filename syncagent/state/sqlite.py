@@ -269,11 +269,19 @@ class SqliteStore:
 
     # -- commands out
 
-    def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
+    def due(
+        self,
+        target: str,
+        now: datetime,
+        limit: int,
+        *,
+        lane: Lane | None = None,
+        at_most: Mapping[Key, int] | None = None,
+    ) -> tuple[OutboxItem, ...]:
         with self._reading() as db:
             if not outbox.anything_due(db, target, now, lane):
                 return ()
-        return self._write("due", lambda db: outbox.due(db, target, now, limit, lane))
+        return self._write("due", lambda db: outbox.due(db, target, now, limit, lane, at_most or {}))
 
     def confirm(self, outcomes: Sequence[tuple[Key, int, Outcome]], *, now: datetime) -> None:
         self._write("confirm", lambda db: outbox.confirm(db, outcomes, now))

@@ -228,12 +228,21 @@ class Store(Protocol):
         ...
 
     # -- commands out
-    def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
+    def due(
+        self,
+        target: str,
+        now: datetime,
+        limit: int,
+        *,
+        lane: Lane | None = None,
+        at_most: Mapping[Key, int] | None = None,
+    ) -> tuple[OutboxItem, ...]:
         """Commands to send now, hot first, with what they depend on done or before them in the same batch.
 
         Marks them "sending" and counts the attempt, in the same transaction. At-most-once commands (`Notify`,
         `Nurture` by campaign) that are found "sending" from an earlier life become "unknown" instead of coming again.
-        A record that a dependency has made is filled in.
+        A record that a dependency has made is filled in. A batch that holds a key of `at_most` holds no more commands
+        than it says.
         """
         ...
 
