@@ -61,7 +61,10 @@ class Profile(Struct, frozen=True):
 
 
 class Card(Struct, frozen=True):
-    """All that is to be known of a model. `left_out`: columns and why; `undated`: how much of a column has no date."""
+    """All that is to be known of a model. `left_out`: columns and why; `undated`: how much of a column has no date.
+
+    `config`: digest of the config's text (the agent's own digest also covers the model that the config names).
+    """
 
     verdict: Literal["useful", "useless"]
     says: str
