@@ -1,5 +1,6 @@
 """Training on orgs whose truth is known: near the oracle, leaks named, honest columns not, chance called chance."""
 
+import random
 import re
 from datetime import timedelta
 
@@ -125,6 +126,17 @@ def test_honest_columns_are_not_named() -> None:
         if one.won_at is not None and one.number % 2:
             one.changes = [(one.start, "asked_for_offer", None, "yes")]
     assert set(named(people)) == {"status"}
+
+
+@pytest.mark.parametrize("base", [-5.0, -3.0, 0.0])
+def test_mild_leaks_are_found_among_honest_hints_however_many_win(base: float) -> None:
+    people, dice = orgs.org(4000, 7, base=base), random.Random(7)
+    orgs.fill(people, "phone", lambda one: "given" if dice.random() < (0.7 if one.chance > 0.2 else 0.4) else None)
+    orgs.fill(people, "partner", lambda one: "yes" if dice.random() < one.chance / 2 else None)
+    orgs.fill(people, "temperature", lambda one: "hot" if dice.random() < one.chance else "cold")
+    orgs.fill(people, "contract", lambda one: "signed" if one.won_at and dice.random() < 0.15 else "none")
+    orgs.fill(people, "invoice", lambda one: "sent" if dice.random() < (0.6 if one.won_at else 0.002) else None)
+    assert set(named(people)) == {"status", "contract", "invoice"}
 
 
 def test_what_somebody_asks_to_leave_out_is_left_out(humans: list[orgs.Human]) -> None:

@@ -1,6 +1,7 @@
 """People as they stood: nothing that came later is known, and nobody is judged before their time."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from syncagent.learning.leaks import area_of_groups
-from syncagent.learning.rows import Outcome, Population, Row, Settings, outcome_of, population
-from syncagent.model import Assignment, Decision, Dossier, Handoff, HandoffState, Identity, Opportunity
+from syncagent.learning.rows import Outcome, Population, Row, Settings, outcome_of, people_of, population
+from syncagent.model import Assignment, Decision, Dossier, Handoff, HandoffState, Identity, Lead, Opportunity, Page
+from syncagent.state import open_store
 from tests.learning import orgs
 
 ONCE = Settings(ages_days=(7,), horizon_days=30)
@@ -142,6 +144,21 @@ def test_handoffs_tell_outcomes_too_and_may_be_where_one_starts() -> None:
     (row,) = population([dossier, before], handed, UNTIL).rows
     assert (row.start, row.at, row.won) == (after(4), after(11), True)
     assert population([orgs.dossier(human())], handed, UNTIL).left_out["never handed off"] == 1
+
+
+def test_of_a_large_state_the_same_people_are_drawn_each_time(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state.db")
+    leads = tuple(Lead(Identity("web", "lead", str(n)), START, {}) for n in range(2_500))
+    store.accept(Page(leads, ""), "import", now=START)
+    try:
+        everybody, missing = people_of(store)
+        assert (len(list(everybody)), missing) == (2_500, 0)
+        some, missing = people_of(store, 500)
+        drawn = [one.person for one in some]
+        assert 350 < len(drawn) < 650 and missing == 2_500 - len(drawn)
+        assert [one.person for one in people_of(store, 500)[0]] == drawn
+    finally:
+        store.close()
 
 
 def test_nobody_without_a_moment_is_looked_at() -> None:
