@@ -47,12 +47,17 @@ class GradeTable(Struct, frozen=True):
     numbers: tuple[float, float, float] = (0.75, 0.5, 0.25)
 
 
+class ModelTable(Struct, frozen=True):
+    file: str
+
+
 class ScoreTable(Struct, frozen=True):
     fit: tuple[FitTable, ...] = ()
     interest: tuple[InterestTable, ...] = ()
     grade: GradeTable = GradeTable()
     exclude_bots: bool = True
     write: bool = True
+    model: ModelTable | None = None
 
 
 class ReadyTable(Struct, frozen=True):

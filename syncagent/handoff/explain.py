@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from syncagent.handoff.draft import Draft
+from syncagent.handoff.likelihood import told
 from syncagent.handoff.planner import plan
 from syncagent.handoff.sla import pending_steps
 from syncagent.model import Decision, Dossier, Handoff, HandoffState, Roster
@@ -19,6 +20,7 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append(f"Score: {score.total:.0f} = fit {score.fit:.0f} + interest {score.interest:.0f}, {score.grade}.")
         lines += [f"  {one.points:+g} {one.rule}: {one.why}" for one in score.contributions]
         lines += _missing(decision, policy)
+    lines += told(dossier, draft.attributes, policy, now)
     if draft.view is not None:
         record = draft.view.record
         status, owner = draft.current.get("status"), draft.current.get("owner")

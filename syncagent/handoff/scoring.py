@@ -13,6 +13,7 @@ from typing import NamedTuple
 from syncagent.handoff.calendar import before
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Test, as_test, is_known, is_yes
+from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.model import Activity, Contribution, Dossier, Identity, Score, Value
 from syncagent.policy import Duration, FitRule, HandRaiser, InterestChoice, InterestRule, Policy, Threshold
@@ -41,7 +42,8 @@ class Judged(NamedTuple):
 
 def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
     """The score of a person at `now`, with every contribution; rules that give 0 points are left out."""
-    return judge(dossier, policy, now, attributes_of(dossier, policy)).score
+    attributes = with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
+    return judge(dossier, policy, now, attributes).score
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:

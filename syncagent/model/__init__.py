@@ -55,6 +55,7 @@ from syncagent.model.judgement import (
     Stage,
     StepDone,
 )
+from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "AccountView",
@@ -78,16 +79,19 @@ __all__ = [
     "Dossier",
     "Event",
     "Fact",
+    "Feature",
     "FieldChange",
     "Handoff",
     "HandoffState",
     "HealthSnapshot",
     "Hint",
     "Identity",
+    "Influence",
     "InterestingMoment",
     "Key",
     "Lane",
     "Lead",
+    "Likelihood",
     "Merged",
     "Notify",
     "Nurture",
@@ -101,6 +105,7 @@ __all__ = [
     "Retry",
     "Roster",
     "Score",
+    "Scorecard",
     "Sla",
     "SlaStep",
     "Stage",
