@@ -60,8 +60,13 @@ def read_to_look(path: Path) -> Config:
     return _read(path, secrets=False)
 
 
-def _read(path: Path, *, secrets: bool) -> Config:
-    config, problems = draft(read_text(path), path.parent)
+def read_to_train(path: Path) -> Config:
+    """As `read_to_look`, whatever stands in the file of the model: a new one may be about to be made."""
+    return _read(path, secrets=False, model=False)
+
+
+def _read(path: Path, *, secrets: bool, model: bool = True) -> Config:
+    config, problems = draft(read_text(path), path.parent, model=model)
     opened = _opened(config, problems, secrets=secrets)
     for connector in opened.values():
         connector.close()

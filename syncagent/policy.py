@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from syncagent.model import SlaStep, Stage, Value
+from syncagent.model import Scorecard, SlaStep, Stage, Value
 
 
 class Duration(Struct, frozen=True):
@@ -420,4 +420,5 @@ class Policy(Struct, frozen=True):
     write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
     free_mail: tuple[str, ...] = ()  # mail domains that are no company, beyond those that everybody knows
     profile: ProfilePolicy = ProfilePolicy()
+    likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
     digest: str = ""  # hash of the config that this was built from

@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "syncagent.cli.explain",
     "split": "syncagent.cli.person",
     "inbox": "syncagent.cli.inbox",
+    "model": "syncagent.cli.model",
     "outbox": "syncagent.cli.outbox",
     "sandbox": "syncagent.cli.sandbox",
 }

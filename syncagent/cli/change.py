@@ -111,7 +111,8 @@ def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:
         click.echo(json.dumps({"moves": moves}))
 
 
-def _moment(text: str, zone: str) -> datetime:
+def moment(text: str, zone: str) -> datetime:
+    """A date or moment as somebody typed it, in UTC; one without a zone is meant in `zone`. Raises `UserError`."""
     try:
         if len(text) == len("2026-01-01"):
             day = date.fromisoformat(text)
@@ -141,8 +142,8 @@ def backfill(
     told = {
         "do": "backfill",
         "source": source,
-        "since": _moment(since, config.agent.timezone).isoformat(),
-        "until": _moment(until, config.agent.timezone).isoformat() if until else None,
+        "since": moment(since, config.agent.timezone).isoformat(),
+        "until": moment(until, config.agent.timezone).isoformat() if until else None,
     }
     answer = ask(Path(config.agent.state), told)
     if answer is not None:

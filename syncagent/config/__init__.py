@@ -16,9 +16,11 @@ from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation, within
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
+from syncagent.config.scorecard import read_scorecard
 from syncagent.config.secret import Secret
 from syncagent.config.tables import AgreementTables, CrmPolicyTable
 from syncagent.errors import ConfigError, Problem
+from syncagent.model import Scorecard
 from syncagent.model.address import AddressRules
 from syncagent.policy import Policy
 
@@ -69,6 +71,7 @@ class Config(Struct, frozen=True):
     tables: AgreementTables
     digest: str
     folder: Path = Path()
+    likelihood: Scorecard | None = None
 
     @property
     def addresses(self) -> AddressRules:
@@ -85,7 +88,8 @@ class Config(Struct, frozen=True):
             self.crm.name, fields, live_from, self.digest
         )
         notify = bool(self.crm.options.get("notification_type"))
-        policy = structs.replace(policy, crm=structs.replace(policy.crm, notify=notify))
+        crm = structs.replace(policy.crm, notify=notify)
+        policy = structs.replace(policy, crm=crm, likelihood=self.likelihood)
         if problems:
             raise ConfigError(problems)
         return policy
@@ -140,9 +144,10 @@ def read_text(path: Path) -> str:
     return text
 
 
-def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
+def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Config, list[Problem]]:
     """A config's text as far as it can be read, and all problems but those of the connectors' tables.
 
+    `model` False: the trained model that it names is left alone.
     What is broken has placeholders: with problems, the config is only good for finding more of them.
     Raises `ConfigError` where there is nothing to go on with: the text is no TOML, or empty.
     """
@@ -177,10 +182,11 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
         problems += found
     else:  # what is no table was told; it is not missing
         problems += [problem for problem in found if problem.path != "crm"]
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     if tables is None:
         raise ConfigError(problems)
-    config = Config(agent, sources, crm, tables, digest, folder)
+    scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
+    digest = hashlib.sha256(text.encode() + trained).hexdigest()[:12]
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard)
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
     Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest

@@ -83,6 +83,10 @@ class RobotsTable(Struct, frozen=True):
     admit: Names = ""
 
 
+class TrainedTable(Struct, frozen=True):
+    file: str
+
+
 class ScoreTable(Struct, frozen=True):
     """[score]: the live model, and the lists that all models use."""
 
@@ -93,6 +97,7 @@ class ScoreTable(Struct, frozen=True):
     bots: RobotsTable = RobotsTable()
     lists: dict[str, tuple[str, ...]] = {}
     write: bool = True
+    model: TrainedTable | None = None
 
 
 class ModelAlertTable(Struct, frozen=True):

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
+from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.routing import Loads, team_of
 from syncagent.handoff.scoring import Judged, judge
@@ -63,7 +64,9 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier, policy)
+        self.attributes: dict[str, Value] = (
+            {} if dossier.erased else with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
+        )
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.waits: list[str] = list(self.judged.waits_on)
         self.look()

@@ -6,10 +6,10 @@ from syncagent.handoff.draft import Draft
 from syncagent.handoff.fit import shown
 from syncagent.handoff.gate import Answer, answers
 from syncagent.handoff.insight import moment_of
+from syncagent.handoff.likelihood import told
 from syncagent.handoff.nearest import TOGETHER, nearest
 from syncagent.handoff.planner import plan
-from syncagent.handoff.profile import attributes_of
-from syncagent.handoff.scoring import Judged, excluded, is_ready, judge
+from syncagent.handoff.scoring import Judged, excluded, is_ready, judge, known_of
 from syncagent.handoff.sla import pending_steps
 from syncagent.model import Dossier, Handoff, HandoffState, Roster
 from syncagent.policy import Policy
@@ -22,6 +22,7 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
     lines = [f"Stage: {decision.stage}."]
     if decision.score is not None:
         lines += score_lines(dossier, policy, now)
+    lines += told(dossier, draft.attributes, policy, now)
     if draft.view is not None:
         record = draft.view.record
         status, owner = draft.current.get("status"), draft.current.get("owner")
@@ -39,7 +40,7 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
 
 def score_lines(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ...]:
     """The score at `now` with every contribution, what decay and caps took, what does not count, what is missing."""
-    judged = judge(dossier, policy, now, attributes_of(dossier, policy))
+    judged = judge(dossier, policy, now, known_of(dossier, policy, now))
     score = judged.score
     by = f" by the model {judged.model}" if judged.model else ""
     lines = [f"Score{by}: {score.total:.0f} = fit {score.fit:.0f} + interest {score.interest:.0f}, {score.grade}."]
@@ -49,7 +50,7 @@ def score_lines(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, .
     skipped = excluded(dossier, policy, now)
     lines += [f"  Not counted: {moment_of(one.activity)}, {_moment(one.activity.at)}: {one.why}." for one in skipped]
     lines += _line(dossier, policy, judged, now)
-    given = answers(dossier, policy, attributes_of(dossier, policy), now)
+    given = answers(dossier, policy, known_of(dossier, policy, now), now)
     lines += [f"  {one.question.name}: {one.word}{_source(one)}." for one in given]
     return tuple(lines)
 

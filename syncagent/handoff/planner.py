@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from syncagent.handoff import stages
+from syncagent.handoff import likelihood, stages
 from syncagent.handoff.answers import hear, holder_of_contact
 from syncagent.handoff.calendar import before
 from syncagent.handoff.commands import (
@@ -48,6 +48,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
     if not (dossier.leads or dossier.records or dossier.absorbed) and draft.before.score is None:
         return Plan(decision=draft.before)  # known only by what they did: nothing is said before they are looked up
     draft.wake(draft.judged.changes_at)
+    draft.wake(likelihood.changes_at(dossier, policy, now))
     if dossier.absorbed:
         fold_absorbed(draft)
     if draft.with_sales and draft.handoffs[-1].clock_started_at is None and draft.handoffs[-1].assignments:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from syncagent.handoff.conditions import is_known
 from syncagent.model import Dossier, Identity, Value
 from syncagent.model.profile import Seen
-from syncagent.policy import Policy
+from syncagent.policy import Policy, ProfilePolicy
 
 NEWEST = ("newest",)
 
@@ -36,8 +36,12 @@ class Attribute(Struct, frozen=True):
 
 def attributes_of(dossier: Dossier, policy: Policy) -> dict[str, Value]:
     """What is known of a person by our names, each by its rule; without one the newest source wins, the CRM fills."""
+    return attributes_by(policy.profile, dossier)
+
+
+def attributes_by(rules: ProfilePolicy, dossier: Dossier) -> dict[str, Value]:
+    """`attributes_of` for who has the rules alone."""
     known = _newest(dossier)
-    rules = policy.profile
     if not rules.rules and rules.default == NEWEST:
         return known
     asked = known if rules.default != NEWEST else [name for name in rules.rules if name in known]

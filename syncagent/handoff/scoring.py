@@ -13,6 +13,7 @@ from syncagent.handoff.conditions import fits_of
 from syncagent.handoff.derived import account_of, derive, wanted_of
 from syncagent.handoff.fit import FitRules, earliest
 from syncagent.handoff.interest import AHEAD, InterestRules
+from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
 from syncagent.model import Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
@@ -47,7 +48,12 @@ def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
 
     Rules that give 0 points are left out, unless decay or a cap has taken what they gave.
     """
-    return judge(dossier, policy, now, attributes_of(dossier, policy)).score
+    return judge(dossier, policy, now, known_of(dossier, policy, now)).score
+
+
+def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
+    """What is known of a person by our names, with the likelihood of a trained model if there is one."""
+    return with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
@@ -58,7 +64,7 @@ def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str,
 def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: Opportunity | None = None) -> Judged:
     """Score a person, or one of their deals, by a model of the policy's `models`. Raises KeyError for another name."""
     models = _models_of(policy)
-    known, changes_at = models.known(dossier, attributes_of(dossier, policy), now, deal)
+    known, changes_at = models.known(dossier, known_of(dossier, policy, now), now, deal)
     judged = models.named[model].judge(done_by(dossier), known, now)
     return judged._replace(model=model, changes_at=earliest(judged.changes_at, changes_at))
 
@@ -84,7 +90,7 @@ def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live",
     interest = live.scorer.interest
     robots = interest.robots.by_time(done_by(dossier)) if interest.robots.timed else ()
     hits, _, _ = interest.sort_out(done_by(dossier), now + AHEAD, robots)
-    return live, models.judge(dossier, attributes_of(dossier, policy), now), hits
+    return live, models.judge(dossier, known_of(dossier, policy, now), now), hits
 
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:
@@ -101,7 +107,7 @@ def is_ready(judged: Score, threshold: Threshold) -> bool:
 
 def is_over(dossier: Dossier, policy: Policy, now: datetime) -> bool:
     """Whether a person is past the line of their segment at `now`."""
-    judged = judge(dossier, policy, now, attributes_of(dossier, policy))
+    judged = judge(dossier, policy, now, known_of(dossier, policy, now))
     return is_ready(judged.score, judged.line)
 
 
@@ -231,7 +237,7 @@ class _Models:
         """As `pick`, of a dossier."""
         if not self.segments:
             return self._default
-        return self.pick(self.known(dossier, attributes_of(dossier, self._policy), now)[0])
+        return self.pick(self.known(dossier, known_of(dossier, self._policy, now), now)[0])
 
     def pick(self, known: Mapping[str, Value]) -> Live:
         """The first segment whose conditions hold, else what counts for all."""

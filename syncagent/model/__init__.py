@@ -56,6 +56,7 @@ from syncagent.model.judgement import (
     Stage,
     StepDone,
 )
+from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "AccountView",
@@ -79,16 +80,19 @@ __all__ = [
     "Dossier",
     "Event",
     "Fact",
+    "Feature",
     "FieldChange",
     "Handoff",
     "HandoffState",
     "HealthSnapshot",
     "Hint",
     "Identity",
+    "Influence",
     "InterestingMoment",
     "Key",
     "Lane",
     "Lead",
+    "Likelihood",
     "Merged",
     "ModelScore",
     "Notify",
@@ -103,6 +107,7 @@ __all__ = [
     "Retry",
     "Roster",
     "Score",
+    "Scorecard",
     "Sla",
     "SlaStep",
     "Stage",
