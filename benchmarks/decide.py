@@ -1,13 +1,21 @@
-"""Deciding: dossiers read, planned and settled by the agent itself, on files of several sizes."""
+"""Deciding: dossiers read, planned and settled by the agent itself, on files of several sizes.
+
+The machine is never equally busy for two minutes on end, so sizes are compared by turns: a part of the large file, then
+the whole of a small one, and so on; what counts is the median of the turns' ratios.
+"""
 
 import logging
+import random
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 from sqlite_utils.utils import sqlite3
 
 from benchmarks import world
@@ -18,8 +26,11 @@ from syncagent.model import Activity, Identity
 
 TARGET = 8_000.0
 CEILING = "sqlite3 and msgspec, 500 leads a FULL transaction"
+PARTS = 10
+TURNS = 5
 AGAIN = 10_000
-T = TypeVar("T")
+SAME = 0.95
+"""Of the small file's rate: the machine's own swing between two turns is as much."""
 
 
 class _Timed:
@@ -44,34 +55,150 @@ class _Timed:
         return timed
 
 
+class _Rate(Struct):
+    """What one lead cost, in microseconds."""
+
+    read: float
+    settle: float
+    all: float
+    cpu: float
+
+    def told(self) -> str:
+        rest = self.all - self.read - self.settle
+        return f"{self.read:.0f} read + {rest:.0f} plan + {self.settle:.0f} settle; {self.cpu:.0f} of CPU"
+
+
+class _Leads:
+    """So many leads with their history in a file of their own, and an agent that decides them."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.size = size
+        self.path = folder / "state.db"
+        self.agent: Agent = world.agent(folder)
+        self._timed = _Timed(self.agent.store)
+        self.agent.store = self._timed  # type: ignore[assignment]
+        self._turns, self.undecided = 0, size
+        start = monotonic()
+        facts = world.fill(self.agent.store, world.history(size))
+        self.accepted = facts / (monotonic() - start)
+
+    def decide(self, least: int | None = None) -> _Rate:
+        """Decide at least so many, batch by batch; everybody, if no number is given."""
+        wanted = min(least or self.undecided, self.undecided)
+        self._timed.spent.clear()
+        start, computing = monotonic(), time.process_time()
+        count = 0
+        while count < wanted and (done := self.agent.decide()):
+            count += done
+        spent, computed = monotonic() - start, time.process_time() - computing
+        self.undecided -= count
+        if count < wanted or self.undecided < 0:
+            raise SystemExit(f"{count} leads were decided instead of {wanted}: this measures something else.")
+        inside = self._timed.spent
+        read, settle = inside.get("unsettled", 0.0), inside.get("settle", 0.0)
+        return _Rate(*(each / count * 1e6 for each in (read, settle, spent, computed)))
+
+    def again(self, leads: Collection[int]) -> _Rate:
+        """These visit a page once more, and are decided once more."""
+        self._turns += 1
+        key = f"again{self._turns}"
+        told = (Activity(Identity("web", "lead", str(n)), key, world.NOW, "page.visited", "/docs") for n in leads)
+        world.fill(self.agent.store, told)
+        self.undecided = len(leads)
+        return self.decide()
+
+    def close(self) -> None:
+        """Those who asked for sales were handed off, nobody else, and nobody is left."""
+        handed, ready = self.agent.store.health(world.NOW).with_sales, len(range(0, self.size, world.READY_EVERY))
+        left = self.agent.decide()
+        self.agent.store.close()
+        if left or handed != ready:
+            raise SystemExit(f"{handed} were handed off, not {ready}; {left} left: this measures something else.")
+
+
+@contextmanager
+def _leads(size: int) -> Iterator[_Leads]:
+    with tempfile.TemporaryDirectory(prefix="bench-decide-") as folder, closing(_Leads(Path(folder), size)) as leads:
+        yield leads
+
+
 def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
     logging.getLogger("syncagent").setLevel(logging.WARNING)
-    sizes = people or ([300, 600] if quick else [10_000, 100_000])
+    small, *larger = sorted(people or ([300, 600] if quick else [10_000, 100_000]))
     figures: list[Figure] = []
-    first: dict[int, float] = {}
-    again: dict[int, float] = {}
-    for size in sizes:
-        with tempfile.TemporaryDirectory(prefix="bench-decide-") as folder:
-            agent = world.agent(Path(folder))
-            timed = _Timed(agent.store)
-            agent.store = timed
-            try:
-                first[size], again[size] = _measure(agent, size, figures, timed)
-            finally:
-                agent.store.close()
-            bare = _bare(Path(folder) / "state.db")
-            figures.append(
-                Figure(f"{size:,} leads, ceiling: rows read, decoded, one written", bare, "leads/s", note=CEILING)
-            )
-            figures.append(
-                Figure(f"{size:,} leads: agent / ceiling", first[size] / bare, "of the ceiling", note="for comparison")
-            )
-    if len(sizes) > 1:
-        small, large = sizes[0], sizes[-1]
-        figures.append(_compare(f"{large:,} leads against {small:,}: rate a lead, all", first[large] / first[small]))
-        what = f"{large:,} leads against {small:,}: rate a lead, scattered"
-        figures.append(_compare(what, again[large] / again[small]))
+    with _leads(small) as few:
+        rate = few.decide()
+        figures += _figures(few, "all of them", [rate])
+        figures += _ceiling(few, rate)
+        for size in larger:
+            with _leads(size) as many:
+                figures += _compared(few, many)
     return figures
+
+
+def _compared(few: _Leads, many: _Leads) -> list[Figure]:
+    """The large file beside the small one, turn by turn: the first decisions, then some that are made once more."""
+    larger, small = f"{many.size:,} leads", f"{few.size:,}"
+    tell(f"{larger} with {world.ACTIVITIES} activities each are stored")
+    first: list[_Rate] = []
+    alike: list[_Rate] = []
+    while many.undecided:
+        first.append(many.decide(max(many.size // PARTS, 1)))
+        with _leads(few.size) as fresh:
+            alike.append(fresh.decide())
+        tell(f"{larger}, {many.undecided:,} left: {first[-1].told()}; {alike[-1].all:.0f} us of {small}")
+    together: list[_Rate] = []
+    scattered: list[_Rate] = []
+    beside: list[_Rate] = []
+    dice = random.Random(7)
+    count = min(few.size, AGAIN)
+    for turn in range(1, TURNS + 1):
+        beside.append(few.again(range(count)))
+        start = dice.randrange(0, many.size - count, world.READY_EVERY)
+        together.append(many.again(range(start, start + count)))
+        scattered.append(many.again(dice.sample(range(many.size), count)))
+        tell(f"{count:,} leads once more, turn {turn}: {beside[-1].all:.0f} us of {small}; of {larger}"
+             f" {together[-1].all:.0f} us together, {scattered[-1].all:.0f} us scattered")  # fmt: skip
+    again = f"{count:,} of them once more"
+    return [
+        *_figures(many, "all of them", first),
+        *_ceiling(many, first[-1]),
+        *_figures(many, f"{again}, together", together),
+        *_figures(many, f"{again}, scattered", scattered),
+        _ratio(f"{larger} against {small}: rate a lead, all of them", alike, first, SAME),
+        _ratio(f"{larger} against {small}: rate a lead, {again}, together", beside, together, SAME),
+        # Neighbours share the pages of the file that both stand on; scattered leads have pages of their own each.
+        _ratio(f"{larger} against {small}: rate a lead, {again}, scattered", beside, scattered, None),
+    ]
+
+
+def _ratio(what: str, small: Sequence[_Rate], large: Sequence[_Rate], target: float | None) -> Figure:
+    """The larger file's rate, as a share of the small one's in the same turn."""
+    ratio, cpu = (
+        statistics.median(getattr(one, kind) / getattr(other, kind) for one, other in zip(small, large, strict=True))
+        for kind in ("all", "cpu")
+    )
+    tell(f"{what}: {ratio:.2f} ({cpu:.2f} by CPU time)")
+    return Figure(what, ratio, "times", target, note=f"{cpu:.2f} by CPU time, which others on the machine touch less")
+
+
+def _figures(leads: _Leads, what: str, rates: Sequence[_Rate]) -> list[Figure]:
+    what = f"{leads.size:,} leads, {what}"
+    middle = sorted(rates, key=lambda one: one.all)[len(rates) // 2]
+    tell(f"{what}: {1e6 / middle.all:,.0f} leads/s ({middle.told()})")
+    return [
+        Figure(f"{what}: read + plan + settle", 1e6 / middle.all, "leads/s", TARGET),
+        Figure(f"{what}: a lead", middle.all, "us", note=middle.told()),
+    ]
+
+
+def _ceiling(leads: _Leads, rate: _Rate) -> list[Figure]:
+    what, bare = f"{leads.size:,} leads", _bare(leads.path)
+    return [
+        Figure(f"{what}: accept, 2,000 facts a page", leads.accepted, "facts/s", note="for comparison"),
+        Figure(f"{what}, ceiling: rows read, decoded, one written", bare, "leads/s", note=CEILING),
+        Figure(f"{what}: agent / ceiling", 1e6 / rate.all / bare, "of the ceiling", note="for comparison"),
+    ]
 
 
 def _bare(path: Path) -> float:
@@ -86,7 +213,9 @@ def _bare(path: Path) -> float:
         these = (first, first + 499)
         said = db.execute("select body from said where person between ? and ?", these).fetchall()
         done = db.execute(
-            "select '[' || group_concat(body) || ']' from activity where person between ? and ? group by person", these
+            "select '[' || group_concat(body) || ']' from activity where id between ? << 32 and (? + 1 << 32) - 1"
+            " group by id >> 32",
+            these,
         ).fetchall()
         judged = db.execute("select person, decision from judged where person between ? and ?", these).fetchall()
         for row in (*said, *done):
@@ -97,61 +226,3 @@ def _bare(path: Path) -> float:
     spent = monotonic() - start
     db.close()
     return last / spent
-
-
-def _compare(what: str, ratio: float) -> Figure:
-    """The machine's own swing from run to run is a tenth: that much slower counts as the same."""
-    return Figure(what, ratio, "times", 0.9)
-
-
-def _measure(agent: Agent, size: int, figures: list[Figure], timed: _Timed) -> tuple[float, float]:
-    start = monotonic()
-    facts = world.fill(agent.store, world.history(size))
-    spent = monotonic() - start
-    tell(f"{size:,} leads with {world.ACTIVITIES} activities each stored in {spent:.0f} s")
-    figures.append(
-        Figure(f"{size:,} leads: accept, 2,000 facts a page", facts / spent, "facts/s", note="for comparison")
-    )
-    rate = _rounds(agent, size, f"{size:,} leads, all of them", figures, timed)
-    handed = agent.store.health(world.NOW).with_sales
-    expected = len(range(0, size, world.READY_EVERY))
-    if handed != expected:
-        raise SystemExit(f"{handed} leads were handed off instead of {expected}: this measures something else.")
-    step = max(1, size // AGAIN)
-    touched = range(0, size, step)
-    world.fill(
-        agent.store,
-        (Activity(Identity("web", "lead", str(n)), f"again{n}", world.NOW, "page.visited", "/docs") for n in touched),
-    )
-    return rate, _rounds(agent, len(touched), f"{size:,} leads, {len(touched):,} scattered", figures, timed)
-
-
-def _rounds(agent: Agent, expected: int, what: str, figures: list[Figure], timed: _Timed) -> float:
-    timed.spent.clear()
-    start, computing = monotonic(), time.process_time()
-    count = _until_zero(agent.decide)
-    spent, computed = monotonic() - start, time.process_time() - computing
-    if count != expected:
-        raise SystemExit(f"{count} leads were decided instead of {expected}: this measures something else.")
-    rate = count / spent
-    inside = {name: timed.spent.get(name, 0.0) / count * 1e6 for name in ("unsettled", "settle")}
-    rest = spent / count * 1e6 - sum(inside.values())
-    tell(f"{what}: {rate:,.0f} leads/s ({inside['unsettled']:.0f} read + {rest:.0f} plan + {inside['settle']:.0f} us)")
-    figures.append(Figure(f"{what}: read + plan + settle", rate, "leads/s", TARGET))
-    figures.append(
-        Figure(
-            f"{what}: a lead",
-            spent / count * 1e6,
-            "us",
-            note=f"{inside['unsettled']:.0f} read + {rest:.0f} plan + {inside['settle']:.0f} settle;"
-            f" {computed / count * 1e6:.0f} of CPU",
-        )
-    )
-    return rate
-
-
-def _until_zero(step: Callable[[], int]) -> int:
-    total = 0
-    while done := step():
-        total += done
-    return total

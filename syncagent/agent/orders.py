@@ -10,7 +10,7 @@ from msgspec import structs
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
 from syncagent.handoff import plan, renewed
-from syncagent.model import Fact, Lane, Page
+from syncagent.model import Activity, Lane, Lead, Page
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
@@ -136,8 +136,10 @@ def _backfill(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _accept(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
-    facts = msgspec.convert(order["facts"], tuple[Fact, ...])
-    accepted = agent.store.accept(Page(facts=facts, cursor=""), "", now=agent.clock.now(), lane=Lane.COLD)
+    # What a file tells: people, and what they did, which is an array.
+    told = order["facts"]
+    facts = [msgspec.convert(one, Activity) if isinstance(one, list) else msgspec.convert(one, Lead) for one in told]
+    accepted = agent.store.accept(Page(tuple(facts), ""), "", now=agent.clock.now(), lane=Lane.COLD)
     return {"new": accepted.new}
 
 

@@ -36,10 +36,11 @@ class Lead(Struct, frozen=True, tag=True, tag_field="fact"):
     also: tuple[Identity, ...] = ()
 
 
-class Activity(Struct, frozen=True, tag=True, tag_field="fact", gc=False):
+class Activity(Struct, frozen=True, array_like=True, gc=False):
     """One thing somebody did. (`source`, `key`) is unique; the same one told twice is one.
 
-    `gc=False` here and at `Identity`: there are millions of them, and none can ever be part of a circle.
+    `gc=False` here and at `Identity`: there are millions of them, and none can ever be part of a circle. For the same
+    reason its JSON is an array without names: half of what the state holds would be these names.
     """
 
     identity: Identity

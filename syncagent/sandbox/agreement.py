@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 NURTURE_LIST = 1001
+BOTH_PARTS = "hubspot_marketing"  # the source in a portal that is the CRM, too
 
 HEAD = """# A config that runs against the sandbox. Everything is invented; try `syncagent check`, then `syncagent run`.
 
@@ -54,16 +55,16 @@ asset = "contact-sales"
 SALES = """
 [team]
 hours = "Mon-Fri 09:00-18:00"
-manager = "{manager_user_id}"
+manager = "{manager}"
 
 [[reps]]
 name = "Ana Silva"
-crm_id = "{rep_user_id}"
+crm_id = "{rep}"
 hours = "Mon-Fri 09:00-18:00"
 
 [[reps]]
 name = "Ben Ode"
-crm_id = "{second_rep_user_id}"
+crm_id = "{second_rep}"
 hours = "Mon-Fri 09:00-18:00"
 
 [[routes]]
@@ -89,7 +90,14 @@ wake_early = { points = 30, within = "7d" }
 """
 
 
-def agreement(known: Mapping[str, str], *, marketo: bool) -> str:
-    """The tables that follow those of the systems; `known` are the CRM's ids of its people."""
-    nurture = f'nurture = {{ source = "marketo", list = {NURTURE_LIST} }}\n' if marketo else ""
-    return RULES + SALES.format_map(dict(known)) + RECYCLE + nurture
+def agreement(known: Mapping[str, str], nurture: str = "") -> str:
+    """The tables that follow those of the systems.
+
+    `known` are the CRM's ids of its people: a HubSpot record belongs to an owner, a Salesforce one to a user. `nurture`
+    names the source whose list takes back who is recycled.
+    """
+    people = {
+        role: known.get(f"{role}_owner_id") or known[f"{role}_user_id"] for role in ("rep", "second_rep", "manager")
+    }
+    back = f'nurture = {{ source = "{nurture}", list = {NURTURE_LIST} }}\n' if nurture else ""
+    return RULES + SALES.format_map(people) + RECYCLE + back

@@ -26,14 +26,14 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from syncagent.sandbox.agreement import HEAD, NURTURE_LIST, agreement
+from syncagent.sandbox.agreement import BOTH_PARTS, HEAD, NURTURE_LIST, agreement
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.control import PREFIX, control
 from syncagent.sandbox.faults import Fault, Faults
 from syncagent.sandbox.ledger import Entry, Ledger
 from syncagent.sandbox.vendor import Answer, Call, Vendor
 
-KNOWN: Final = ("marketo", "salesforce")
+KNOWN: Final = ("hubspot", "marketo", "salesforce")
 _TRANSPORT: Final = "syncagent.transport"
 _START_WITHIN: Final = 10.0
 
@@ -275,18 +275,39 @@ class Sandbox:
     def config(self, folder: Path | None = None) -> str:
         """A syncagent config that runs against all vendors here; secrets go into files in `folder` (default: our own).
 
-        With a CRM among them it is whole: a sample agreement follows. Marketo gets the list that it nurtures with.
+        With a CRM among them it is whole: a sample agreement follows. HubSpot is the CRM where there is no Salesforce,
+        and a source where there is no other. A marketing system gets the list that it nurtures with.
         """
         if folder is None:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="syncagent-sandbox-")
             folder = Path(self._folder.name)
-        tables = "\n".join(host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items())
-        if "salesforce" not in self._hosts:
-            return tables
-        marketo = self._hosts.get("marketo")
-        if marketo is not None and NURTURE_LIST not in {each["id"] for each in marketo.vendor.dump()["lists"]}:
-            marketo.vendor.seed({"lists": [{"id": NURTURE_LIST, "name": "Nurture"}]})
-        return HEAD + "\n" + tables + agreement(self.credentials("salesforce"), marketo=marketo is not None)
+        crm = next((name for name in ("salesforce", "hubspot") if name in self._hosts), None)
+        tables = [
+            host.vendor.config(self._urls[name], folder) for name, host in self._hosts.items() if name != "hubspot"
+        ]
+        if "hubspot" in self._hosts:
+            tables += self._hubspot(folder, crm=crm == "hubspot")
+        if crm is None:
+            return "\n".join(tables)
+        nurture = next((name for name in ("marketo", "hubspot") if name in self._hosts), "")
+        if nurture:
+            self._make_nurture_list(self._hosts[nurture].vendor)
+        back = BOTH_PARTS if nurture == crm else nurture
+        return HEAD + "\n" + "\n".join(tables) + agreement(self.credentials(crm), back)
+
+    def _hubspot(self, folder: Path, *, crm: bool) -> list[str]:
+        portal, url = self.vendor("hubspot"), self._urls["hubspot"]
+        tables = [portal.config(url, folder)] if crm else []
+        if not crm or "marketo" not in self._hosts:
+            tables.append(portal.source_config(url, folder, BOTH_PARTS if crm else "hubspot", crm=crm))
+        return tables
+
+    @staticmethod
+    def _make_nurture_list(vendor: Vendor) -> None:
+        lists = vendor.dump()["lists"]
+        known = lists if isinstance(lists, dict) else {str(each["id"]) for each in lists}
+        if str(NURTURE_LIST) not in known:
+            vendor.seed({"lists": [{"id": NURTURE_LIST, "name": "Nurture"}]})
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Where each vendor is and how to sign in: {name: {"base_url", "credentials", "control_url"}}."""

@@ -40,6 +40,7 @@ class Gone(Struct):
 
 _encode = msgspec.json.Encoder(order=None).encode
 
+decode_activity = msgspec.json.Decoder(Activity).decode
 decode_activities = msgspec.json.Decoder(tuple[Activity, ...]).decode
 decode_said = msgspec.json.Decoder(Said).decode
 decode_decision = msgspec.json.Decoder(Decision).decode

@@ -75,12 +75,17 @@ def _handoff_row(person: int, handoff: Handoff) -> tuple[object, ...]:
 
 def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster, now: datetime) -> int:
     """Store all that stand before the first whose dossier has moved on; how many."""
-    taken = _up_to_first_stale(db, prepared)
+    taken, wakes = _up_to_first_stale(db, prepared)
     if not taken:
         return 0
+    # A wake-up that stays need not be written into its index, whose pages are nobody's neighbours.
+    db.executemany(
+        "update person set dirty_since = null, released = 0, revision = revision + 1 where id = ?",
+        [(each.person,) for each in taken if each.wake_at == wakes[each.person]],
+    )
     db.executemany(
         "update person set dirty_since = null, wake_at = ?, released = 0, revision = revision + 1 where id = ?",
-        [(each.wake_at, each.person) for each in taken],
+        [(each.wake_at, each.person) for each in taken if each.wake_at != wakes[each.person]],
     )
     db.executemany(
         "insert into judged (person, decision) values (?, ?) on conflict (person) do update"
@@ -114,19 +119,24 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     return len(taken)
 
 
-def _up_to_first_stale(db: sqlite3.Connection, prepared: Sequence[Prepared]) -> Sequence[Prepared]:
+def _up_to_first_stale(
+    db: sqlite3.Connection, prepared: Sequence[Prepared]
+) -> tuple[Sequence[Prepared], dict[int, int | None]]:
+    """Those that may be stored, and when each person was to be woken until now."""
     revisions: dict[int, int] = {}
+    wakes: dict[int, int | None] = {}
     ids = [each.person for each in prepared]
     for start in range(0, len(ids), reading.IN):
         some = ids[start : start + reading.IN]
-        sql = f"select id, revision from person where id in ({','.join('?' * len(some))})"  # noqa: S608
-        revisions.update(db.execute(sql, some).fetchall())
+        sql = f"select id, revision, wake_at from person where id in ({','.join('?' * len(some))})"  # noqa: S608
+        for person, revision, wake_at in db.execute(sql, some).fetchall():
+            revisions[person], wakes[person] = revision, wake_at
     for index, each in enumerate(prepared):
         if revisions.get(each.person) != each.revision:
-            return prepared[:index]
+            return prepared[:index], wakes
         # A second plan of the same dossier would not know the first.
         revisions[each.person] = each.revision + 1
-    return prepared
+    return prepared, wakes
 
 
 def _project(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:

@@ -28,6 +28,7 @@ from syncagent.model import (
     Opportunity,
     Page,
 )
+from syncagent.state import activities
 from syncagent.state.codec import Gone, Said, address, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.store import Accepted
@@ -40,7 +41,7 @@ class Sorted:
     """A page's facts by kind, prepared in the caller's thread: the writer's time is everybody's."""
 
     def __init__(self, facts: Iterable[Fact]) -> None:
-        self.activities: dict[Identity, list[tuple[int, str, str]]] = {}  # at, key, body
+        self.activities: dict[Identity, list[activities.Row]] = {}
         self.users: list[CrmUser] = []
         self.leads: list[Lead] = []
         self.changes: list[FieldChange] = []
@@ -52,7 +53,7 @@ class Sorted:
         for fact in facts:
             match fact:
                 case Activity():
-                    row = (ms(fact.at), fact.key, text(fact))
+                    row = activities.row_of(fact)
                     if (rows := self.activities.get(fact.identity)) is not None:
                         rows.append(row)
                     else:
@@ -319,32 +320,21 @@ class _Taking:
                 (*key, stamp),
             )
 
-    def _activities(self, activities: Mapping[Identity, Sequence[tuple[int, str, str]]]) -> int:
-        if not activities:
+    def _activities(self, told: Mapping[Identity, Sequence[activities.Row]]) -> int:
+        if not told:
             return 0
         people = self.people
-        rows: list[tuple[int, int, str, str, str]] = []
-        for identity, told in activities.items():
+        rows: list[activities.Row] = []
+        for identity, theirs in told.items():
             known = people.known(identity)
             person = people.join((identity,)) if known is None else known
             if not (people.any_erased and people.is_erased(person)):
-                system = identity.system
-                rows += [(person, at, system, key, body) for at, key, body in told]
+                base = person << activities.SHIFT
+                rows += [(base | slot, body) for slot, body in theirs]
         rows.sort()
-        new = 0
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            values = [value for row in chunk for value in row]
-            plain, ignoring = _INSERT_CHUNK if len(chunk) == _CHUNK else _insert_activities(len(chunk))
-            try:
-                # Nearly always all of it is new. Asking for the rows back gives the interpreter's lock away at each.
-                self._db.execute(plain, values)
-                whose = [row[0] for row in chunk]
-            except sqlite3.IntegrityError:
-                whose = [row[0] for row in self._db.execute(ignoring, values).fetchall()]
-            new += len(whose)
-            people.changed_all(whose)
-        return new
+        whose = activities.put(self._db, rows)
+        people.changed_all(whose)
+        return len(whose)
 
 
 def put_record(said: Said, record: CrmRecord) -> bool:
@@ -401,21 +391,6 @@ Stamped = TypeVar("Stamped", CrmRecord, CrmTask, Opportunity)
 
 def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) -> tuple[Stamped, ...]:
     return tuple(replace(f, deleted=True) if f.identity == identity and f.modified_at <= at else f for f in facts)
-
-
-_CHUNK = 300
-
-
-def _insert_activities(rows: int) -> tuple[str, str]:
-    """For rows that are all new, and for rows of which some may be known: the latter tells whose were new."""
-    values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
-    return (
-        f"insert into activity values {values}",  # noqa: S608
-        f"insert or ignore into activity values {values} returning person",  # noqa: S608
-    )
-
-
-_INSERT_CHUNK = _insert_activities(_CHUNK)
 
 
 def _load_gone(connection: sqlite3.Connection, identities: Sequence[Identity]) -> dict[Identity, Gone]:

@@ -7,7 +7,7 @@ hinted     identities to be looked up that nobody has yet
 email      address as compared -> person
 said       what the systems say besides activities (codec.Said); written by accept and confirm only
 judged     our decision, and those of persons merged into this one; written by settle only (and by merges)
-activity   one JSON text a fact; the key keeps one person's together, oldest first, and each one once
+activity   one JSON text a fact; the number keeps one person's together, and each one once (activities.py)
 child      which person holds a task's or an opportunity's copy, for updates that name only its own id
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
@@ -18,9 +18,14 @@ brake      what was settled when, counted by the second, for the sliding hour
 All moments are integers, UTC milliseconds.
 """
 
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
 from syncagent.errors import StoreBrokenError, UserError
+from syncagent.state.activities import LAST, SHIFT, slot
 
 migrations = Migrations("syncagent")
 
@@ -207,6 +212,49 @@ def brake_by_second(db: Database) -> None:
     for statement in _BRAKE_BY_SECOND.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)
+
+
+_ACTIVITY_BY_NUMBER = """
+alter table activity rename to activity_before;
+create table activity (id integer primary key, body text not null) strict;
+"""
+
+
+class _ActivityBefore(Struct):
+    """As it was told until then; what is not looked at stays as it was written."""
+
+    identity: Raw
+    key: str
+    at: Raw
+    kind: Raw
+    asset: Raw = Raw(b'""')
+    attributes: Raw = Raw(b"{}")
+
+
+@migrations()
+def activity_by_number(db: Database) -> None:
+    """A fraction of the pages, and each found with fewer: a number for a key, and bodies without names."""
+    for statement in _ACTIVITY_BY_NUMBER.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+    before = db.conn.execute("select person, body from activity_before order by person, at, source, key")
+    db.conn.executemany("insert into activity values (?, ?)", _numbered(before))
+    db.conn.execute("drop table activity_before")
+
+
+def _numbered(before: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    decode, encode = msgspec.json.Decoder(_ActivityBefore).decode, msgspec.json.Encoder().encode
+    last, taken = 0, set[int]()
+    for person, body in before:
+        if person != last:
+            last, taken = person, set()
+        told = decode(body)
+        number = slot(told.key)
+        while number in taken:
+            number = (number + 1) & LAST
+        taken.add(number)
+        array = (told.identity, told.key, told.at, told.kind, told.asset, told.attributes)
+        yield person << SHIFT | number, encode(array).decode()
 
 
 def migrate(db: Database) -> None:

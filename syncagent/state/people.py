@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
+from syncagent.state import activities
 from syncagent.state.codec import Said, address, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -202,7 +203,8 @@ class People:
         self._said[loser] = Said()
         for table in ("identity", "email", "outbox", "handoff"):
             self._db.execute(f"update {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
-        for table in ("activity", "child", "waits"):
+        activities.move(self._db, winner, loser)
+        for table in ("child", "waits"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
         self._merge_judged(winner, loser)
@@ -257,10 +259,16 @@ class People:
         known = [person for person in changed if person not in self._fresh]
         for start in range(0, len(known), _IN):
             some = known[start : start + _IN]
+            these = f"id in ({marks(len(some))})"
+            # Who is dirty already stays where they stand: the index of the dirty need not be touched.
             self._db.execute(
-                "update person set revision = revision + 1, lane = case when dirty_since is null then ? else"  # noqa: S608
-                f" min(lane, ?) end, dirty_since = coalesce(dirty_since, ?) where id in ({marks(len(some))})",
-                (self._lane, self._lane, self._now, *some),
+                f"update person set revision = revision + 1 where {these} and dirty_since is not null and lane <= ?",  # noqa: S608
+                (*some, self._lane),
+            )
+            self._db.execute(
+                "update person set revision = revision + 1, lane = ?, dirty_since = coalesce(dirty_since, ?)"  # noqa: S608
+                f" where {these} and (dirty_since is null or lane > ?)",
+                (self._lane, self._now, *some, self._lane),
             )
         return tuple(changed)
 

@@ -6,11 +6,13 @@ long one keeps the writer's log from being folded into the file.
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.commands import Receipt
+from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
     Said,
     address,
@@ -67,25 +69,13 @@ def dossiers(db: sqlite3.Connection, people: Sequence[int]) -> list[Dossier]:
 
 def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime | None) -> list[Dossier]:
     within = f"in ({_marks(len(people))})"
-    persons = {
-        row[0]: row
-        for row in db.execute(
-            f"select id, revision, lane, erased, released from person where id {within} and merged_into is null",  # noqa: S608
-            people,
-        )
-    }
-    said = dict(db.execute(f"select person, body from said where person {within}", people).fetchall())  # noqa: S608
-    judged = {
-        row[0]: row
-        for row in db.execute(f"select person, decision, absorbed from judged where person {within}", people)  # noqa: S608
-    }
-    activities = dict(
-        db.execute(
-            "select person, cast('[' || group_concat(body) || ']' as blob) from activity"  # noqa: S608
-            f" where person {within} group by person",
-            people,
-        ).fetchall()
+    sql = (
+        "select id, revision, lane, erased, released, said.body, decision, absorbed,"  # noqa: S608
+        f" {bodies_of('person.id')} from person left join said on said.person = id"
+        f" left join judged on judged.person = id where id {within} and merged_into is null"
     )
+    # One row a person: each row costs a turn at the interpreter's lock.
+    persons = {row[0]: row for row in db.execute(sql, people)}
     identities: dict[int, list[Identity]] = {}
     for person, system, kind, ext in db.execute(
         f"select person, system, object, ext from identity where person {within}",  # noqa: S608
@@ -101,19 +91,17 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
         row = persons.get(person)
         if row is None:
             continue
-        body = said.get(person)
+        _, revision, lane, erased, released, body, decision, absorbed, done = row
         told = _NOTHING_SAID if body is None else decode_said(body)
-        _, decision, absorbed = judged.get(person, _NOT_JUDGED)
-        done = activities.get(person)
         made.append(
             Dossier(
                 person,
-                row[1],
-                Lane.COLD if row[2] else Lane.HOT,
+                revision,
+                Lane.COLD if lane else Lane.HOT,
                 tuple(sorted(identities.get(person, ()))),
                 tuple(sorted(emails.get(person, ()))),
                 told.leads,
-                () if done is None else decode_activities(done),
+                () if done is None else tuple(sorted(decode_activities(done), key=_in_time)),
                 told.records,
                 told.changes,
                 told.tasks,
@@ -123,14 +111,14 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 None if decision is None else decode_decision(decision),
                 () if absorbed is None else decode_decisions(absorbed),
                 seen_until,
-                bool(row[3]),
-                bool(row[4]),
+                bool(erased),
+                bool(released),
             )
         )
     return made
 
 
-_NOT_JUDGED = (0, None, None)
+_in_time = attrgetter("at", "identity.system", "key")
 
 
 def _outbox(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[OutboxEntry, ...]]:

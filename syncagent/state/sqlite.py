@@ -83,10 +83,11 @@ class SqliteStore:
             _pragma(connection, "journal_mode", "wal")
             _pragma(connection, "synchronous", "full")
             _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
-            _pragma(connection, "temp_store", "memory")
             _pragma(connection, "journal_size_limit", str(64 << 20))
             _pragma(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES))
             migrate(Database(connection, execute_plugins=False, recursive_triggers=False))
+            # Not before: what undoes a step of the schema may be as large as the file.
+            _pragma(connection, "temp_store", "memory")
         except BaseException:
             connection.close()
             raise

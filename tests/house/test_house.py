@@ -37,8 +37,9 @@ def test_every_public_module_class_and_function_says_what_it_promises() -> None:
 
 
 def test_nobody_promises_to_do_it_later() -> None:
-    later = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
-    assert not [path for path in SOURCES for word in later if word in path.read_text()]
+    # in quotes, or before a bar, it is a value of a vendor: HubSpot has a type of tasks that is called so
+    later = re.compile('(?<!["|])(TO' + "DO|FIX" + "ME|XX" + 'X)(?!["|])')
+    assert not [path for path in SOURCES if later.search(path.read_text())]
 
 
 def test_each_word_of_the_glossary_is_a_name_of_the_program() -> None:

@@ -24,14 +24,7 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-CREATE TABLE activity (
-  person integer not null,
-  at integer not null,
-  source text not null,
-  key text not null,
-  body text not null,
-  primary key (person, at, source, key)
-) strict, without rowid;
+CREATE TABLE activity (id integer primary key, body text not null) strict;
 CREATE TABLE brake (
   at integer not null,
   cause text not null,

@@ -1,6 +1,7 @@
 """The file: lock, readers beside the writer, groups, full disks, backups, damage, migrations."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,8 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
 from syncagent.errors import AgentRunningError, StoreBrokenError, StoreFullError, UserError
-from syncagent.model import Lane
-from syncagent.state import open_store, restore, writer
+from syncagent.model import Activity, Lane
+from syncagent.state import activities, open_store, restore, writer
 from syncagent.state.migrations import migrate, migrations
 from tests.state.story_values import act, at, create_task, lead, notify, page, settle
 
@@ -393,6 +395,60 @@ def damage(path: Path) -> None:
 
 
 class TestMigrations:
+    OLD = "2026-03-02T09:30:15.250000Z"
+
+    def old_body(self, system, who, key, at=OLD, **rest):
+        """An activity as the first schema kept it."""
+        identity = {"system": system, "object": "lead", "id": who}
+        whole = {"fact": "Activity", "identity": identity, "key": key, "at": at, "kind": "page.visited", **rest}
+        return json.dumps(whole)
+
+    def old_file(self, path, rows):
+        """A file of the first schema with these activities."""
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as raw:
+            db = Database(raw)
+            migrations.apply(db, stop_before="brake_by_second")
+            raw.execute("insert into person (id, dirty_since) values (1, 5), (2, 5)")
+            raw.executemany("insert into activity values (?, ?, ?, ?, ?)", rows)
+
+    def test_activities_of_the_first_schema_are_told_as_ever(self, path, monkeypatch):
+        stamp = 1772443815250
+        rest = {"asset": "/a?b=\u00e9", "attributes": {"n": 1, "r": 2.50, "t": None, "q": 'say "x"'}}
+        rows = [
+            (1, stamp, "web", "k1", self.old_body("web", "7", "k1", **rest)),
+            (1, stamp, "web", "k2", self.old_body("web", "7", "k2")),
+            (1, stamp + 86_400_000, "marketo", "k1", self.old_body("marketo", "8", "k1", "2026-03-03T09:30:15.25Z")),
+            (2, stamp, "web", "k1", self.old_body("web", "9", "k1")),
+        ]
+        self.old_file(path, rows)
+        with opened(path) as store:
+            first = store.dossier(1)
+            assert [(a.identity.system, a.key) for a in first.activities] == [
+                ("web", "k1"),
+                ("web", "k2"),
+                ("marketo", "k1"),
+            ]
+            told = first.activities[0]
+            assert (told.asset, told.attributes) == ("/a?b=\u00e9", rest["attributes"])
+            assert told.at == datetime(2026, 3, 2, 9, 30, 15, 250_000, UTC)
+            assert [a.identity.id for a in store.dossier(2).activities] == ["9"]
+            # the same ones told again, after the migration, are known
+            again = [Activity(a.identity, a.key, a.at, a.kind, a.asset) for a in first.activities]
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as raw:
+                raw.execute(
+                    "insert into identity (ext, object, system, person) values ('7','lead','web',1), ('8','lead',"
+                    "'marketo',1)"
+                )
+            assert store.accept(page(*again), "s", now=at(1)).new == 0
+            assert store.dossier(1).activities == first.activities
+
+    def test_activities_with_one_number_are_migrated_side_by_side(self, path, monkeypatch):
+        monkeypatch.setattr("syncagent.state.migrations.slot", lambda key: activities.LAST)
+        rows = [(1, 1772443815250, "web", f"k{n}", self.old_body("web", "7", f"k{n}")) for n in range(5)]
+        self.old_file(path, rows)
+        with opened(path) as store:
+            assert [a.key for a in store.dossier(1).activities] == ["k0", "k1", "k2", "k3", "k4"]
+
     def schema(self, db):
         return db.execute(
             "select type, name, sql from sqlite_master where name not like 'sqlite_%' order by 1, 2"

@@ -43,14 +43,14 @@ class _Attribute(Struct, gc=False):
     value: str | int | float | bool | list[Any] | dict[str, Any] | None = None
 
 
-class _Row(Struct, rename="camel"):
+class _Row(Struct, rename="camel", gc=False):
     lead_id: int
     activity_date: str
     activity_type_id: int
     marketo_guid: str = msgspec.field(name="marketoGUID", default="")
     primary_attribute_value_id: int | str | None = None
     primary_attribute_value: str | int | float | bool | None = None
-    attributes: list[_Attribute] = []
+    attributes: tuple[_Attribute, ...] = ()
 
 
 class _Rows(Envelope, rename="camel"):
