@@ -15,8 +15,8 @@ from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
-from syncagent.handoff import score, why
-from syncagent.model import Dossier, Score
+from syncagent.handoff import is_over, score, score_lines, why
+from syncagent.model import Dossier
 from syncagent.policy import Policy
 from syncagent.state.store import JournalEntry
 
@@ -67,19 +67,18 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
             )
         )
         return
-    told = _as_of(scored, now) if at_text else why(dossier, policy, roster, now)
-    _print(dossier, (*told, *_too_early(dossier, scored, policy)), scored, policy, journal)
+    told = _as_of(dossier, policy, now) if at_text else why(dossier, policy, roster, now)
+    _print(dossier, (*told, *_too_early(dossier, policy, now)), journal)
 
 
-def _as_of(scored: Score, at: datetime) -> tuple[str, ...]:
-    lines = [f"As of {at:%Y-%m-%d %H:%M} UTC, by today's policy and attributes:"]
-    lines.append(f"Score: {scored.total:.0f} = fit {scored.fit:.0f} + interest {scored.interest:.0f}, {scored.grade}.")
-    return (*lines, *(f"  {one.points:+g} {one.rule}: {one.why}" for one in scored.contributions))
+def _as_of(dossier: Dossier, policy: Policy, at: datetime) -> tuple[str, ...]:
+    lines = f"As of {at:%Y-%m-%d %H:%M} UTC, by today's policy and attributes:"
+    return (lines, *score_lines(dossier, policy, at))
 
 
-def _too_early(dossier: Dossier, scored: Score, policy: Policy) -> tuple[str, ...]:
+def _too_early(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ...]:
     """Why somebody over the line was not handed off, when it is only history that speaks for them (law 11)."""
-    over = policy.mql.score is not None and scored.total >= policy.mql.score
+    over = is_over(dossier, policy, now)
     handed_off = dossier.decision is not None and (dossier.decision.handoffs or dossier.decision.waiting)
     newest = max((one.at for one in dossier.activities), default=None)
     if not over or handed_off or newest is None or newest >= policy.live_from:
@@ -98,7 +97,7 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Policy, journal: Journal) -> None:
+def _print(dossier: Dossier, lines: tuple[str, ...], journal: Journal) -> None:
     console = screen()
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
     console.print(
@@ -106,7 +105,6 @@ def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Poli
     )
     for line in lines:
         console.print(shown(line), soft_wrap=True)
-    console.print(shown(_nearest(scored, policy)), soft_wrap=True)
     for entry in dossier.outbox:
         told = f": {shown(entry.why)}" if entry.why else ""
         console.print(f"  {entry.verb} {plain(entry.key)}: {entry.state}{told}", soft_wrap=True)
@@ -114,28 +112,6 @@ def _print(dossier: Dossier, lines: tuple[str, ...], scored: Score, policy: Poli
     for past in reversed(journal):
         history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, shown(past.why))
     console.print(history)
-
-
-def _nearest(scored: Score, policy: Policy) -> str:
-    """The single changes that would cross the line."""
-    line = policy.mql.score
-    if line is None:
-        return f"Ready at one of the grades {', '.join(policy.mql.grades)}."
-    short = line - scored.total
-    if short <= 0:
-        return f"Over the line of {line:g} points by {-short:g}."
-    earned = {part.rule for part in scored.contributions if part.points > 0}
-    best = [
-        (rule.name, max((choice.priority for choice in rule.choices), default=0.0) * rule.weight / 10)
-        for rule in policy.scoring.fit
-    ] + [
-        (rule.name, max((choice.priority for choice in rule.choices), default=0.0) * rule.weight / 10)
-        for rule in policy.scoring.interest
-    ]
-    would_do = [f"{name} (+{points:g})" for name, points in best if name not in earned and points >= short]
-    if not would_do:
-        return f"{short:g} points short of {line:g}; no single change would do."
-    return f"{short:g} points short of {line:g}. One of these would do: {', '.join(would_do)}."
 
 
 COMMANDS = {"explain": explain}

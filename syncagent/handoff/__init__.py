@@ -1,8 +1,8 @@
 """The pure core: what follows from facts, policy and time. It reads no clock and touches nothing outside."""
 
-from syncagent.handoff.explain import why
+from syncagent.handoff.explain import score_lines, why
 from syncagent.handoff.planner import plan
-from syncagent.handoff.scoring import score
+from syncagent.handoff.scoring import is_over, score
 from syncagent.handoff.sla import renewed
 
-__all__ = ["plan", "renewed", "score", "why"]
+__all__ = ["is_over", "plan", "renewed", "score", "score_lines", "why"]

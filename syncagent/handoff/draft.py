@@ -22,6 +22,7 @@ from syncagent.model import (
     Handoff,
     HandoffState,
     Key,
+    ModelScore,
     OutboxEntry,
     Plan,
     Receipt,
@@ -53,16 +54,17 @@ class Draft:
         self.desired = decision.desired
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
+        self.models: tuple[ModelScore, ...] = ()
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
         self.withdraw: list[Key] = []
-        self.waits: list[str] = []
         self.cause, self.owner = "", ""
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
         self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
+        self.waits: list[str] = list(self.judged.waits_on)
         self.look()
 
     def look(self, *, anew: bool = False) -> None:
@@ -219,6 +221,7 @@ class Draft:
             overwritten=self.overwritten,
             adopted=self.adopted,
             waiting=self.waiting,
+            models=self.models,
         )
         return Plan(
             decision=decision,

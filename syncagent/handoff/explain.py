@@ -3,9 +3,14 @@
 from datetime import datetime
 
 from syncagent.handoff.draft import Draft
+from syncagent.handoff.fit import shown
+from syncagent.handoff.gate import Answer, answers
+from syncagent.handoff.insight import moment_of
+from syncagent.handoff.nearest import TOGETHER, nearest
 from syncagent.handoff.planner import plan
+from syncagent.handoff.scoring import Judged, attributes_of, excluded, is_ready, judge
 from syncagent.handoff.sla import pending_steps
-from syncagent.model import Decision, Dossier, Handoff, HandoffState, Roster
+from syncagent.model import Dossier, Handoff, HandoffState, Roster
 from syncagent.policy import Policy
 
 
@@ -15,10 +20,7 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
     draft = Draft(dossier, policy, roster, now)
     lines = [f"Stage: {decision.stage}."]
     if decision.score is not None:
-        score = decision.score
-        lines.append(f"Score: {score.total:.0f} = fit {score.fit:.0f} + interest {score.interest:.0f}, {score.grade}.")
-        lines += [f"  {one.points:+g} {one.rule}: {one.why}" for one in score.contributions]
-        lines += _missing(decision, policy)
+        lines += score_lines(dossier, policy, now)
     if draft.view is not None:
         record = draft.view.record
         status, owner = draft.current.get("status"), draft.current.get("owner")
@@ -34,16 +36,51 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
     return tuple(lines)
 
 
-def _missing(decision: Decision, policy: Policy) -> list[str]:
-    score, line = decision.score, policy.mql
-    if score is None:
-        return []
+def score_lines(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ...]:
+    """The score at `now` with every contribution, what decay and caps took, what does not count, what is missing."""
+    judged = judge(dossier, policy, now, attributes_of(dossier))
+    score = judged.score
+    by = f" by the model {judged.model}" if judged.model else ""
+    lines = [f"Score{by}: {score.total:.0f} = fit {score.fit:.0f} + interest {score.interest:.0f}, {score.grade}."]
+    lines += [f"  {one.points:+g} {one.rule}: {one.why}" for one in score.contributions]
+    if judged.changes_at is not None:
+        lines.append(f"  It may change by itself from {_moment(judged.changes_at)} on.")
+    skipped = excluded(dossier, policy, now)
+    lines += [f"  Not counted: {moment_of(one.activity)}, {_moment(one.activity.at)}: {one.why}." for one in skipped]
+    lines += _line(dossier, policy, judged, now)
+    given = answers(dossier, policy, attributes_of(dossier), now)
+    lines += [f"  {one.question.name}: {one.word}{_source(one)}." for one in given]
+    return tuple(lines)
+
+
+def _line(dossier: Dossier, policy: Policy, judged: Judged, now: datetime) -> list[str]:
+    """How far it is to the line, and what would do."""
+    score, line = judged.score, judged.line
+    of = f" of {judged.segment}" if judged.segment else ""
+    if is_ready(score, line):
+        over = f" by {score.total - line.score:g}" if line.score is not None and score.total >= line.score else ""
+        return [f"  Over the line{of}{over}."]
     lines = []
     if line.score is not None and score.total < line.score:
-        lines.append(f"  {line.score - score.total:g} points below the line of {line.score:g}.")
+        lines.append(f"  {line.score - score.total:g} points below the line{of} of {line.score:g}.")
     if line.grades and score.grade not in line.grades:
         lines.append(f"  Grade {score.grade} is not among {', '.join(line.grades)}.")
+    near = nearest(dossier, policy, now)
+    single = " or ".join(f"{one.what} (+{one.points:g})" for one in near.single)
+    together = " and ".join(f"{one.what} (+{one.points:g})" for one in near.together)
+    if single:
+        lines.append(f"  {single} would do.")
+    elif together:
+        lines.append(f"  No single change would do, but together: {together}.")
+    elif lines:
+        lines.append(f"  No {TOGETHER} changes together would do.")
     return lines
+
+
+def _source(answer: Answer) -> str:
+    if answer.at is None:
+        return ""
+    return f" ({shown(answer.value)}; {answer.source}, {_moment(answer.at)})"
 
 
 def _handoff(handoff: Handoff, policy: Policy) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from syncagent.handoff.conditions import is_known
+from syncagent.handoff.gate import answers, next_questions
 from syncagent.model import Activity, CrmView, Dossier, Handoff, InterestingMoment, Score, Value
 from syncagent.policy import Policy
 
@@ -37,11 +38,6 @@ def moments(dossier: Dossier, score: Score, cause: str = "") -> tuple[Interestin
     return tuple(InterestingMoment(one.at, moment_of(one)) for one in chosen)
 
 
-def unknown_answers(attributes: dict[str, Value], policy: Policy) -> tuple[str, ...]:
-    """The required questions that nobody has answered yet."""
-    return tuple(name for name in policy.gate.required if not is_known(attributes.get(f"bantfo_{name}")))
-
-
 def brief(
     dossier: Dossier,
     policy: Policy,
@@ -64,7 +60,15 @@ def brief(
     if found:
         lines.append("Moments:")
         lines += [f"- {moment.at:%Y-%m-%d %H:%M} UTC {moment.text}" for moment in found]
-    missing = [f"{name}?" for name in unknown_answers(attributes, policy)]
+    given = answers(dossier, policy, attributes, handoff.opened_at)
+    known = [f"{one.question.name} {one.word}" for one in given if one.word != "unknown"]
+    if known:
+        lines.append(f"Known: {', '.join(known)}.")
+    asked = next_questions(given)
+    if asked and asked[0].ask:
+        lines.append(f"Ask first: {asked[0].ask}")
+        asked = asked[1:]
+    missing = [f"{one.name}?" for one in asked]
     missing += [name for name in _WORTH_KNOWING if not is_known(attributes.get(name))]
     if missing:
         lines.append("Unknown, please ask: " + ", ".join(missing) + ".")

@@ -167,9 +167,8 @@ def _compile(rule: InterestRule, model: ScoreModel, zone: str) -> _Rule:
         not one.each and one.idle is None and (one.exactly == 0 or (one.exactly is None and one.at_least <= 0))
         for one in rule.choices
     )
-    label = _words(rule.activity) + (f" ({_words(rule.asset)})" if rule.asset else "")
     slow = rule.decay is not None or rule.group or rule.cap is not None or any(one.each for one in rule.choices)
-    return _Rule(rule.name, label, choices, none, Fader(rule, model, zone) if slow else None)
+    return _Rule(rule.name, words_of(rule), choices, none, Fader(rule, model, zone) if slow else None)
 
 
 def _place_of(rule: InterestRule) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
@@ -201,8 +200,10 @@ def _any_or(globs: Globs) -> Callable[[str], bool]:
     return as_glob(globs) if globs else lambda _text: True
 
 
-def _words(globs: Globs) -> str:
-    return globs if isinstance(globs, str) else ", ".join(globs)
+def words_of(rule: InterestRule) -> str:
+    """What a rule counts, in a sentence: "page.visited (*pricing*)"."""
+    kind, asset = (one if isinstance(one, str) else ", ".join(one) for one in (rule.activity, rule.asset))
+    return f"{kind} ({asset})" if asset else kind
 
 
 _Holds = tuple[float, str, list[Activity], bool]

@@ -24,8 +24,10 @@ from syncagent.handoff.commands import (
 )
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
-from syncagent.handoff.insight import moment_of, unknown_answers
+from syncagent.handoff.gate import answers, changes_at, obstacle
+from syncagent.handoff.insight import moment_of
 from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.promise import give_up, keep
 from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
@@ -61,17 +63,25 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         keep(draft)
     draft.stage = draft.stage_now()
     _tell_journal(draft)
+    _command(draft)
+    return draft.finish()
+
+
+def _command(draft: Draft) -> None:
+    """What the systems are told of all that was decided."""
     if draft.view is not None:
         score_row(draft)
     if draft.want != draft.told or draft.desired is not None:
         write_row(draft)
+    if draft.policy.models:
+        weigh_models(draft)
     if draft.handoffs:
         give_task(draft)
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
+    if draft.commands:
         push(draft)
-    return draft.finish()
 
 
 class _Opening(NamedTuple):
@@ -125,7 +135,7 @@ def _reason(draft: Draft) -> _Opening | None:
     if handoff is not None or _was_recycled(draft):
         return _woken(draft, since or live, last)
     latest = draft.judged.latest
-    if latest is None or latest < live or not is_ready(draft.score, draft.policy.mql):
+    if latest is None or latest < live or not is_ready(draft.score, draft.judged.line):
         return None
     return _Opening(f"score {draft.score.total:.0f} ({draft.score.grade})")
 
@@ -171,10 +181,12 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
     policy = draft.policy
     if draft.adopted:
         return f"sales is at work on it (status {draft.current.get('status')})"
-    if policy.gate.unknown == "wait" and not raised:
-        missing = unknown_answers(draft.attributes, policy)
-        if missing:
-            return f"gate: {', '.join(missing)} unknown"
+    if policy.gate.required and not raised:
+        given = answers(draft.dossier, policy, draft.attributes, draft.now)
+        draft.wake(changes_at(given, policy))
+        found = obstacle(given, policy.gate)
+        if found:
+            return f"gate: {found}"
     if draft.view is not None:
         return ""
     if policy.crm.create != "when_missing":
@@ -204,6 +216,8 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         assignments=(assignment,),
         sla=terms_for(score.grade, draft.attributes, draft.policy),
         raised_at=draft.judged.raiser.at if draft.judged.raiser is not None else None,
+        answers=_answers(draft),
+        segment=draft.judged.segment,
     )
     draft.handoffs.append(handoff)
     draft.contested = draft.overwritten = ()
@@ -224,6 +238,12 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         create=draft.view is None,
     )
     draft.event("assigned", assignment.why, owner=assignment.owner, route=assignment.route, queue=assignment.queue)
+
+
+def _answers(draft: Draft) -> dict[str, str]:
+    """What is known at the opening, for whoever asks later whether the gate was right."""
+    given = answers(draft.dossier, draft.policy, draft.attributes, draft.now)
+    return {one.question.name: one.word for one in given}
 
 
 def _assign(draft: Draft, last: str) -> Assignment:

@@ -75,6 +75,16 @@ def excluded(dossier: Dossier, policy: Policy, now: datetime) -> tuple[Excluded,
     return robots.receipts([one for one in dossier.activities if one.at <= now])
 
 
+def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live", Judged, dict[int, list[Activity]]]:
+    """The model that is live for a person, what it says of them, and which activities each interest rule counts."""
+    models = _models_of(policy)
+    live = models.live_for(dossier, now)
+    interest = live.scorer.interest
+    robots = interest.robots.by_time(dossier.activities) if interest.robots.timed else ()
+    hits, _, _ = interest.sort_out(dossier.activities, now + AHEAD, robots)
+    return live, models.judge(dossier, attributes_of(dossier), now), hits
+
+
 def is_ready(judged: Score, threshold: Threshold) -> bool:
     """Whether the score is past the line; a threshold that asks nothing is never passed."""
     tests: list[bool] = []
@@ -85,6 +95,12 @@ def is_ready(judged: Score, threshold: Threshold) -> bool:
     if not tests:
         return False
     return all(tests) if threshold.need == "all" else any(tests)
+
+
+def is_over(dossier: Dossier, policy: Policy, now: datetime) -> bool:
+    """Whether a person is past the line of their segment at `now`."""
+    judged = judge(dossier, policy, now, attributes_of(dossier))
+    return is_ready(judged.score, judged.line)
 
 
 def attributes_of(dossier: Dossier) -> dict[str, Value]:

@@ -150,12 +150,15 @@ def test_a_created_record_is_followed_by_its_receipt() -> None:
 
 def test_the_gate_asks_or_waits() -> None:
     ask = now(dossier(), policy(gate=Gate(required=("need", "timing"))))
-    assert "need?, timing?" in task_of(ask).body
+    assert "Ask first: Which problem should it solve" in task_of(ask).body
+    assert "please ask: timing?, phone" in task_of(ask).body
     waiting = now(dossier(), policy(gate=Gate(required=("need", "timing"), unknown="wait")))
     assert waiting.decision.waiting == "gate: need, timing unknown"
     assert waiting.decision.stage is Stage.PROSPECT
     known = dossier(leads=(lead(bantfo_need="yes", bantfo_timing="no"),))
-    assert now(known, policy(gate=Gate(required=("need", "timing"), unknown="wait"))).decision.handoffs
+    terms = Gate(required=("need", "timing"), unknown="wait")
+    assert now(known, policy(gate=terms)).decision.waiting == "gate: no timing"
+    assert now(known, policy(gate=replace(terms, no="pass"))).decision.handoffs
 
 
 def test_the_row_holds_what_is_mapped_and_expects_what_was_seen() -> None:
