@@ -85,6 +85,11 @@ def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live",
     return live, models.judge(dossier, attributes_of(dossier), now), hits
 
 
+def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
+    """What systems tell of a person, and what the policy asks to be worked out."""
+    return _models_of(policy).known(dossier, attributes_of(dossier), now)[0]
+
+
 def is_ready(judged: Score, threshold: Threshold) -> bool:
     """Whether the score is past the line; a threshold that asks nothing is never passed."""
     tests: list[bool] = []
