@@ -22,6 +22,8 @@ COMMANDS = {
     "restore": "syncagent.cli.change",
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
+    "lint": "syncagent.cli.lint",
+    "sheet": "syncagent.cli.sheet",
     "score": "syncagent.cli.score",
     "rescore": "syncagent.cli.score",
     "outbox": "syncagent.cli.outbox",
