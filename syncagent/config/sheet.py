@@ -205,6 +205,8 @@ def _names(names: str | Sequence[str]) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
+    if isinstance(value, int):
+        return str(value)
     return str(int(value)) if math.isfinite(value) and value == int(value) else repr(value)
 
 
@@ -350,8 +352,10 @@ class _Reader:
         text = cell.replace(",", ".") if re.fullmatch(r"-?\d+,(\d{1,2}|\d{4,})", cell) else cell
         if not _NUMBER.fullmatch(text):
             return cell
+        if re.fullmatch(r"-?\d+", text):
+            return int(text)
         value = float(text)
-        return int(value) if value == int(value) else value
+        return int(value) if math.isfinite(value) and value == int(value) else value
 
     def _as_decay(self, cell: str) -> dict[str, Any]:
         if cell.casefold().startswith("half-life"):

@@ -203,7 +203,9 @@ texts = st.one_of(
 filled = texts.filter(bool)
 numbers = st.one_of(st.integers(-50, 100).map(float), st.sampled_from([0.1, 33.333, 12.5, 1e-7, 1e21]))
 names: st.SearchStrategy[Any] = st.one_of(texts, st.lists(filled, min_size=1, max_size=3).map(tuple))
-values: st.SearchStrategy[Any] = st.one_of(texts, numbers, st.integers(), st.booleans())
+values: st.SearchStrategy[Any] = st.one_of(
+    texts, numbers, st.integers(), st.just(2**53 + 1), st.just(10**400), st.booleans()
+)
 lengths = st.sampled_from(["", "30d", "5m", " 7d "])
 fit_choices = st.builds(
     FitChoiceTable,

@@ -137,4 +137,4 @@ def _grades(path: str, model: ScoreModel, reach: Reach) -> Iterator[Finding]:
             f" {possible:g} points); what can be earned lies between {sums.least:g} and {sums.most:g}."
         )
         helps = "Add choices with priorities in between, or move the shares."
-        yield Finding("grade", "warning", f"{path}.grade.{key}", says, helps)
+        yield Finding("grade", "advice", f"{path}.grade.{key}", says, helps)
