@@ -11,7 +11,7 @@ from benchmarks.report import Figure, Outcome, hand_over, peak_mb, table, tell
 from syncagent.agent.process import tuned
 from syncagent.clock import monotonic
 
-NAMES = ("ingest", "decide", "latency", "deliver")
+NAMES = ("ingest", "decide", "latency", "deliver", "hooks")
 MEMORY_MB = 300.0
 
 
@@ -26,7 +26,8 @@ def main(names: tuple[str, ...], people: tuple[int, ...], *, quick: bool, child:
     """Print speed as ratios against ceilings measured in the same run; about four minutes.
 
     ingest: activities from a local Marketo into the state. decide: dossiers read, planned, settled. latency: from an
-    activity to the call of a slow CRM, beside a backfill. deliver: handoffs into a local Salesforce. memory is the
+    activity to the call of a slow CRM, beside a backfill. deliver: handoffs into a local Salesforce. hooks: signed
+    posts, on the disk before they are answered. memory is the
     peak of each of these processes, and comes with any of them.
     """
     if child:

@@ -30,13 +30,20 @@ from syncagent.config import (
 from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Source, Target
-from syncagent.errors import ConfigError, Problem
+from syncagent.connectors.files import ROWS
+from syncagent.connectors.mapping import Reading, Table
+from syncagent.errors import ConfigError, Problem, UserError
 from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
+from syncagent.web import Listener
 
-SHELF = ("marketo", "memory", "salesforce")
+SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
+
+
+IMPORTED = ("files", "webhook")
+"""Types of sources that files can be imported for, by the mapping in their table."""
 
 
 def read(path: Path) -> Config:
@@ -74,8 +81,31 @@ def connectors(config: Config) -> dict[str, Source]:
     return opened
 
 
+def reading(config: Config, source: str) -> Reading:
+    """How a file that is imported for `source` is read: by its mapping in the config, if there is one.
+
+    Raises `UserError` for a system whose people must not be mixed with a file's, `ConfigError` for a broken table.
+    """
+    table = next((one for one in config.sources if one.name == source), None)
+    mapping: Table | None = None
+    if table is not None and table.type in IMPORTED:
+        problems: list[Problem] = []
+        opened = _open(table, {"timezone": config.agent.timezone}, config.folder, problems, secrets=False)
+        if opened is None:
+            raise ConfigError(problems)
+        mapping = opened.options.mapping  # type: ignore[attr-defined]  # the types in IMPORTED have one
+        opened.close()
+    elif table is not None or source == config.crm.name:
+        raise UserError(
+            f"{source!r} is a system of the config: its people would be mixed with the file's. Choose a name of its "
+            "own, such as fair-2026."
+        )
+    return Reading(mapping or ROWS, source, config.agent.timezone)
+
+
 def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:
     known: dict[str, Any] = {
+        "part": "crm",
         "create": config.tables.crm.create,
         "timezone": config.agent.timezone,
         "expect_status": tuple(
@@ -97,7 +127,7 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         wanted[f"sources.{nurture.source}"] = lists
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
-        more = wanted.get(table.path, {})
+        more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
         connector = _open(table, more, config.folder, problems, secrets=secrets) if table.type else None
         if connector is not None:
             opened[table.path] = connector
@@ -192,8 +222,7 @@ def _open(
     more: list[Problem] = []
     connector: Source | None = None
     if options is not None:
-        kept = {name: one for name in fields if isinstance(one := getattr(options, name), Secret)}
-        options = structs.replace(options, **{name: one.beside(folder) for name, one in kept.items()})
+        options = _beside(options, folder)
         try:
             seconds(getattr(options, "poll", "60s"))
         except ValueError as error:
@@ -219,6 +248,18 @@ def _open(
     return connector
 
 
+def _beside(options: Struct, folder: Path) -> Struct:
+    """The same, with relative files of secrets meant from this folder."""
+    found: dict[str, Any] = {}
+    for name in options.__struct_fields__:
+        given = getattr(options, name)
+        if isinstance(given, Secret):
+            found[name] = given.beside(folder)
+        elif isinstance(given, tuple) and any(isinstance(one, Secret) for one in given):
+            found[name] = tuple(one.beside(folder) if isinstance(one, Secret) else one for one in given)
+    return structs.replace(options, **found)
+
+
 def _address(table: ConnectorTable, problem: Problem) -> str:
     """Where a problem with a system's address stands: the system itself only knows its own name."""
     urls = [key for key, value in table.options.items() if key.endswith("_url") and isinstance(value, str)]
@@ -230,12 +271,13 @@ def _unreadable(options: Struct, table: ConnectorTable) -> list[Problem]:
     """Secrets that are not where the config says, each under its own path."""
     problems: list[Problem] = []
     for name in table.options:
-        secret = getattr(options, name, None)
-        if isinstance(secret, Secret):
-            try:
-                secret.reveal()
-            except ConfigError as error:
-                problems += [replace(problem, path=f"{table.path}.{name}") for problem in error.problems]
+        given = getattr(options, name, None)
+        for secret in given if isinstance(given, tuple) else (given,):
+            if isinstance(secret, Secret):
+                try:
+                    secret.reveal()
+                except ConfigError as error:
+                    problems += [replace(problem, path=f"{table.path}.{name}") for problem in error.problems]
     return problems
 
 
@@ -286,6 +328,18 @@ def compose(
             sweep(agent)
         state.set_meta("policy", policy.digest)
     return agent
+
+
+def listener(config: Config, agent: Agent) -> Listener | None:
+    """What others post to, not yet listening; None when no system of the config posts anything."""
+    doors = {name: webhook for name, webhook in agent.webhooks.items() if webhook.methods}
+    if not doors:
+        return None
+
+    def ring(name: str) -> None:
+        agent.posted[name].set()
+
+    return Listener(doors, agent.store.receive, ring, agent.clock, config.agent.listen)
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

@@ -7,6 +7,7 @@
     ├── RetryableError       this page or call: try again after `after` seconds
     ├── ConnectorDownError   this whole system: stop using it until `until`, say so, look again later
     ├── ForgedDeliveryError  a webhook whose signature does not fit: 401
+    ├── UnreadableDeliveryError  a webhook that is signed but says nothing that can be read: 400
     ├── StoreFullError       no room on the disk: acknowledge nothing, go on by itself once there is room
     └── StoreBrokenError     the state file failed its check: restore a backup
 
@@ -61,10 +62,14 @@ class AgentRunningError(UserError):
 
 
 class RetryableError(SyncagentError):
-    """Try this page or call again, not before `after` seconds."""
+    """Try this page or call again, not before `after` seconds.
 
-    def __init__(self, message: str, after: float = 5.0) -> None:
+    `suspect`: what was sent may be the reason, for the system answered, and did not ask for time.
+    """
+
+    def __init__(self, message: str, after: float = 5.0, *, suspect: bool = False) -> None:
         self.after = after
+        self.suspect = suspect
         super().__init__(message)
 
 
@@ -78,6 +83,10 @@ class ConnectorDownError(SyncagentError):
 
 class ForgedDeliveryError(SyncagentError):
     """A webhook delivery whose signature or secret does not fit."""
+
+
+class UnreadableDeliveryError(SyncagentError):
+    """A webhook delivery whose signature fits, and whose body is not what its dialect sends; the message says why."""
 
 
 class StoreFullError(SyncagentError):

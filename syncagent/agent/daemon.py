@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syncagent.agent.control import Control, socket_path
-from syncagent.agent.outages import DECIDING, READING
+from syncagent.agent.outages import DECIDING, READING, UNPACKING
 from syncagent.agent.process import tuned
 from syncagent.agent.rounds import AGENT, Agent
+from syncagent.agent.unpacking import BATCH
 from syncagent.clock import monotonic
 from syncagent.errors import StoreFullError
 from syncagent.model import Lane
@@ -22,6 +23,8 @@ FULL_AGAIN = 5.0
 BETWEEN_PAGES = 0.05
 LONGEST_SLEEP = 30.0
 DRAIN = 8.0
+YIELD, LONGEST_YIELD = 3.0, 0.5
+"""While deliveries flood in, so many times as long as a batch took to read nothing is read; seconds at most."""
 IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
 """Calls that a target gets at once: a hot command does not wait for the answer to another one."""
 
@@ -45,6 +48,7 @@ class Daemon:
         control = Control(agent, socket_path(self._state))
         threads = [
             *(self._thread(f"gather-{name}", self._gathering(name)) for name in agent.sources),
+            *(self._thread(f"unpack-{name}", self._unpacking(name)) for name in agent.webhooks),
             self._thread("decide", self._deciding),
             *(
                 self._thread(f"deliver-{name}-{lane.name.lower()}-{number}", self._delivering(name, lane))
@@ -61,7 +65,7 @@ class Daemon:
                 pass
         finally:
             agent.stopping.set()
-            for bell in (agent.bell, agent.look_now, *agent.outgoing.values()):
+            for bell in (agent.bell, *agent.sooner.values(), *agent.posted.values(), *agent.outgoing.values()):
                 bell.set()
             deadline = monotonic() + DRAIN
             for thread in threads:
@@ -102,7 +106,7 @@ class Daemon:
     def _gathering(self, name: str) -> Callable[[], None]:
         agent = self._agent
         pause = agent.settings.polls.get(name, 60.0)
-        is_crm = name == agent.settings.crm
+        sooner = agent.sooner[name]
 
         def work() -> None:
             while not agent.stopping.is_set():
@@ -111,13 +115,30 @@ class Daemon:
                     agent.clock.wait(agent.stopping, BETWEEN_PAGES)  # on with it: the poll had its turn
                 elif rest := agent.outages.rest(name, READING):
                     agent.clock.wait(agent.stopping, min(pause, rest))  # a failed poll is made up for before the next
-                elif is_crm:
-                    # A promise that is due waits for a fresh view (law 12): look sooner, but not in a frenzy.
-                    agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
-                    agent.clock.wait(agent.look_now, max(0.0, pause - agent.settings.poll_fast))
-                    agent.look_now.clear()
                 else:
-                    agent.clock.wait(agent.stopping, pause)
+                    # A promise that is due waits for a fresh view (law 12), or a delivery has hinted at news: look
+                    # sooner, but not in a frenzy.
+                    agent.clock.wait(agent.stopping, min(pause, agent.settings.poll_fast))
+                    agent.clock.wait(sooner, max(0.0, pause - agent.settings.poll_fast))
+                    sooner.clear()
+
+        return work
+
+    def _unpacking(self, name: str) -> Callable[[], None]:
+        agent = self._agent
+        bell = agent.posted[name]
+
+        def work() -> None:
+            while not agent.stopping.is_set():
+                bell.clear()
+                began = monotonic()
+                read = self._patiently(lambda: agent.unpack(name))
+                if read >= BATCH and bell.is_set():
+                    # A flood: those who post wait for an answer, and go first; what they post is safe meanwhile.
+                    agent.clock.wait(agent.stopping, min(YIELD * (monotonic() - began), LONGEST_YIELD))
+                elif not read:
+                    rest = agent.outages.rest(name, UNPACKING)
+                    agent.clock.wait(agent.stopping if rest else bell, min(rest or LONGEST_SLEEP, LONGEST_SLEEP))
 
         return work
 

@@ -139,8 +139,23 @@ def _accept(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     # What a file tells: people, and what they did, which is an array.
     told = order["facts"]
     facts = [msgspec.convert(one, Activity) if isinstance(one, list) else msgspec.convert(one, Lead) for one in told]
-    accepted = agent.store.accept(Page(tuple(facts), ""), "", now=agent.clock.now(), lane=Lane.COLD)
+    page = Page(tuple(facts), str(order.get("cursor", "")))
+    accepted = agent.store.accept(page, str(order.get("stream", "")), now=agent.clock.now(), lane=Lane.COLD)
     return {"new": accepted.new}
+
+
+def _retry_posts(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Refused deliveries are read again, here and now when no daemon does it."""
+    count = agent.store.retry_posts(order["ids"] or None)
+    for name, bell in agent.posted.items():
+        bell.set()
+        while agent.unpack(name):
+            pass
+    return {"posts": count}
+
+
+def _drop_posts(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {"posts": agent.store.drop_posts(order["ids"])}
 
 
 def _backup(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +167,8 @@ ORDERS = {
     "release": _release,
     "outbox retry": _retry,
     "outbox drop": _drop,
+    "inbox retry": _retry_posts,
+    "inbox drop": _drop_posts,
     "backfill": _backfill,
     "accept": _accept,
     "backup": _backup,

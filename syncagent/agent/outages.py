@@ -19,8 +19,8 @@ from syncagent.state.store import Store
 
 log = logging.getLogger("syncagent")
 
-ALL, READING, WRITING, DECIDING = "", "reading", "writing", "deciding"
-NOT = {ALL: "used", READING: "read", WRITING: "written to", DECIDING: "planning"}
+ALL, READING, UNPACKING, WRITING, DECIDING = "", "reading", "unpacking", "writing", "deciding"
+NOT = {ALL: "used", READING: "read", UNPACKING: "unpacked", WRITING: "written to", DECIDING: "planning"}
 """How a part that is out is told: "salesforce is not read until ..."."""
 FIRST, LONGEST = 5.0, 120.0
 """Seconds that the second failure in a row waits at least, doubled with each one more up to the longest."""

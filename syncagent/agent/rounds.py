@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,13 +19,16 @@ from threading import Event, Lock
 from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
-from syncagent.agent.outages import DECIDING, READING, WRITING, Outages
+from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
+from syncagent.agent.outcomes import chunks, log_refusals
 from syncagent.agent.pace import Pace
+from syncagent.agent.suspects import Suspects, told
+from syncagent.agent.unpacking import unpack
 from syncagent.clock import Clock
-from syncagent.connectors.base import Source, Target
+from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused, Retry
+from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
@@ -86,9 +89,13 @@ class Agent:
         self.stopping = Event()
         self.bell = Event()  # something is there to be decided
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
-        self.look_now = Event()  # a promise is due and waits for a fresh view of the CRM
+        self.webhooks = {name: source for name, source in sources.items() if isinstance(source, Webhook)}
+        self.posted = {name: Event() for name in self.webhooks}  # something is there to be unpacked
+        self.sooner = {name: Event() for name in sources}  # a poll need not wait for its turn
+        self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
+        self._suspects = {name: Suspects() for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
@@ -119,6 +126,33 @@ class Agent:
             return 0
         self.outages.over(name, READING)
         return new
+
+    def unpack(self, name: str) -> int:
+        """Read a batch of what was posted for a source, and look up what it hints at; how many deliveries."""
+        if self.outages.rest(name, UNPACKING):
+            return 0
+        try:
+            unpacked = unpack(self.store, self.webhooks[name], self.clock.now, self._mistrust)
+        except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
+            self.outages.begin(name, UNPACKING, error)
+            return 0
+        if unpacked.new:
+            self.bell.set()
+        if unpacked.posts:
+            self.outages.over(name, UNPACKING)
+        if unpacked.hints:
+            self._look_now(name)
+        return unpacked.posts
+
+    def _look_now(self, name: str) -> None:
+        """Somebody was hinted at: look them up, and have the source polled before its turn."""
+        self.sooner[name].set()
+        if self.outages.rest(name, READING):
+            return  # whom it concerns stays wanted
+        try:
+            self._look_up(name, Lane.HOT)
+        except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
+            self.outages.begin(name, READING, error)
 
     def _learn_me(self, name: str) -> None:
         """Whom the CRM sees when we write: without it an echo could pass for an answer."""
@@ -351,26 +385,41 @@ class Agent:
         if self.outages.rest(name, WRITING) or (lane is Lane.COLD and self._spent(name)):
             return 0
         target = self.targets[name]
-        items = self.store.due(name, self.clock.now(), target.batch_size * PARTS, lane=lane)
+        suspects = self._suspects[name]
+        most, at_most = target.batch_size * PARTS, suspects.at_most()
+        items = self.store.due(name, self.clock.now(), most, lane=lane, at_most=at_most)
         if not items:
             return 0
         unanswered = {item.command.key: item for item in items}
         try:
             self._failpoint("apply.before")
-            for outcomes in _chunks(target.apply([item.command for item in items]), dict(unanswered)):
+            for outcomes in chunks(target.apply([item.command for item in items]), dict(unanswered)):
                 self._failpoint("confirm.before")
                 self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
-                for key, _, _ in outcomes:
-                    del unanswered[key]
+                suspects.answered((unanswered.pop(key).command, outcome) for key, _, outcome in outcomes)
                 self.bell.set()
-                _log_refusals(outcomes)
+                log_refusals(outcomes)
             _all_answered(unanswered)
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
-            self._postpone(unanswered, self.outages.begin(name, WRITING, error), str(error))
+            self._failed(name, unanswered, error)
         else:
             self.outages.over(name, WRITING)
         return len(items)
+
+    def _failed(self, name: str, unanswered: dict[str, OutboxItem], error: Exception) -> None:
+        """A batch has failed. When one of it is why, that one is found and parked; else the system is left alone."""
+        verdict = self._suspects[name].failed([item.command for item in unanswered.values()], error)
+        refused: list[tuple[str, int, Outcome]] = [
+            (key, unanswered.pop(key).revision, Refused(told(error))) for key in verdict.poison
+        ]
+        if refused:
+            trace = None if isinstance(error, RetryableError) else error
+            log.error("%s cannot be sent and is parked: %s", refused[0][0], error, exc_info=trace)
+            self._stubbornly(partial(self.store.confirm, refused, now=self.clock.now()))
+            self.bell.set()
+        until = self.clock.now() if verdict.others_go else self.outages.begin(name, WRITING, error)
+        self._postpone(unanswered, until + timedelta(seconds=verdict.apart), str(error))
 
     def _postpone(self, unanswered: Mapping[str, OutboxItem], until: datetime, why: str) -> None:
         """Nobody knows what became of these: they come again, and are looked up before they are repeated."""
@@ -391,6 +440,9 @@ class Agent:
 
     def once(self) -> None:
         """One whole round: gather from everybody, then decide and deliver until nothing is left to do now."""
+        for name in self.webhooks:
+            while self.unpack(name):
+                pass
         for name in self.sources:
             self.gather(name)
         self.settle_down()
@@ -425,36 +477,3 @@ def _all_answered(unanswered: Mapping[str, OutboxItem]) -> None:
     """Raise `LookupError` when a target has ended without a word on some commands."""
     if unanswered:
         raise LookupError(f"no answer for {next(iter(unanswered))}, and {len(unanswered) - 1} more")
-
-
-def _chunks(
-    answers: Iterator[tuple[str, Outcome]], unanswered: dict[str, OutboxItem], size: int = 400
-) -> Iterator[list[tuple[str, int, Outcome]]]:
-    """Answers in groups worth a transaction. What was answered before a failure is handed on before it is raised."""
-    ready: list[tuple[str, int, Outcome]] = []
-    try:
-        for key, outcome in answers:
-            item = unanswered.pop(key)
-            ready.append((key, item.revision, outcome))
-            if len(ready) >= size:
-                yield ready
-                ready = []
-    except Exception:
-        if ready:
-            yield ready
-        raise
-    if ready:
-        yield ready
-
-
-def _log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:
-    """A line for each refusal; what only waits, in one line a reason: a failed call postpones thousands."""
-    waiting: dict[str, list[str]] = {}
-    for key, _, outcome in outcomes:
-        if isinstance(outcome, Refused):
-            log.warning("refused: %s: %s", key, outcome.why, extra={"key": key})
-        elif isinstance(outcome, Retry):
-            waiting.setdefault(outcome.why, []).append(key)
-    for why, keys in waiting.items():
-        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        log.warning("retry: %s%s: %s", keys[0], more, why, extra={"key": keys[0]})

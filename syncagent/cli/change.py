@@ -18,10 +18,10 @@ from syncagent.cli import REFUSALS, config_option, counted, json_option
 from syncagent.cli.logs import shown
 from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
-from syncagent.compose import compose
+from syncagent.compose import compose, reading
 from syncagent.compose import read_to_look as load
 from syncagent.config import Config
-from syncagent.connectors.files import Refusal, read_file, write_refusals
+from syncagent.connectors.files import Refusal, digest, read_file, write_refusals
 from syncagent.errors import UserError
 from syncagent.state import open_store
 from syncagent.state import restore as restore_backup
@@ -193,29 +193,35 @@ def _hand_off_history(config: Config, since: str, *, yes: bool) -> int:
 def import_(config_path: Path, file: Path, source: str, *, as_json: bool) -> None:
     """Import people and activities from a CSV or JSONL file. Importing a file twice changes nothing.
 
-    Columns: email, id, kind, at, asset, key; every other column is an attribute. Rows that cannot be read are written
-    to a file beside the input, each with its reason (exit 3).
+    If SOURCE is a source of the config with a mapping, that says what the columns mean. Otherwise they are: email, id,
+    kind, at, asset, key; every other column is an attribute. Rows that cannot be read are written to a file beside the
+    input, each with its reason (exit 3). After a kill, the same command goes on where it was.
     """
     config = load(config_path)
-    if source in {config.crm.name, *(table.name for table in config.sources)}:
-        raise UserError(
-            f"{source!r} is a system of the config: its people would be mixed with the file's. Choose a name of its "
-            "own, such as fair-2026."
-        )
+    how = reading(config, source)
+    stream = f"import/{source}/{digest(file, how)}"
+    place = _place(Path(config.agent.state), stream, file)
     refused: list[Refusal] = []
     new = rows = 0
     facts: list[Any] = []
-    for row in read_file(file, source, ZoneInfo(config.agent.timezone), SystemClock().now()):
+
+    def send() -> int:
+        cursor = json.dumps({**place, "rows": rows})
+        told = {"do": "accept", "facts": msgspec.to_builtins(facts), "stream": stream, "cursor": cursor}
+        facts.clear()
+        return int(order(config, told)["new"])
+
+    # What was stored by an earlier run is read again, for its refusals, and not sent again.
+    for row in read_file(file, how, datetime.fromisoformat(place["seen_at"]), SystemClock().now()):
         rows += 1
         if isinstance(row, Refusal):
             refused.append(row)
-            continue
-        facts.extend(row)
+        elif rows > place["rows"]:
+            facts.extend(row)
         if len(facts) >= PAGE:
-            new += order(config, {"do": "accept", "facts": msgspec.to_builtins(facts)})["new"]
-            facts = []
-    if facts:
-        new += order(config, {"do": "accept", "facts": msgspec.to_builtins(facts)})["new"]
+            new += send()
+    if rows > place["rows"]:
+        new += send()
     beside = write_refusals(file, refused)
     if as_json:
         click.echo(json.dumps({"rows": rows, "new": new, "refused": len(refused)}))
@@ -226,6 +232,20 @@ def import_(config_path: Path, file: Path, source: str, *, as_json: bool) -> Non
             click.echo(f"{counted(len(refused), 'row')} {was} refused; mend {them} in {beside}, import that.", err=True)
     if refused:
         sys.exit(REFUSALS)
+
+
+def _place(state: Path, stream: str, file: Path) -> dict[str, Any]:
+    """How far a file was stored before, and of when it is: of its first import, whatever becomes of its copies."""
+    cursor = None
+    if state.exists():
+        store = open_store(state, read_only=True)
+        try:
+            cursor = store.cursor(stream)
+        finally:
+            store.close()
+    if cursor is None:
+        return {"rows": 0, "seen_at": datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat()}
+    return dict(json.loads(cursor))
 
 
 @click.command(short_help="Copy the whole state to PATH, while the agent runs.")

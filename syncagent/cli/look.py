@@ -24,6 +24,7 @@ from syncagent.state import open_store
 from syncagent.state.store import Store
 
 BACKFILL = "/backfill/"
+IMPORT = "import/"
 
 
 def open_to_look(state: Path) -> Store:
@@ -95,7 +96,7 @@ def _outages(health: HealthSnapshot, now: datetime) -> list[Out]:
 def _systems(health: HealthSnapshot, now: datetime, out: Mapping[str, Out]) -> Table:
     table = Table(Column("stream", overflow="fold"), "read until", "how it is", title="Systems", title_justify="left")
     for stream, seen in sorted(health.seen_until.items()):
-        if BACKFILL in stream:
+        if BACKFILL in stream or stream.startswith(IMPORT):
             continue
         one = out.get(stream.split("/")[0])
         how = "in use" if one is None else f"{'broken' if one.broken else f'not {NOT[one.part]}'}: see below"
@@ -127,6 +128,10 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
     console.print(f"Outbox: {outbox}.")
     if health.outbox.get("parked") or health.outbox.get("unknown"):
         console.print("  See what was refused and why with `syncagent outbox list`.")
+    if waiting := health.inbox.get("waiting"):
+        console.print(f"Inbox: {waiting} posted and not read yet.")
+    if refused := health.inbox.get("refused"):
+        console.print(f"Inbox: {refused} posted and could not be read. See why with `syncagent inbox list`.")
     for cause, count in sorted(health.held.items()):
         console.print(f"Held: {count} ({cause}). Let them go with `syncagent release`.")
     if health.waiting_for_crm:

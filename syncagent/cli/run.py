@@ -1,5 +1,6 @@
 """`syncagent run`: the daemon, one round of it, or a rehearsal that writes nothing."""
 
+import contextlib
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from syncagent.agent import Agent
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
 from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
-from syncagent.compose import compose, connectors, refuse_orphans
+from syncagent.compose import compose, connectors, listener, refuse_orphans
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
@@ -65,13 +66,28 @@ def run(
             _tell_troubles(agent.outages.troubles())
             return
         _obey_signals(agent, config_path)
-        _notify_systemd("READY=1")
-        Daemon(agent, Path(config.agent.state)).run()
-        _notify_systemd("STOPPING=1")
+        with _listening(config, agent):
+            _notify_systemd("READY=1")
+            Daemon(agent, Path(config.agent.state)).run()
+            _notify_systemd("STOPPING=1")
         if agent.outages.broken():
             _tell_troubles(agent.outages.troubles())
     finally:
         agent.close()
+
+
+@contextlib.contextmanager
+def _listening(config: Config, agent: Agent) -> Iterator[None]:
+    """Take what is posted to us, until the agent has drained: what arrives meanwhile is stored for the next start."""
+    doors = listener(config, agent)
+    if doors is None:
+        yield
+        return
+    doors.start()
+    try:
+        yield
+    finally:
+        doors.close()
 
 
 def _sum_up(agent: Agent, *, as_json: bool) -> str:

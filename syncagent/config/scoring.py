@@ -1,9 +1,11 @@
 """The tables of scoring as models, segments and gate; whatever would make a model mean nothing is told."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeVar
+
+from msgspec.structs import replace
 
 from syncagent.config.conditions import Tell, check_pattern, condition, conditions
 from syncagent.config.reading import duration, nearest
@@ -113,8 +115,10 @@ class ScoringTranslation:
         caps = tuple(GroupCap(name, cap.most, cap.per_day) for name, cap in table.caps.items())
         self._check_groups(table, path)
         return ScoreModel(
-            fit=tuple(self._fit(rule, f"{path}.fit[{n}]") for n, rule in enumerate(table.fit, 1)),
-            interest=tuple(self._interest(rule, f"{path}.interest[{n}]") for n, rule in enumerate(table.interest, 1)),
+            fit=_told_apart(self._fit(rule, f"{path}.fit[{n}]") for n, rule in enumerate(table.fit, 1)),
+            interest=_told_apart(
+                self._interest(rule, f"{path}.interest[{n}]") for n, rule in enumerate(table.interest, 1)
+            ),
             letters=table.grade.letters,
             numbers=table.grade.numbers,
             exclude_bots=bots.exclude,
@@ -399,3 +403,16 @@ class ScoringTranslation:
                 )
             )
         return Gate(gate.bantfo.required, gate.bantfo.unknown, gate.bantfo.no, tuple(questions))
+
+
+Rule = TypeVar("Rule", FitRule, InterestRule)
+
+
+def _told_apart(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Rules of one name get numbers: whoever reads an explanation must know which one is meant."""
+    named: dict[str, int] = {}
+    made = []
+    for rule in rules:
+        count = named[rule.name] = named.get(rule.name, 0) + 1
+        made.append(replace(rule, name=f"{rule.name} ({count})") if count > 1 else rule)
+    return tuple(made)

@@ -1,6 +1,6 @@
 """The contract of a connector, and its words.
 
-*Source*: something that facts are pulled from. *Target*: something that commands are applied to. *Webhook*: reads what
+*Source*: something that facts are pulled from. *Target*: something that commands are applied to. *Webhook*: takes what
 a system posts to us. A CRM is Source + Target; a marketing system is Source (+ Webhook) (+ Target for `Nurture`).
 *Page*: facts with the cursor behind them. *Look*: ask for these records now. *Terms*: the words in `Page`, `Receipt`
 and `Outcome` are those of `syncagent.model`.
@@ -21,7 +21,7 @@ Promises, each a test in tests/contract that runs for every connector over real 
 * one bad record of a batch does not harm the others; after a non-`Done`, what depends on it is `Retry`, untried
 * a converted or merged record is followed; a deleted one is told
 
-It raises only `RetryableError`, `ConnectorDownError`, `ForgedDeliveryError`, `ConfigError`.
+It raises only `RetryableError`, `ConnectorDownError`, `ForgedDeliveryError`, `UnreadableDeliveryError`, `ConfigError`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,10 @@ class Target(Protocol):
 
 
 class Delivery(Struct, frozen=True):
-    """One HTTP request at `/hooks/NAME`, as it came."""
+    """One HTTP request at `/hooks/NAME`, as it came.
+
+    `url` is path and query as they were sent, percent-encoded; names of headers are in lower case.
+    """
 
     method: str
     url: str
@@ -100,18 +103,49 @@ class Delivery(Struct, frozen=True):
     body: bytes
 
 
-class Delivered(Struct, frozen=True):
-    """What a delivery says, and the reply that the vendor wants."""
+class Reply(Struct, frozen=True):
+    """What the vendor is answered once the delivery is stored.
 
-    facts: tuple[Fact, ...] = ()
+    `keep` are the headers that `read` will need, without secrets: they are stored with the body. None: there is nothing
+    to store (a handshake, a test button).
+    """
+
     status: int = 204
     body: bytes = b""
+    headers: dict[str, str] = {}
+    keep: dict[str, str] | None = {}
+
+
+class Delivered(Struct, frozen=True):
+    """What a delivery says; what is to be looked up comes as `Hint`.
+
+    `refused` says why some or all of it could not be read: then it stays in the inbox, for an admin to look at.
+    `undated` names the delivery when some of it had no moment of its own and took that of its arrival: whatever comes
+    again under that name within some days is the same news, of the first arrival.
+    """
+
+    facts: tuple[Fact, ...] = ()
+    refused: tuple[str, ...] = ()
+    undated: str = ""
 
 
 @runtime_checkable
 class Webhook(Protocol):
-    """Reads what a system posts to us."""
+    """Takes what a system posts to us. Both methods are pure, and quick: `verify` runs while the vendor waits."""
 
-    def read(self, delivery: Delivery, now: datetime) -> Delivered:
-        """Verify first, then parse. Pure. Raises `ForgedDeliveryError`."""
+    name: str
+    methods: frozenset[str]  # of HTTP; others are answered 405
+
+    def verify(self, delivery: Delivery, now: datetime) -> Reply:
+        """Whether it is theirs and can be read at all; what to answer once it is stored.
+
+        Raises `ForgedDeliveryError` (401) before anything of the body is parsed, then `UnreadableDeliveryError` (400).
+        """
+        ...
+
+    def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
+        """What it says. Repeatable: the same delivery makes the same facts, with the same keys.
+
+        `delivery` has the headers that `verify` kept. Raises `UnreadableDeliveryError` when none of it can be read.
+        """
         ...

@@ -1,8 +1,9 @@
 """CSV and JSONL files as facts: a row is a person, and what they did if it says so.
 
-Known columns: `email` and `id` (one of the two is needed), `kind` and `at` (together: an activity), `asset`, `key`.
-Every other column is an attribute of the person. Without a `key` an activity's key is the digest of its row and how
-often that row stood in the file before: a renamed or repeated file is no news.
+Without a mapping of its own (`type = "files"` or `"webhook"` in the config) a file has these columns: `email` and `id`
+(one of the two is needed), `kind` and `at` (together: an activity), `asset`, `key`; every other column is an attribute
+of the person. Without a `key` an activity's key is the digest of its row and how often that row stood in the file
+before: a renamed or repeated file is no news.
 """
 
 import csv
@@ -10,19 +11,63 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
-from syncagent.errors import UserError
-from syncagent.model import Activity, Fact, Identity, Lead, Value
+from syncagent.connectors.mapping import Reading, Table
+from syncagent.errors import Problem, UserError
+from syncagent.model import Activity, Cursor, Fact, Identity, Page
 
-AHEAD = timedelta(days=1)
-"""So far a row's moment may lie in the future: clocks and time zones differ, but nobody acts next week."""
-KNOWN = ("email", "id", "kind", "at", "asset", "key")
+ROWS: Final = Table(email="email", id="id", kind="kind", at="at", key="key", asset="asset", rest=True)
+"""How a file is read that has no mapping of its own."""
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A source that only files are imported for: `syncagent import FILE --source NAME`."""
+
+    mapping: Table | None = None
+    timezone: str = "UTC"
+    poll: str = "1h"
+
+
+def open(name: str, options: Options) -> "Files":  # noqa: A001 - the word of the contract
+    """A source with nothing to pull."""
+    return Files(name, options)
+
+
+class Files:
+    """Stands among the sources so that its files have a name and a mapping; it is never asked."""
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name = name
+        self.options = options
+
+    def check(self) -> Sequence[Problem]:
+        """There is nobody to ask."""
+        return ()
+
+    def begin(self, since: datetime, until: datetime | None = None) -> Cursor:
+        """There is nothing to pull."""
+        return "imported"
+
+    def pull(self, cursor: Cursor) -> Iterator[Page]:
+        """Nothing."""
+        return iter(())
+
+    def look(self, identities: Sequence[Identity]) -> Page:
+        """Nobody can be asked."""
+        return Page((), "")
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def calls(self) -> Mapping[str, int]:
+        """None are made."""
+        return {}
 
 
 class Refusal(Struct, frozen=True):
@@ -33,19 +78,41 @@ class Refusal(Struct, frozen=True):
     why: str
 
 
-def read_file(path: Path, source: str, zone: ZoneInfo, now: datetime) -> Iterator[tuple[Fact, ...] | Refusal]:
-    """Each row as facts, or why not. Moments without a zone are meant in `zone`. Raises `UserError` for the file."""
-    latest = now + AHEAD
+def digest(path: Path, reading: Reading) -> str:
+    """Names a file by what stands in it and how it is read: a copy under another name is the same file."""
+    whole = hashlib.sha256(msgspec.json.encode(reading.table))
+    with path.open("rb") as content:
+        while part := content.read(1 << 20):
+            whole.update(part)
+    return whole.hexdigest()[:32]
+
+
+def read_file(path: Path, reading: Reading, seen_at: datetime, now: datetime) -> Iterator[tuple[Fact, ...] | Refusal]:
+    """Each row as facts, or why not; what it says of people was so at `seen_at`. Raises `UserError` for the file."""
     seen: Counter[str] = Counter()
-    seen_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     for line, row in _rows(path):
         if isinstance(row, str):
             yield Refusal(line, {"line": row}, "This line is not a JSON object.")
             continue
         try:
-            yield _facts(row, source, zone, seen_at, latest, seen)
+            yield _facts(row, reading, seen_at, now, seen)
         except ValueError as error:
             yield Refusal(line, dict(row), str(error))
+
+
+def _facts(
+    row: Mapping[str, Any], reading: Reading, seen_at: datetime, now: datetime, seen: Counter[str]
+) -> tuple[Fact, ...]:
+    facts: list[Fact] = []
+    for record in reading.records(dict(row)):
+        told = reading.told(record, now, seen, as_of=seen_at)
+        done = any(isinstance(fact, Activity) for fact in told.facts)
+        if done and told.undated:  # nothing arrives with a file: what was done has a moment of its own
+            raise ValueError("An activity needs both kind and at.")
+        if told.facts and not done and not told.undated and reading.table is ROWS:
+            raise ValueError("An activity needs both kind and at.")
+        facts += told.facts
+    return tuple(facts)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
@@ -80,47 +147,9 @@ def _refuse_other_commas(path: Path, header: Sequence[str]) -> None:
 def _object(line: str) -> Mapping[str, Any] | str:
     try:
         made = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return line.strip()
     return made if isinstance(made, dict) else line.strip()
-
-
-def _facts(
-    row: Mapping[str, Any], source: str, zone: ZoneInfo, seen_at: datetime, latest: datetime, seen: Counter[str]
-) -> tuple[Fact, ...]:
-    given: dict[str, Value] = {
-        key.strip(): value for key, value in row.items() if isinstance(value, int | float | bool) or value
-    }
-    email = str(given.get("email", "")).strip()
-    if email and ("@" not in email or email.startswith("@") or email.endswith("@")):
-        raise ValueError("The email is not an address.")
-    who = str(given.get("id", "")).strip() or email.casefold()
-    if not who:
-        raise ValueError("There is neither an email nor an id.")
-    identity = Identity(source, "lead", who)
-    attributes = {key: value for key, value in given.items() if key not in KNOWN}
-    kind, at = str(given.get("kind", "")), str(given.get("at", ""))
-    facts: list[Fact] = [Lead(identity, seen_at, attributes, (email,) if email else ())]
-    if bool(kind) != bool(at):
-        raise ValueError("An activity needs both kind and at.")
-    if kind:
-        text = json.dumps({key: str(value) for key, value in sorted(given.items())}, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-        seen[digest] += 1
-        key = str(given.get("key", "")) or f"{digest}.{seen[digest]}"
-        facts.append(Activity(identity, key, _moment(at, zone, latest), kind, str(given.get("asset", ""))))
-    return tuple(facts)
-
-
-def _moment(text: str, zone: ZoneInfo, latest: datetime) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError("`at` is not an ISO date or moment, such as 2026-01-31 or 2026-01-31T09:00:00Z.") from None
-    moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    if moment > latest:
-        raise ValueError("`at` lies in the future; write when it happened.")
-    return moment
 
 
 def write_refusals(path: Path, refused: Sequence[Refusal]) -> Path:

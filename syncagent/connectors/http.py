@@ -46,8 +46,8 @@ _USER_AGENT: Final = f"syncagent/{version('syncagent')}"
 _LONGEST_WAIT: Final = 20.0  # a vendor who asks for more is asked again by the agent, not by a sleeping thread
 
 
-class _BusyError(RetryableError):
-    """The vendor asks for fewer calls: its own waiting time counts."""
+class BusyError(RetryableError):
+    """The vendor asks for fewer calls: nothing was done, and its own waiting time counts."""
 
 
 class Reply(Struct, frozen=True):
@@ -145,6 +145,7 @@ class Budget:
 class Http:
     """Calls one vendor over one session. Thread safe; at most `concurrency` calls are in flight.
 
+    `judge` sees every answer first, and may raise what only the connector can read out of it (a day's limit in a 429).
     `timeout` is (connect, read) in seconds. `tries` bounds safe calls. `sleep` waits between tries and returns True
     when a stop was heard; the default wakes up on `close()`. Close it, or use it as a context manager.
     Raises `ConfigError` for an address that is no address, or would send tokens over plain HTTP to another machine.
@@ -162,12 +163,14 @@ class Http:
         tries: int = 4,
         budget: Budget | None = None,
         sleep: Sleep | None = None,
+        judge: Callable[["Reply"], None] | None = None,
     ) -> None:
         self.base_url = checked_url(base_url, name)
         self.name = name
         self.timeout = timeout
         self.tries = tries
         self.budget = budget or Budget(name)
+        self._judge = judge
         self._closed = threading.Event()
         self._sleep = sleep or (lambda seconds: SystemClock().wait(self._closed, seconds))
         self._slots = threading.BoundedSemaphore(concurrency)
@@ -233,7 +236,7 @@ class Http:
             stop=tenacity.stop_after_attempt(self.tries),
             wait=_wait,
             retry=tenacity.retry_if_exception(lambda e: isinstance(e, RetryableError) and e.after <= _LONGEST_WAIT),
-            sleep=lambda seconds: self._pause(seconds, where),
+            sleep=lambda seconds: self.pause(seconds, where),
             reraise=True,
         )
         return retrying(once)
@@ -245,7 +248,8 @@ class Http:
             self._proxies[host] = get_environ_proxies(url)
         return self._proxies[host]
 
-    def _pause(self, seconds: float, where: str) -> None:
+    def pause(self, seconds: float, where: str) -> None:
+        """Wait; raises `RetryableError` when a stop was heard meanwhile. `where` names what was waited for."""
         if self._sleep(seconds):
             raise RetryableError(f"{where} was given up because the agent is stopping.", after=1)
 
@@ -288,6 +292,8 @@ class Http:
             except requests.exceptions.RequestException as error:
                 raise RetryableError(f"{where}: no connection ({_root(error)}).", after=5) from None
         reply = Reply(response.status_code, response.headers, content, where)
+        if self._judge is not None:
+            self._judge(reply)
         _refuse(reply)
         return reply
 
@@ -295,7 +301,7 @@ class Http:
 def _refuse(reply: Reply) -> None:
     """Raise `RetryableError` for answers that no connector needs to read."""
     if reply.status == 429:
-        raise _BusyError(f"{reply.where} asks for fewer calls (HTTP 429).", after=_retry_after(reply, 10.0))
+        raise BusyError(f"{reply.where} asks for fewer calls (HTTP 429).", after=_retry_after(reply, 10.0))
     kind = reply.headers.get("Content-Type", "").lower()
     page = "html" in kind or (
         "csv" not in kind and reply.body[:200].lstrip()[:9].lower().startswith((b"<html", b"<!doctype"))
@@ -303,7 +309,10 @@ def _refuse(reply: Reply) -> None:
     if reply.status >= 500:
         said = "a web page" if page else "an empty body" if not reply.body.strip() else "an error"
         after = _retry_after(reply, 5.0)
-        raise RetryableError(f"{reply.where} is out of order: HTTP {reply.status} with {said}.", after=after)
+        # 503 speaks of the server alone; any other failure may come from what it was sent.
+        suspect = reply.status != 503
+        told = f"{reply.where} is out of order: HTTP {reply.status} with {said}."
+        raise RetryableError(told, after=after, suspect=suspect)
     if page:
         raise RetryableError(
             f"{reply.where} answered HTTP {reply.status} with a web page instead of data."
@@ -340,7 +349,7 @@ _backoff: Final = tenacity.wait_exponential(multiplier=0.3, max=8.0) + tenacity.
 def _wait(state: tenacity.RetryCallState) -> float:
     """Growing waits with jitter; as long as the vendor asked for when it asked (429, 503)."""
     error = state.outcome.exception() if state.outcome else None
-    asked = error.after if isinstance(error, _BusyError) else 0.0
+    asked = error.after if isinstance(error, BusyError) else 0.0
     return max(_backoff(state), asked)
 
 

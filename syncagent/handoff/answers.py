@@ -18,6 +18,8 @@ from syncagent.handoff.view import is_contact
 from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState, Stage, Value
 
 _TOUCHING = ("Call", "Email", "Meeting")
+_AUTOMATION = "automation"
+"""How a CRM names who did it when it was no person, and it has no user for it (HubSpot's workflows and other apps)."""
 _NOTHING = object()
 _LOST_WITHIN = timedelta(minutes=2)
 """A write that a repeat has found done had read the record at most so long before its effect."""
@@ -484,4 +486,4 @@ def _actor(draft: Draft, field: str) -> _Actor:
 
 def _is_person(draft: Draft, by: str) -> bool:
     crm = draft.policy.crm
-    return not by or (by != crm.me and by not in crm.automation_users)
+    return not by or by not in (crm.me, _AUTOMATION, *crm.automation_users)

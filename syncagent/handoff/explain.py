@@ -64,7 +64,7 @@ def _line(dossier: Dossier, policy: Policy, judged: Judged, now: datetime) -> li
     if line.score is not None and score.total < line.score:
         lines.append(f"  {line.score - score.total:g} points below the line{of} of {line.score:g}.")
     if line.grades and score.grade not in line.grades:
-        lines.append(f"  Grade {score.grade} is not among {', '.join(line.grades)}.")
+        lines.append(f"  Grade {score.grade} is not among those{of}: {', '.join(line.grades)}.")
     near = nearest(dossier, policy, now)
     single = " or ".join(f"{one.what} (+{one.points:g})" for one in near.single)
     together = " and ".join(f"{one.what} (+{one.points:g})" for one in near.together)

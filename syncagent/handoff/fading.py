@@ -27,11 +27,14 @@ class Fader:
         self._zone, self._tz = zone, zone_of(zone)
 
     def hold(self, points: float, moments: list[datetime], now: datetime, room: "Room") -> "Held":
-        """What is left of `points` for each of the moments. `room` is what the groups still take; it gets less."""
+        """What is left of `points` for each of the moments; for none of them, points that rest on nothing and stay.
+
+        `room` is what the groups still take; it gets less.
+        """
         if points <= 0:
-            return Held(max(points * len(moments), -self._weight), 0.0, 0.0, None)
+            return Held(max(points * max(1, len(moments)), -self._weight), 0.0, 0.0, None)
         today = _day(now, self._tz)
-        earned: dict[int, float] = {}
+        earned: dict[int, float] = {} if moments else {today: points}
         for moment in moments:
             day = min(today, _day(moment, self._tz))
             earned[day] = earned.get(day, 0.0) + points
@@ -43,7 +46,10 @@ class Fader:
             earned = {day: room.take_day(group, day, each) for day, each in sorted(earned.items())}
         left = math.fsum(each * _share(self._decay, today - day) for day, each in earned.items())
         faded = math.fsum(earned.values()) - left
-        left, changes_at = self._rounded(left, earned, today)
+        if moments:
+            left, changes_at = self._rounded(left, earned, today)
+        else:
+            left, faded, changes_at = min(points, self._most), 0.0, None
         if group is not None and group.most is not None:
             left = room.take(group, left)
         return Held(left, faded, max(0.0, given - faded - left), changes_at)

@@ -249,7 +249,7 @@ def _kept(choice: InterestChoice, many: int, *, holds: bool) -> int:
 def _fade(rule: _Rule, holds: _Holds, now: datetime, room: Room) -> tuple[Contribution, datetime | None]:
     assert rule.fader is not None  # noqa: S101 - only such rules come here
     points, why, counted, each = holds
-    moments = [one.at for one in counted] if each else [counted[-1].at if counted else now]
+    moments = [one.at for one in (counted if each else counted[-1:])]
     held = rule.fader.hold(points, moments, now, room)
     if each:
         why += f", {points:+g} each"

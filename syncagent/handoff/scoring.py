@@ -85,6 +85,11 @@ def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live",
     return live, models.judge(dossier, attributes_of(dossier), now), hits
 
 
+def weigh(dossier: Dossier, policy: Policy, now: datetime) -> Judged:
+    """As `judge`, by what is known of the person."""
+    return judge(dossier, policy, now, attributes_of(dossier))
+
+
 def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
     """What systems tell of a person, and what the policy asks to be worked out."""
     return _models_of(policy).known(dossier, attributes_of(dossier), now)[0]

@@ -132,3 +132,4 @@ class HealthSnapshot(Struct, frozen=True):
     calls_today: dict[str, int]
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False
+    inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from syncagent.handoff.scoring import attributes_of, is_ready, judge
+from syncagent.handoff.scoring import is_ready, weigh
 from syncagent.model import Dossier, Score
 from syncagent.policy import Policy
 
@@ -42,7 +42,7 @@ class Scores:
 
 def scored(dossier: Dossier, policy: Policy, now: datetime) -> Scored:
     """One person's score at `now`."""
-    judged = judge(dossier, policy, now, attributes_of(dossier))
+    judged = weigh(dossier, policy, now)
     one = judged.score
     over = is_ready(one, judged.line)
     return Scored(dossier.person, one.fit, one.interest, one.total, one.grade, judged.segment, judged.model, over)
@@ -86,11 +86,11 @@ class Rescore:
         were_over = over = newly = never = no_longer = 0
         moved: list[tuple[int, float, float]] = []
         for dossier in dossiers:
-            judged = judge(dossier, self._policy, self._now, attributes_of(dossier))
+            judged = weigh(dossier, self._policy, self._now)
             is_over = is_ready(judged.score, judged.line)
             old: Score | None
             if self._before is not None:
-                past = judge(dossier, self._before, self._now, attributes_of(dossier))
+                past = weigh(dossier, self._before, self._now)
                 old, was_over = past.score, is_ready(past.score, past.line)
             else:
                 old = dossier.decision.score if dossier.decision is not None else None

@@ -9,6 +9,8 @@ said       what the systems say besides activities (codec.Said); written by acce
 judged     our decision, and those of persons merged into this one; written by settle only (and by merges)
 activity   one JSON text a fact; the number keeps one person's together, and each one once (activities.py)
 child      which person holds a task's or an opportunity's copy, for updates that name only its own id
+inbox      a row a delivery that was answered and is not read yet, or could not be (`refused`: why)
+heard      names of undated deliveries, for some days: when they arrived first
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
@@ -255,6 +257,35 @@ def _numbered(before: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         taken.add(number)
         array = (told.identity, told.key, told.at, told.kind, told.asset, told.attributes)
         yield person << SHIFT | number, encode(array).decode()
+
+
+_INBOX = """
+create table inbox (
+  id integer primary key autoincrement,
+  source text not null,
+  arrived integer not null,
+  head text not null,
+  body blob not null,
+  refused text
+) strict;
+create index inbox_waiting on inbox (source, id) where refused is null;
+create index inbox_refused on inbox (id) where refused is not null;
+create table heard (
+  source text not null,
+  name text not null,
+  at integer not null,
+  primary key (source, name)
+) strict, without rowid;
+create index heard_at on heard (at);
+"""
+
+
+@migrations()
+def inbox(db: Database) -> None:
+    """What is posted to us stands on the disk before it is answered."""
+    for statement in _INBOX.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
 
 
 def migrate(db: Database) -> None:

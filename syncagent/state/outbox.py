@@ -5,7 +5,7 @@ States: queued -> sending -> done | parked | conflict | unknown, or queued again
 *Once*: a key that is there stays as it is. *At most once* (`once`): found half sent, it becomes unknown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -142,7 +142,9 @@ def anything_due(db: sqlite3.Connection, target: str, now: datetime, lane: Lane 
     return db.execute(sql, (target, ms(now))).fetchone() is not None
 
 
-def due(db: sqlite3.Connection, target: str, now: datetime, limit: int, lane: Lane | None) -> tuple[OutboxItem, ...]:
+def due(
+    db: sqlite3.Connection, target: str, now: datetime, limit: int, lane: Lane | None, at_most: Mapping[Key, int]
+) -> tuple[OutboxItem, ...]:
     """The whole of `Store.due`."""
     only = "" if lane is None else f" and lane = {int(lane)}"
     rows = db.execute(
@@ -155,6 +157,9 @@ def due(db: sqlite3.Connection, target: str, now: datetime, limit: int, lane: La
     taken: dict[Key, int] = {}
     blocked: list[tuple[Key, int]] = []
     for number, key, revision, attempt, not_before, why, queued_at, body in rows:
+        fewest = at_most.get(key, limit)
+        if fewest <= len(items):
+            continue  # it comes with fewer than there are already: in a batch after this one
         command = decode_command(body)
         ready = True
         for needed in command.depends_on:
@@ -175,6 +180,7 @@ def due(db: sqlite3.Connection, target: str, now: datetime, limit: int, lane: La
         taken[key] = number
         command = replace(command, attempt=attempt)
         items.append(OutboxItem(command, "sending", revision, maybe_moment(not_before), why, maybe_moment(queued_at)))
+        limit = min(limit, fewest)
         if len(items) >= limit:
             break
     rows.close()

@@ -12,6 +12,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.commands import Receipt
+from syncagent.state import inbox
 from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
     Said,
@@ -298,4 +299,5 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         calls_today={name: int(value) for name, value in settings("calls").items()},
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
+        inbox=inbox.counts(db),
     )

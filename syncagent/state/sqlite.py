@@ -16,12 +16,12 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
-from syncagent.model import Cursor, Dossier, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
-from syncagent.state import backup, decisions, facts, outbox, reading
+from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
+from syncagent.state import backup, decisions, facts, inbox, outbox, reading
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
-from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Settlement, Unsettled
+from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Post, Settlement, Unsettled
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -187,6 +187,50 @@ class SqliteStore:
 
         self._write("looked", job)
 
+    # -- posts in
+
+    def receive(self, posts: Sequence[Post]) -> "Future[None]":
+        made = inbox.rows(posts)
+        return self._submit("receive", lambda db: inbox.put(db, made))
+
+    def inbox(self, source: str, limit: int) -> tuple[Post, ...]:
+        with self._reading() as db:
+            return inbox.waiting(db, source, limit)
+
+    def heard(self, source: str, names: Sequence[str]) -> Mapping[str, datetime]:
+        with self._reading() as db:
+            return inbox.heard(db, source, names)
+
+    def unpack(
+        self,
+        told: Sequence[Fact],
+        source: str,
+        *,
+        read: Sequence[int],
+        refused: Mapping[int, str],
+        heard: Mapping[str, datetime],
+        now: datetime,
+    ) -> Accepted:
+        page = Page(tuple(told), "")
+        sorted_facts = facts.Sorted(page.facts)
+
+        def job(db: sqlite3.Connection) -> Accepted:
+            accepted = facts.accept(db, page, sorted_facts, "", now, Lane.HOT)
+            inbox.empty(db, source, read, refused, heard, now)
+            return accepted
+
+        return self._write("unpack", job)
+
+    def refused_posts(self, limit: int = 1000) -> tuple[Post, ...]:
+        with self._reading() as db:
+            return inbox.refused(db, limit)
+
+    def retry_posts(self, ids: Sequence[int] | None = None) -> int:
+        return self._write("retry_posts", lambda db: inbox.retry(db, ids))
+
+    def drop_posts(self, ids: Sequence[int]) -> int:
+        return self._write("drop_posts", lambda db: inbox.drop(db, ids))
+
     # -- decisions
 
     def unsettled(self, now: datetime, limit: int, *, lane: Lane | None = None) -> Unsettled:
@@ -225,11 +269,19 @@ class SqliteStore:
 
     # -- commands out
 
-    def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
+    def due(
+        self,
+        target: str,
+        now: datetime,
+        limit: int,
+        *,
+        lane: Lane | None = None,
+        at_most: Mapping[Key, int] | None = None,
+    ) -> tuple[OutboxItem, ...]:
         with self._reading() as db:
             if not outbox.anything_due(db, target, now, lane):
                 return ()
-        return self._write("due", lambda db: outbox.due(db, target, now, limit, lane))
+        return self._write("due", lambda db: outbox.due(db, target, now, limit, lane, at_most or {}))
 
     def confirm(self, outcomes: Sequence[tuple[Key, int, Outcome]], *, now: datetime) -> None:
         self._write("confirm", lambda db: outbox.confirm(db, outcomes, now))

@@ -15,6 +15,7 @@ from syncagent.model import (
     AnyCommand,
     Cursor,
     Dossier,
+    Fact,
     HealthSnapshot,
     Identity,
     Key,
@@ -82,6 +83,22 @@ class JournalEntry(Struct, frozen=True):
     config: str
 
 
+class Post(Struct, frozen=True, gc=False):
+    """A delivery to `/hooks/SOURCE` that was verified; `headers` are those that reading it needs.
+
+    `id` is given by the store; `why` it could not be read, if it could not.
+    """
+
+    source: str
+    arrived: datetime
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    id: int = 0
+    why: str = ""
+
+
 class Store(Protocol):
     """One file, one writer. Callers are answered only after COMMIT. Raises `StoreFullError`, `StoreBrokenError`."""
 
@@ -128,6 +145,48 @@ class Store(Protocol):
         """These were looked up, whatever came of it: they are no longer wanted."""
         ...
 
+    # -- posts in
+    def receive(self, posts: Sequence[Post]) -> "Future[None]":
+        """Keep deliveries until they are read. The future is done after COMMIT: only then may they be answered."""
+        ...
+
+    def inbox(self, source: str, limit: int) -> tuple[Post, ...]:
+        """The oldest deliveries of `source` that are not read yet, without those that were refused."""
+        ...
+
+    def heard(self, source: str, names: Sequence[str]) -> Mapping[str, datetime]:
+        """When undated deliveries of these names arrived first; those that are not known are not in it."""
+        ...
+
+    def unpack(
+        self,
+        told: Sequence[Fact],
+        source: str,
+        *,
+        read: Sequence[int],
+        refused: Mapping[int, str],
+        heard: Mapping[str, datetime],
+        now: datetime,
+    ) -> Accepted:
+        """`accept` what deliveries have told and let go of them, in one transaction.
+
+        Those `refused` (id -> why) stay, and wait for an admin. `heard` are names of undated deliveries, to be
+        remembered for some days.
+        """
+        ...
+
+    def refused_posts(self, limit: int = 1000) -> tuple[Post, ...]:
+        """Deliveries that could not be read, oldest first, with the reason."""
+        ...
+
+    def retry_posts(self, ids: Sequence[int] | None = None) -> int:
+        """Have refused deliveries (None: all) read again; how many."""
+        ...
+
+    def drop_posts(self, ids: Sequence[int]) -> int:
+        """Give refused deliveries up; how many."""
+        ...
+
     # -- decisions
     def unsettled(self, now: datetime, limit: int, *, lane: Lane | None = None) -> Unsettled:
         """Whom to plan next, with everything that `plan` reads."""
@@ -169,12 +228,21 @@ class Store(Protocol):
         ...
 
     # -- commands out
-    def due(self, target: str, now: datetime, limit: int, *, lane: Lane | None = None) -> tuple[OutboxItem, ...]:
+    def due(
+        self,
+        target: str,
+        now: datetime,
+        limit: int,
+        *,
+        lane: Lane | None = None,
+        at_most: Mapping[Key, int] | None = None,
+    ) -> tuple[OutboxItem, ...]:
         """Commands to send now, hot first, with what they depend on done or before them in the same batch.
 
         Marks them "sending" and counts the attempt, in the same transaction. At-most-once commands (`Notify`,
         `Nurture` by campaign) that are found "sending" from an earlier life become "unknown" instead of coming again.
-        A record that a dependency has made is filled in.
+        A record that a dependency has made is filled in. A batch that holds a key of `at_most` holds no more commands
+        than it says.
         """
         ...
 

@@ -40,7 +40,7 @@ def test_the_sandbox_is_ready_without_a_warning(box, tmp_path):
 
 @pytest.mark.parametrize("system", ["marketo", "salesforce"])
 def test_a_system_at_a_wrong_port_is_not_ready(box, tmp_path, monkeypatch, system):
-    monkeypatch.setattr("syncagent.connectors.http.Http._pause", lambda self, seconds, where: None)
+    monkeypatch.setattr("syncagent.connectors.http.Http.pause", lambda self, seconds, where: None)
     text = box.config(tmp_path).replace(box.url(system), "http://127.0.0.1:1")
     not_ready(check(tmp_path, text), "✗", "no connection")
     assert json.loads(check(tmp_path, text, "--json").stdout)["ready"] is False

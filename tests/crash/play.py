@@ -11,15 +11,16 @@ import signal
 import sqlite3
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from tests.crash import disk
+from tests.crash import disk, hubspot_theatre
 from tests.crash.reckoning import effects, reckon
 from tests.crash.runner import Runner, Zygote, shot_after
 from tests.crash.strace import Tracer
@@ -27,12 +28,39 @@ from tests.crash.theatre import BEATS, Theatre
 
 ROUNDS = 12
 TRIES = 60
-LIFE = 0.6  # seconds within which a daemon is killed after something has happened
+LIVES = 3  # of a daemon in one beat, each of which ends at another window
 PATIENCE, NUDGE = 20.0, 0.7  # seconds to wait for it to be idle, and after which time moves on for what waits
 ASKED = 4  # calls to each vendor after which nothing more is expected
 
 Point = tuple[str, int]
 """A failpoint by its name, and which time it is reached in one life."""
+
+
+class World(Struct):
+    """Whose story it is: the stage, what happens on it, and how it is reckoned up. `faults`: where answers are lost."""
+
+    make: Callable[[Path], Any]
+    beats: Sequence[tuple[datetime, str, Callable[[Any], None] | None]]
+    reckon: Callable[[Any], dict[str, Any]]
+    effects: Callable[[Any], int]
+    faults: Sequence[tuple[str, str]]  # name of the vendor's control on the stage, path
+
+
+WORLDS = {
+    "salesforce": World(
+        Theatre, BEATS, reckon, effects, (("salesforce", "composite/sobjects"), ("marketo", "/lists/"))
+    ),
+    **{
+        name: World(
+            make,
+            hubspot_theatre.BEATS,
+            hubspot_theatre.reckon,
+            hubspot_theatre.effects,
+            (("hubspot", "/contacts/batch/(create|update)"), ("hubspot", "/tasks/batch/(create|update)")),
+        )
+        for name, make in (("hubspot", hubspot_theatre.Theatre), ("hubspot plain", hubspot_theatre.PlainTheatre))
+    },
+}
 
 Round = Callable[[Runner, int], int]
 """Runs one child in a beat; its exit code. A case that kills does it here."""
@@ -54,38 +82,41 @@ def zygote(preload: Path | None = None) -> Zygote:
 
 
 @contextmanager
-def stage(preload: Path | None = None, synchronous: str | None = None) -> Iterator[tuple[Theatre, Runner]]:
+def stage(
+    preload: Path | None = None, synchronous: str | None = None, world: str = "salesforce"
+) -> Iterator[tuple[Any, Runner]]:
     """A fresh world and a fresh state."""
-    with tempfile.TemporaryDirectory(prefix="crash-") as folder, Theatre(Path(folder)) as theatre:
+    with tempfile.TemporaryDirectory(prefix="crash-") as folder, WORLDS[world].make(Path(folder)) as theatre:
         yield theatre, Runner(zygote(preload), theatre.config, theatre.clock, synchronous)
 
 
-def play(theatre: Theatre, runner: Runner, round_: Round) -> Told:
+def play(theatre: Any, runner: Runner, round_: Round, world: str = "salesforce") -> Told:
     """The whole story."""
-    for number, (moment, _, act) in enumerate(BEATS):
+    told = WORLDS[world]
+    for number, (moment, _, act) in enumerate(told.beats):
         theatre.move_to(moment)
         if act is not None:
             act(theatre)
         _until_quiet(theatre, runner, number, round_)
-    return Told(reckon(theatre), effects(theatre), runner.killed)
+    return Told(told.reckon(theatre), told.effects(theatre), runner.killed)
 
 
-def _until_quiet(theatre: Theatre, runner: Runner, number: int, round_: Round) -> None:
+def _until_quiet(theatre: Any, runner: Runner, number: int, round_: Round) -> None:
     """Children until a whole round goes through and nothing waits for its time of a few seconds."""
     for _ in range(ROUNDS):
         if not any(round_(runner, number) == 0 for _ in range(TRIES)):
             raise AssertionError(f"no round went through in beat {number}: {runner.log()}")
-        if not _waits(theatre):
+        if not (_waits(theatre) or _unplanned(theatre)):
             return
         theatre.move_to(theatre.now + timedelta(seconds=15))
     raise AssertionError(f"never quiet in beat {number}: {runner.log()}")
 
 
-def _waits(theatre: Theatre) -> bool:
+def _waits(theatre: Any) -> bool:
     db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
     try:
         (unsent,) = db.execute("select count(*) from outbox where state in ('queued', 'sending')").fetchone()
-        (marketo,) = db.execute("select cursor from stream where name = 'marketo/poll'").fetchone()
+        cursors = [text for (text,) in db.execute("select cursor from stream") if text]
         down = [
             json.loads(note)
             for (note,) in db.execute("select value from meta where name like 'down/%' and value <> ''")
@@ -93,17 +124,17 @@ def _waits(theatre: Theatre) -> bool:
     finally:
         db.close()
     # A round that was left out to save calls (kills make more of them) is made up for by the next.
-    left_out = json.loads(marketo).get("left_out", 0)
+    left_out = any(json.loads(text).get("left_out", 0) for text in cursors)
     return bool(unsent or left_out) or any(datetime.fromisoformat(note["until"]) > theatre.now for note in down)
 
 
 # -- cases
 
 
-def undisturbed() -> Told:
+def undisturbed(world: str = "salesforce") -> Told:
     """Nobody is killed. `more`: the failpoints of the first round of each beat."""
     traces: dict[int, list[Point]] = {}
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         trace = theatre.folder / "trace"
 
         def round_(runner: Runner, number: int) -> int:
@@ -114,34 +145,34 @@ def undisturbed() -> Told:
                 traces[number] = [(name, names[: place + 1].count(name)) for place, name in enumerate(names)]
             return code
 
-        told = play(theatre, runner, round_)
+        told = play(theatre, runner, round_, world)
     told.more = traces
     return told
 
 
-def dying_at(points: Mapping[int, Point]) -> Told:
-    """In each beat the first child dies at that point. `more`: the beats in which it did."""
+def dying_at(points: Mapping[int, Point], world: str = "salesforce") -> Told:
+    """In each beat the first child that comes to that point dies there. `more`: the beats in which one did.
+
+    After an earlier kill that need not be the beat's first child: a poll that was left out comes a round later.
+    """
     hit: list[int] = []
-    with stage() as (theatre, runner):
-        seen: set[int] = set()
+    with stage(world=world) as (theatre, runner):
 
         def round_(runner: Runner, number: int) -> int:
-            first = number not in seen
-            seen.add(number)
-            code = runner.run(die_at=points.get(number) if first else None)
+            code = runner.run(die_at=None if number in hit else points.get(number))
             if code != 0:
                 hit.append(number)
             return code
 
-        told = play(theatre, runner, round_)
+        told = play(theatre, runner, round_, world)
     told.more = hit
     return told
 
 
-def shot(seed: int, shots: int) -> Told:
+def shot(seed: int, shots: int, world: str = "salesforce") -> Told:
     """SIGKILL from outside at random moments, up to `shots` times in each beat."""
     dice = random.Random(seed)
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         fired: dict[int, int] = {}
 
         def round_(runner: Runner, number: int) -> int:
@@ -150,7 +181,7 @@ def shot(seed: int, shots: int) -> Told:
                 return runner.run()
             return runner.run(harm=shot_after(dice.uniform(0.0, runner.seconds)))
 
-        return play(theatre, runner, round_)
+        return play(theatre, runner, round_, world)
 
 
 def forgotten(shim: Path, seed: int, shots: int, synchronous: str | None = None) -> Told:
@@ -175,49 +206,63 @@ def forgotten(shim: Path, seed: int, shots: int, synchronous: str | None = None)
     return told
 
 
-def living(seed: int, kills: int) -> Told:
-    """The daemon itself, killed at a random moment in each of so many beats, while answers to writes are lost.
+def living(seed: int) -> Told:
+    """The daemon itself, threads and all, is killed again and again in each beat, while answers to writes are lost.
 
-    `more`: how many faults struck.
+    `more`: how many kills hit each of the `WINDOWS`, and how many of the faults struck.
     """
     dice = random.Random(seed)
-    deadly = set(dice.sample(range(1, len(BEATS)), kills))
     with stage() as (theatre, runner):
-        struck = 0
-        beats = iter(range(len(BEATS)))
+        aim = theatre.folder / "aim"
+        hits: Counter[str] = Counter()
+        struck, number, lives, begun = 0, 0, 0, False
+
+        def arm() -> str:
+            """At the window that was hit least; once there were lives enough in this beat, at none."""
+            aim.unlink(missing_ok=True)
+            if lives == LIVES:
+                return ""
+            window = min(sorted(WINDOWS), key=lambda each: (hits[each], dice.random()))
+            if window == WRITTEN:
+                theatre.salesforce.plant(match={"path": "composite/sobjects"}, delay=ON_ITS_WAY)
+            else:
+                ready = aim.with_suffix(".ready")
+                ready.write_text(WINDOWS[window][0])
+                ready.rename(aim)
+            return window
 
         def life(pid: int) -> None:
-            """From the last kill to the next one, or to the end."""
-            nonlocal struck
-            for number in beats:
+            """From birth to the next kill, or to the end."""
+            nonlocal window, struck, number, lives, begun
+            while number < len(BEATS):
                 moment, _, act = BEATS[number]
-                theatre.move_to(moment)
-                if act is not None:
-                    act(theatre)
-                struck += _troubled(theatre, dice)
-                if number in deadly:
-                    time.sleep(dice.uniform(0.0, LIFE))
-                    os.kill(pid, signal.SIGKILL)
-                    beats_left.append(number)
-                    return
-                _until_idle(theatre, runner)
+                if not begun:
+                    begun = True
+                    theatre.move_to(moment)
+                    struck += _troubled(theatre, dice)
+                    window = arm()
+                    if act is not None:
+                        act(theatre)
+                if _until_idle(theatre, runner, pid, shoot=window == WRITTEN):
+                    number, lives, begun = number + 1, 0, False
+                    continue
+                lives += 1
+                hits[window] += WINDOWS[window][1](theatre)
+                return
             os.kill(pid, signal.SIGTERM)
 
-        beats_left: list[int] = []
-
-        def reborn(pid: int) -> None:
-            """What the killed one has left undone is done first."""
+        def guarded(pid: int) -> None:
             try:
-                if beats_left:
-                    _until_idle(theatre, runner)
                 life(pid)
             except BaseException:
-                os.kill(pid, signal.SIGKILL)  # nobody else would end it
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)  # nobody else would end it
                 raise
 
-        while runner.run(daemon=True, harm=reborn) != 0:
-            pass
-        return Told(reckon(theatre), effects(theatre), runner.killed, struck)
+        window = ""
+        while runner.run(aim=aim, harm=guarded) != 0:
+            window = arm()
+        return Told(reckon(theatre), effects(theatre), runner.killed, {"hits": dict(hits), "struck": struck})
 
 
 def _troubled(theatre: Theatre, dice: random.Random) -> int:
@@ -232,23 +277,39 @@ def _troubled(theatre: Theatre, dice: random.Random) -> int:
     return struck
 
 
-def _until_idle(theatre: Theatre, runner: Runner) -> None:
-    """Until the daemon has asked both vendors again and again, and found nothing more to do."""
+def _until_idle(theatre: Theatre, runner: Runner, pid: int, *, shoot: bool) -> bool:
+    """Until the daemon has asked both vendors again and again, and found nothing more to do; False when it was killed.
+
+    `shoot`: it is killed once a write of its has arrived, before the answer.
+    """
     quiet_since: list[int] | None = None
     nudged = deadline = time.monotonic()
     while time.monotonic() < deadline + PATIENCE:
+        if shoot and any(fault["struck"] for fault in theatre.salesforce.faults() if "delay" in fault):
+            os.kill(pid, signal.SIGKILL)
+            shoot = False
+        if not _lives(pid):
+            return False
         asked = [vendor.quota()["calls"] for vendor in (theatre.marketo, theatre.salesforce)]
         if not _has_read(theatre) or _waits(theatre) or _unplanned(theatre):
             quiet_since = None
         elif quiet_since is None:
             quiet_since = asked
         elif all(now >= then + ASKED for now, then in zip(asked, quiet_since, strict=True)):
-            return
+            return True
         if quiet_since is None and time.monotonic() > nudged + NUDGE:
             nudged = time.monotonic()
             theatre.move_to(theatre.now + timedelta(seconds=15))
-        time.sleep(0.02)
+        time.sleep(0.01)
     raise AssertionError(f"never idle: {runner.log()}")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _has_read(theatre: Theatre) -> bool:
@@ -275,6 +336,33 @@ def _unplanned(theatre: Theatre) -> bool:
         return db.execute(sql, (int(theatre.now.timestamp() * 1000),)).fetchone() is not None
     finally:
         db.close()
+
+
+def _holds(*states: str) -> Callable[[Theatre], bool]:
+    """Whether the outbox holds a command that stands so."""
+
+    def holds(theatre: Theatre) -> bool:
+        db = sqlite3.connect(f"file:{theatre.state}?mode=ro", uri=True)
+        try:
+            found = {state for (state,) in db.execute("select distinct state from outbox")}
+        finally:
+            db.close()
+        return not found.isdisjoint(states)
+
+    return holds
+
+
+WRITTEN = "a write has arrived, its answer has not"
+ON_ITS_WAY = 0.15  # seconds that the answer to such a write takes
+WINDOWS: Mapping[str, tuple[str, Callable[[Theatre], bool]]] = {
+    "accepted, not settled": ("settle.before", _unplanned),
+    "settled, not taken": ("settle.after_commit", _holds("queued")),
+    "taken, not sent": ("due.after_commit", _holds("sending")),
+    WRITTEN: ("", _holds("sending")),
+    "answered, not confirmed": ("confirm.before", _holds("sending")),
+    "confirmed, not planned": ("confirm.after_commit", _unplanned),
+}
+"""Where the daemon is killed: at which failpoint, and what its state must show for the kill to have hit."""
 
 
 def traced(call: str, first_beat: int, at: Sequence[int]) -> Told:
@@ -304,26 +392,28 @@ def traced(call: str, first_beat: int, at: Sequence[int]) -> Told:
     return told
 
 
-def unanswered(seed: int) -> Told:
+def unanswered(seed: int, world: str = "salesforce") -> Told:
     """Nobody is killed, but answers to writes are lost: never arrived, done and not told, or done late.
 
     `more`: how many faults struck.
     """
     dice = random.Random(seed)
-    with stage() as (theatre, runner):
+    with stage(world=world) as (theatre, runner):
         struck = 0
 
         def round_(runner: Runner, number: int) -> int:
             nonlocal struck
-            for vendor, path in ((theatre.salesforce, "composite/sobjects"), (theatre.marketo, "/lists/")):
-                struck += sum(fault["struck"] for fault in vendor.faults())
-                vendor.clear_faults()
+            for name in {name: None for name, _ in WORLDS[world].faults}:
+                struck += sum(fault["struck"] for fault in getattr(theatre, name).faults())
+                getattr(theatre, name).clear_faults()
+            for name, path in WORLDS[world].faults:
+                vendor = getattr(theatre, name)
                 if dice.random() < 0.5:
                     fault = dice.choice(({"drop": "before"}, {"drop": "after"}, {"late": 0.05}, {"cut": True}))
                     method = dice.choice(("POST", "PATCH", "POST"))
                     vendor.plant(match={"method": method, "path": path, "after": dice.randrange(2)}, **fault)
             return runner.run()
 
-        told = play(theatre, runner, round_)
+        told = play(theatre, runner, round_, world)
     told.more = struck
     return told

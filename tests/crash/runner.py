@@ -77,11 +77,12 @@ class Runner:
         trace: Path | None = None,
         harm: Harm | None = None,
         go: Path | None = None,
-        daemon: bool = False,
+        aim: Path | None = None,
     ) -> int:
-        """One child: 0, or minus the signal that ended it. Raises `AssertionError` when it broke."""
+        """One child, with `aim` a daemon: 0, or minus the signal that ended it. Raises `AssertionError` if broken."""
         born = time.monotonic()
-        more = {"kill": die_at, "trace": trace and str(trace), "go": go and str(go), "daemon": daemon}
+        more = {"kill": die_at, "trace": trace and str(trace), "go": go and str(go)}
+        more |= {"daemon": aim is not None, "aim": aim and str(aim)}
         code = self._zygote.order(self._order | more, harm)
         if code == 0:
             self.seconds = time.monotonic() - born

@@ -1,6 +1,6 @@
 """Crash: whatever is killed, whenever, in the end the CRM holds the same records, each once, and nothing is missing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,7 +13,8 @@ from tests.crash.play import Point, Told
 
 LEAST_EFFECTS = 30
 SHOTS = 200
-KILLS = 25  # of the daemon
+AGAIN = 4  # times that a failpoint is aimed at that was missed
+HITS = 4  # in each window of the daemon
 NTH = 100  # writes and syncs, each of the first so many
 STRIDE = 10  # one story dies at every tenth of them
 CARELESS = 3  # stories without syncs, at least one of which must go wrong
@@ -64,24 +65,42 @@ def test_the_story_is_long_enough_and_always_the_same(players: ProcessPoolExecut
         assert set(again.more[beat]) == set(points), f"other failpoints in beat {beat}"
 
 
+def turns_of(points: Mapping[int, Sequence[Point]]) -> list[dict[int, Point]]:
+    """Stories that kill once in each beat, at another point in each of them, until all have been aimed at."""
+    return [
+        {beat: some[turn] for beat, some in points.items() if turn < len(some)}
+        for turn in range(max(len(some) for some in points.values()))
+    ]
+
+
 @pytest.mark.slow
 def test_killed_at_every_failpoint(players: ProcessPoolExecutor, reference: Told) -> None:
-    """Each story kills once in each beat, at another point in each story, until every point of every beat was hit."""
+    """Before and after each step of each verb, every time that it happens in the first round of any beat.
+
+    What was missed (which of two threads comes first is not always the same) is aimed at again, in the end alone, where
+    the beats before it are as they were in the story that the points were learnt from.
+    """
     points: dict[int, list[Point]] = reference.more
     names = {name for some in points.values() for name, _ in some}
     for verb in ("accept", "settle", "confirm"):
         assert {f"{verb}.before", f"{verb}.after", f"{verb}.before_commit", f"{verb}.after_commit"} <= names
     assert {"apply.before", "due.before_commit", "due.after_commit"} <= names
-    turns = [
-        {beat: some[turn] for beat, some in points.items() if turn < len(some)}
-        for turn in range(max(len(some) for some in points.values()))
-    ]
-    stories = [players.submit(play.dying_at, turn) for turn in turns]
-    told = all_same(stories, reference)
-    missed = sum(len(turn.keys() - set(each.more)) for turn, each in zip(turns, told, strict=True))
-    # Which of two threads comes first is not always the same, so a point may be named otherwise now and then.
-    wanted = sum(len(some) for some in points.values())
-    assert missed <= wanted / 50, f"{missed} of {wanted} points were not reached"
+    turns = turns_of(points)
+    for again in range(AGAIN + 1):
+        told = all_same([players.submit(play.dying_at, turn) for turn in turns], reference)
+        missed = [
+            (beat, turn[beat])
+            for turn, each in zip(turns, told, strict=True)
+            for beat in sorted(turn.keys() - set(each.more))
+        ]
+        print(f"{sum(map(len, turns))} points in {len(turns)} stories, missed: {missed}")
+        if not missed:
+            return
+        if again:
+            turns = [{beat: point} for beat, point in missed]
+        else:
+            turns = turns_of({beat: [one for other, one in missed if other == beat] for beat, _ in missed})
+    raise AssertionError(f"not reached: {missed}")
 
 
 @pytest.mark.slow
@@ -96,10 +115,13 @@ def test_killed_at_two_hundred_random_moments(players: ProcessPoolExecutor, refe
 
 @pytest.mark.slow
 def test_the_daemon_is_killed_while_it_runs(players: ProcessPoolExecutor, reference: Told) -> None:
-    """Threads, not rounds; answers to its writes are lost besides."""
-    (told,) = all_same([players.submit(play.living, 1, KILLS)], reference)
-    assert told.killed == KILLS
-    assert told.more >= 5, "hardly any fault struck"
+    """Threads, not rounds, and a kill in each of the windows between two verbs; answers are lost besides."""
+    (told,) = all_same([players.submit(play.living, 1)], reference)
+    print(f"{told.killed} kills: {told.more}")
+    assert set(told.more["hits"]) == set(play.WINDOWS)
+    for window, hits in told.more["hits"].items():
+        assert hits >= HITS, window
+    assert told.more["struck"] >= 5, "hardly any fault struck"
 
 
 @pytest.mark.slow

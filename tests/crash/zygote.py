@@ -3,11 +3,12 @@
 Started as a program of its own, so that a shim can be preloaded. Reads one order a line, as JSON:
 
     {"config": path, "clock": control URL, "kill": [point, n] or null, "trace": path or null,
-     "synchronous": "off" or null, "go": path or null, "log": path, "daemon": true or null}
+     "synchronous": "off" or null, "go": path or null, "log": path, "daemon": true or null, "aim": path or null}
 
 and answers two lines: {"pid": n}, then {"exit": code, or minus the signal}. The child does one whole round, as
 `run --once` does, with the sandbox's clock. With `go` it waits for that file first, so that somebody can attach to it.
-With `daemon` it runs as `run` does, threads and all, until SIGTERM.
+With `daemon` it runs as `run` does, threads and all, until SIGTERM, or until it comes to the point that the file `aim`
+names at that moment.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ from syncagent.config import load
 from syncagent.sandbox import Control
 from syncagent.state import sqlite, writer
 
-for name in ("marketo", "salesforce"):
+for name in ("hubspot", "marketo", "salesforce"):
     importlib.import_module(f"syncagent.connectors.{name}")
 
 # Checking a private key costs a third of a round; forked children find it checked.
@@ -57,6 +58,17 @@ def failpoints(kill: list[Any] | None, trace: str | None) -> Callable[[str], Non
                 with Path(trace).open("a") as lines:
                     lines.write(f"{point}\n")
             if [point, seen[point]] == kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
+
+
+def aimed(aim: Path) -> Callable[[str], None]:
+    """Kills the process at the point that stands in the file, if there is one."""
+
+    def reached(point: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if aim.read_text() == point:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return reached
@@ -101,7 +113,9 @@ class StageClock(ManualClock):
 def service(order: dict[str, Any]) -> int:
     """The daemon until SIGTERM; 0 when it has drained."""
     clock = StageClock(Control(order["clock"]))
+    writer.FAILPOINT = reached = aimed(Path(order["aim"]))
     agent = compose(load(Path(order["config"])), clock=clock)
+    agent._failpoint = reached
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=agent.stopping.set, daemon=True).start())
     try:
         Daemon(agent, Path(order["config"]).with_name("syncagent.db")).run()

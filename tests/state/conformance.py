@@ -16,6 +16,7 @@ from syncagent.model import (
 )
 from syncagent.state.store import Held, Settlement
 from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
+from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
 from tests.state.story_values import (
     T0,
@@ -193,5 +194,5 @@ class Looking:
         assert store.next_wake() == at(30) + stamp
 
 
-class StoreConformance(FactsIn, WhoIsWho, Records, Decisions, CommandsOut, Looking):
+class StoreConformance(FactsIn, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking):
     """All of it."""

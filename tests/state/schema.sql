@@ -2,11 +2,14 @@ CREATE INDEX child_person on child (person);
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
 CREATE INDEX handoff_state on handoff (state, owner);
+CREATE INDEX heard_at on heard (at);
 CREATE UNIQUE INDEX identity_name on identity (ext, object, system);
 CREATE INDEX identity_person on identity (person, system, object, ext);
 CREATE INDEX identity_wanted on identity (system, id) where wanted > 0;
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
+CREATE INDEX inbox_refused on inbox (id) where refused is not null;
+CREATE INDEX inbox_waiting on inbox (source, id) where refused is null;
 CREATE INDEX journal_person on journal (person, id);
 CREATE INDEX outbox_blocked on outbox (blocked_by) where blocked_by is not null;
 CREATE INDEX outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
@@ -68,6 +71,12 @@ CREATE TABLE handoff (
   touched_at integer,
   closed_at integer
 ) strict, without rowid;
+CREATE TABLE heard (
+  source text not null,
+  name text not null,
+  at integer not null,
+  primary key (source, name)
+) strict, without rowid;
 CREATE TABLE hinted (
   ext text not null,
   object text not null,
@@ -82,6 +91,14 @@ CREATE TABLE identity (
   system text not null,
   person integer not null,
   wanted integer not null default 0
+) strict;
+CREATE TABLE inbox (
+  id integer primary key autoincrement,
+  source text not null,
+  arrived integer not null,
+  head text not null,
+  body blob not null,
+  refused text
 ) strict;
 CREATE TABLE journal (
   id integer primary key autoincrement,

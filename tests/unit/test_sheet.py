@@ -80,18 +80,20 @@ def test_the_example_goes_out_and_comes_back() -> None:
 
 
 def test_totals_run_and_points_are_worked_out() -> None:
-    rows = rows_of(write_sheet(load(EXAMPLE).tables.score))
-    fit = [
-        (row["about"], row["weight"], row["total"], row["priority"], row["points"]) for row in rows if row["priority"]
-    ]
-    assert fit[:5] == [
+    title = FitTable("title", 20, (FitChoiceTable(10, matches="vp"), FitChoiceTable(-5, matches="student")))
+    country = FitTable("country", 12.5, (FitChoiceTable(4, values=("DE", "FR")),))
+    forms, pages = (
+        InterestTable(one, weight, (InterestChoiceTable(10),)) for one, weight in (("form.*", 30), ("x", 5))
+    )
+    rows = rows_of(write_sheet(ScoreTable((title, country), (forms, pages))))
+    told = [tuple(row[name] for name in ("about", "weight", "total", "priority", "points")) for row in rows]
+    assert [one for one in told if one[3]] == [
         ("title", "20", "20", "10", "20"),
-        ("", "", "", "6", "12"),
-        ("", "", "", "-10", "-20"),
-        ("employees", "10", "30", "10", "10"),
-        ("", "", "", "6", "6"),
+        ("", "", "", "-5", "-10"),
+        ("country", "12.5", "32.5", "4", "5"),
+        ("form.*", "30", "30", "10", "30"),
+        ("x", "5", "35", "10", "5"),
     ]
-    assert [row["total"] for row in rows if row["part"] == "interest" and row["weight"]] == ["30", "45", "60"]
 
 
 def test_formulas_give_what_the_numbers_say() -> None:

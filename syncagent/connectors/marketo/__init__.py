@@ -1,6 +1,7 @@
 """Marketo Engage over its REST API: activities and leads come in, recycled leads go back to nurturing.
 
-`feed` pulls what happens, `catalog` knows the instance's names, `nurture` gives leads back, `wire` speaks to it.
+`feed` pulls what happens, `catalog` knows the instance's names, `nurture` gives leads back, `posts` reads webhooks,
+`wire` speaks to it.
 Our identities are (NAME of the source, "lead", id).
 
 What we change in Marketo are list memberships and campaign requests, never a lead's fields: so no change of a field
@@ -10,10 +11,13 @@ that the feed tells is an echo of ours. Source: marketing_automation.md 1.
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from syncagent.clock import SystemClock
+from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.http import Budget, Http
+from syncagent.connectors.marketo import posts
 from syncagent.connectors.marketo.catalog import Catalog
 from syncagent.connectors.marketo.feed import Feed, Place
 from syncagent.connectors.marketo.nurture import nurture
@@ -47,7 +51,7 @@ def open(name: str, options: Options) -> "Marketo":  # noqa: A001 - the word of 
 
 
 class Marketo:
-    """A Marketo instance as a source, and as a target for `Nurture`. Thread safe; `close` it."""
+    """A Marketo instance as a source, a webhook, and as a target for `Nurture`. Thread safe; `close` it."""
 
     batch_size = MAX_BATCH
 
@@ -58,6 +62,7 @@ class Marketo:
         self._wire = Wire(http, options.client_id, options.client_secret, options.pace)
         self._catalog = Catalog(self._wire, options)
         self._feed = Feed(name, self._wire, self._catalog, options)
+        self.methods = frozenset(("GET", "POST") if options.hook_secret else ())
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,6 +128,20 @@ class Marketo:
             (str(email).strip(),) if email else (),
             tuple(also),
         )
+
+    # -- Webhook
+
+    @cached_property
+    def _hook_secrets(self) -> tuple[str, ...]:
+        return (self.options.hook_secret.reveal(),) if self.options.hook_secret else ()
+
+    def verify(self, delivery: Delivery, now: datetime) -> Reply:  # noqa: ARG002 - nothing in it has a moment
+        """Whether a flow step's webhook brings the secret and names a lead."""
+        return posts.verify(delivery, self._hook_secrets, self.options.hook_header)
+
+    def read(self, delivery: Delivery, arrived: datetime) -> Delivered:  # noqa: ARG002 - it only hints
+        """Who is to be looked up."""
+        return posts.read(delivery, self.name)
 
     # -- Target
 

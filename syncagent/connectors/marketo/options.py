@@ -47,7 +47,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Marketo's REST name. `crm_ids`: Marketo's field -> "system/Object" whose id it holds. `sweep`: how late after its
     date an activity may be committed and still be found, looked for every `sweep_every`. `pace`: at most so many calls
     in 20 seconds (Adobe asks for 50; 0: no bound). `bots`: whether opens and clicks that Marketo itself believes to be
-    a scanner's are told. `lists` and `campaigns` are ids that recycled leads go to: `check` looks for them.
+    a scanner's are told. `hook_secret` opens /hooks/NAME for webhooks of flow steps, which send it in `hook_header`.
+    `lists` and `campaigns` are ids that recycled leads go to: `check` looks for them.
     """
 
     base_url: str
@@ -65,6 +66,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     api_budget: ApiBudget = ApiBudget()
     lists: tuple[int, ...] = ()
     campaigns: tuple[int, ...] = ()
+    hook_secret: Secret | None = None
+    hook_header: str = "X-Hook-Secret"
 
     def __post_init__(self) -> None:
         for text in (self.poll, self.sweep, self.sweep_every):

@@ -277,7 +277,7 @@ class Org:
         """The body of an answer that had to be 2xx. Raises `RetryableError` with Salesforce's reason otherwise."""
         if not reply.ok:
             error = errors(_json(reply))[0]
-            raise RetryableError(f"{reply.where} was refused: {error.code} {error.text}", after=60)
+            raise RetryableError(f"{reply.where} was refused: {error.code} {error.text}", after=60, suspect=True)
         return reply.decode(object)
 
     def composite(self, subs: Sequence[Sub]) -> tuple[list[Answer], datetime]:
@@ -338,7 +338,8 @@ class Org:
                         following.append((n, Sub(path + quote(text, safe=""))))
                 else:
                     error = answer.error
-                    raise RetryableError(f"{self.name}: a query was refused: {error.code} {error.text}", after=60)
+                    told = f"{self.name}: a query was refused: {error.code} {error.text}"
+                    raise RetryableError(told, after=60, suspect=True)
             todo = following
             yield rows, began
 

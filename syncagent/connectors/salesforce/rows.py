@@ -62,7 +62,8 @@ def _part(
     if reply.ok:
         answers = reply.decode(list[dict[str, Any]])
         if len(answers) != len(records):
-            raise RetryableError(f"{reply.where} answered {len(answers)} of {len(records)} rows.", after=10)
+            told = f"{reply.where} answered {len(answers)} of {len(records)} rows."
+            raise RetryableError(told, after=10, suspect=True)
         return [one["id"] if one.get("success") else errors(one.get("errors"))[0] for one in answers], reply.date
     error = errors(reply.decode(object))[0]
     if len(records) == 1:

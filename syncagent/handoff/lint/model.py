@@ -1,7 +1,6 @@
 """What is wrong with one score model by itself: choices that never count, weights nobody earns, grades out of reach."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 
 from syncagent.handoff.lint.covering import cannot_hold, covers, implies
 from syncagent.handoff.lint.reach import Reach, reach_of
@@ -19,7 +18,6 @@ def lint_model(path: str, model: ScoreModel, *, graded: bool) -> tuple[list[Find
         found += _fit(f"{path}.fit[{n + 1}]", rule, n, dead)
     for n, one in enumerate(model.interest):
         found += _interest(f"{path}.interest[{n + 1}]", one, n, dead)
-    found += _doubles(path, model)
     reach = reach_of(model, dead)
     if graded and (model.fit or model.interest):
         found += _grades(path, model, reach)
@@ -105,17 +103,6 @@ def _weight(path: str, rule: FitRule | InterestRule, best: float) -> Iterator[Fi
 def _shadowed(path: str, words: str, wider: int, by: str) -> Finding:
     says = f"“{words}” never counts: choice {wider + 1} above it (“{by}”) takes everybody first."
     return Finding("shadowed", "warning", path, says, "The first choice that holds counts: put the narrower one first.")
-
-
-def _doubles(path: str, model: ScoreModel) -> Iterator[Finding]:
-    """Two rules with one name are told apart by nobody."""
-    parts: tuple[tuple[str, Sequence[FitRule | InterestRule]], ...] = (("fit", model.fit), ("interest", model.interest))
-    for part, rules in parts:
-        ordered = sorted((rule.name, n) for n, rule in enumerate(rules, 1))
-        for (name, first), (other, second) in pairwise(ordered):
-            if name == other:
-                says = f"Rules {first} and {second} are both called “{name}”: explanations cannot tell them apart."
-                yield Finding("double", "advice", f"{path}.{part}[{second}]", says, "Give one of them a name.")
 
 
 def _grades(path: str, model: ScoreModel, reach: Reach) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from syncagent.handoff.derived import account_of
 from syncagent.handoff.fit import FitRules, shown
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.interest import AHEAD
-from syncagent.handoff.scoring import Scorer, is_ready, judge, known_of
+from syncagent.handoff.scoring import Scorer, is_ready, known_of, weigh
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
 
@@ -117,7 +117,7 @@ class _Eyes:
 
     def look(self, dossier: Dossier, seen: Observed) -> None:
         known = known_of(dossier, self._policy, self._now)
-        judged = judge(dossier, self._policy, self._now, known)
+        judged = weigh(dossier, self._policy, self._now)
         seen.people += 1
         seen.activities += len(dossier.activities)
         seen.over += is_ready(judged.score, judged.line)

@@ -1,0 +1,205 @@
+"""The CRM's part of reading: what is new since a cursor, and how given records stand now. How rounds go: see `walk`.
+
+Search lags, so records that changed are then read by id, which does not, with the history of what is watched. What
+happened before the first round of a poll is nobody's answer: of such records the index's own row is taken.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from syncagent.connectors.hubspot.facts import CONTACT, DEAL, TASK, Words, stamp_of, swallowed
+from syncagent.connectors.hubspot.portal import Portal
+from syncagent.connectors.hubspot.shapes import Row
+from syncagent.connectors.hubspot.values import millis, moment
+from syncagent.connectors.hubspot.walk import Place, Steps, Told, Walk
+from syncagent.model import Cursor, Deleted, Fact, Identity, Merged, Page
+
+_BIN_EVERY: Final = 360  # turns
+_OWNERS_EVERY: Final = 60
+_DEALS_EVERY: Final = 10
+_ROUND: Final = ("records", "tasks", "deals")
+
+
+class Reader:
+    """Reads one portal; `name` is the system of all identities."""
+
+    needed: tuple[str, ...] = ("records", "tasks")
+
+    def __init__(self, portal: Portal, words: Words) -> None:
+        self.portal = portal
+        self.words = words
+        self.name = portal.name
+        self.walk = Walk(portal, words.options, self)
+        self._binned = False  # what was deleted while nobody looked is found at the start
+
+    # -- pull
+
+    def begin(self, since: datetime, until: datetime | None) -> Cursor:
+        """The cursor where reading starts."""
+        return self.walk.begin(since, until, _ROUND)
+
+    def pull(self, cursor: Cursor) -> Iterator[Page]:
+        """One round."""
+        return self.walk.pull(cursor)
+
+    def asks(self, place: Place, *, whole: bool) -> tuple[str, ...]:
+        """Records and tasks take turns; now and then deals, owners, the recycle bin."""
+        turn = place.turn
+        if turn == 0 or place.until is not None:
+            return ("owners", *_ROUND)
+        rare = tuple(
+            what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
+        )
+        if whole:
+            first, self._binned = ("bin",) if not self._binned and not rare else (), True
+            return (*_ROUND, *rare, *first)
+        if rare:
+            return rare
+        if turn % _DEALS_EVERY == _DEALS_EVERY - 1:
+            return ("deals",)
+        return ("records",) if turn % 2 else ("tasks",)
+
+    def step(self, what: str, place: Place, told: Told) -> Steps:
+        """One thing that a round asks for."""
+        if what == "owners":
+            if place.turn:
+                self.portal.forget("owners")
+            yield list(self.words.owners(self.portal.owners())), place
+        elif what == "bin":
+            yield from self.walk.bin(place, (("contacts", CONTACT), ("tasks", "task")))
+        elif what == "records":
+            names = self.words.asked()
+            yield from self.walk.changed(what, "contacts", names, place, told, self._records)
+        elif what == "tasks":
+            yield from self.walk.changed(what, what, self.task_names(), place, told, self._tasks)
+        else:
+            yield from self.walk.changed(what, what, DEAL, place, told, self._deals)
+
+    def task_names(self) -> list[str]:
+        """The properties to read of a task."""
+        known = self.portal.properties("tasks")
+        return [name for name in (*TASK, self.words.options.key_property) if name in known]
+
+    def _records(self, rows: Sequence[Row], live: datetime) -> list[Fact]:
+        """What changed since `live` is read by id; what is gone is told by the recycle bin, or when it is used."""
+        new = _since("contacts", rows, live)
+        facts = [fact for row in rows if str(row["id"]) not in new for fact in self.words.record(row)]
+        if new:
+            found, _ = self.portal.read("contacts", sorted(new), self.words.asked(), history=self.words.history())
+            facts += [fact for row in _once(found) for fact in self.words.record(row)]
+        return facts
+
+    def _deals(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
+        people = self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts")
+        return list(self.words.deals(rows, people))
+
+    def _tasks(self, rows: Sequence[Row], live: datetime) -> list[Fact]:
+        """Tasks with the record that each belongs to; a history is read where somebody else made or changed one."""
+        key, new = self.words.options.key_property, _since("tasks", rows, live)
+        unclear = [
+            str(row["id"])
+            for row in rows
+            if str(row["id"]) in new
+            and (not row["properties"].get(key) or row["properties"].get("hs_task_status") != "NOT_STARTED")
+        ]
+        holders = self.portal.linked("tasks", [str(row["id"]) for row in rows], "contacts")
+        unclear = [ident for ident in unclear if ident in holders]
+        if unclear:
+            found, _ = self.portal.read("tasks", unclear, self.task_names(), history=["hs_task_status"])
+            better = {str(row["id"]): row for row in found}
+            rows = [better.get(str(row["id"]), row) for row in rows]
+        return list(self.words.tasks(rows, holders))
+
+    # -- look
+
+    def look(self, identities: Sequence[Identity]) -> Page:
+        """These as they are now: records with history and our tasks, and what merged ones became."""
+        asked: dict[str, list[str]] = {}
+        for one in identities:
+            if one.id.isdigit():
+                asked.setdefault(one.object, []).append(one.id)
+        facts: list[Fact] = []
+        began: datetime | None = None
+        if ids := asked.get(CONTACT):
+            rows, began = self.rows_of(ids, history=True)
+            records = sorted({str(row["id"]) for row in rows.values()})
+            facts += [fact for row in _once(rows.values()) for fact in self.words.record(row)]
+            facts += self._became(rows)
+            facts += self.ours_on(records)
+            facts += [Deleted(self.words.identity(one), began) for one in ids if one not in rows]
+        looks: tuple[tuple[str, Callable[[list[str]], tuple[list[Fact], datetime]]], ...] = (
+            ("task", self._look_tasks),
+            ("deal", self._look_deals),
+        )
+        for word, look in looks:
+            if ids := asked.get(word):
+                found, began = look(ids)
+                told = {fact.identity.id for fact in found if hasattr(fact, "identity")}
+                facts += found
+                facts += [Deleted(Identity(self.name, word, one), began) for one in ids if one not in told]
+        if asked.keys() & {"user", "queue"}:
+            facts += self.words.owners(self.portal.owners())
+        return Page(tuple(facts), "", began)
+
+    def rows_of(self, ids: Sequence[str], *, history: bool = False) -> tuple[dict[str, Row], datetime]:
+        """The records as they are now, by the ids that were asked for: a merged one answers with its survivor."""
+        watched = self.words.history() if history else ()
+        found, began = self.portal.read("contacts", ids, self.words.asked(), history=watched)
+        rows = {str(row["id"]): row for row in found}
+        for row in found:
+            rows |= {loser: row for loser in swallowed(row) if loser in ids}
+        told = {str(row["id"]) for row in found}
+        if told - set(ids) and any(one not in rows for one in ids):
+            for lost in [one for one in ids if one not in rows]:  # a survivor that does not tell whom it has swallowed
+                single, _ = self.portal.read("contacts", [lost], self.words.asked())
+                rows.update((lost, row) for row in single)
+        return {one: rows[one] for one in ids if one in rows}, began
+
+    def _became(self, rows: dict[str, Row]) -> Iterator[Merged]:
+        for asked, row in rows.items():
+            if asked != str(row["id"]):
+                yield Merged(self.words.identity(str(row["id"])), (self.words.identity(asked),), self.words.at(row))
+
+    def ours_on(self, records: Sequence[str]) -> list[Fact]:
+        """Our tasks that hang on these records; by association, which does not lag."""
+        rows, holders = self.tasks_on(records, history=["hs_task_status"])
+        return list(self.words.tasks(rows, holders))
+
+    def tasks_on(self, records: Sequence[str], history: Sequence[str] = ()) -> tuple[list[Row], dict[str, list[str]]]:
+        """The rows of our tasks on these records, and by task the records that each hangs on."""
+        key = self.words.options.key_property
+        hanging = self.portal.linked("contacts", records, "tasks") if records else {}
+        holders: dict[str, list[str]] = {}
+        for record, tasks in hanging.items():
+            for task in tasks:
+                holders.setdefault(task, []).append(record)
+        if not holders:
+            return [], {}
+        rows, _ = self.portal.read("tasks", sorted(holders), self.task_names(), history=history)
+        return [row for row in rows if row["properties"].get(key)], holders
+
+    def _look_tasks(self, ids: list[str]) -> tuple[list[Fact], datetime]:
+        rows, began = self.portal.read("tasks", ids, self.task_names(), history=["hs_task_status"])
+        holders = self.portal.linked("tasks", [str(row["id"]) for row in rows], "contacts") if rows else {}
+        return list(self.words.tasks(rows, holders)), began
+
+    def _look_deals(self, ids: list[str]) -> tuple[list[Fact], datetime]:
+        rows, began = self.portal.read("deals", ids, DEAL)
+        people = self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts") if rows else {}
+        return list(self.words.deals(rows, people)), began
+
+
+def _once(rows: Iterable[Row]) -> list[Row]:
+    """Each record once: two that were merged answer with the same one."""
+    return list({str(row["id"]): row for row in rows}.values())
+
+
+def _since(kind: str, rows: Sequence[Row], live: datetime) -> set[str]:
+    """The ids of those that changed since."""
+    stamp = stamp_of(kind)
+    return {
+        str(row["id"])
+        for row in rows
+        if millis(moment(row["properties"].get(stamp) or row["updatedAt"])) >= millis(live)
+    }

@@ -1,0 +1,300 @@
+"""Writing records: read, compare, write. Law 5: what a read before the write can see is never overwritten.
+
+HubSpot has no compare-and-set (crm.md B10): a value that is neither expected nor ours already is a conflict; what a
+person changes between that read and our write shows in the history that the next round reads back, from which the
+planner puts it back.
+
+A contact that is found by an address, and that nobody knew, is not written at all: the command is `Done` with
+`adopted` and the values that stand, what depends on it waits, and the next `pull` tells it. An address is unique in a
+portal, so a second contact cannot be made: "already exists" leads to the one that is there.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from syncagent.connectors.hubspot.answers import existing, meaning, separable
+from syncagent.connectors.hubspot.facts import CONTACT, emails_of
+from syncagent.connectors.hubspot.portal import Portal
+from syncagent.connectors.hubspot.read import Reader
+from syncagent.connectors.hubspot.rows import send
+from syncagent.connectors.hubspot.shapes import Error, Row
+from syncagent.connectors.hubspot.values import same, written
+from syncagent.errors import ConnectorDownError, RetryableError
+from syncagent.model import Done, Identity, Key, Outcome, Receipt, Refused, Retry, Value, WriteLead
+
+log = logging.getLogger(__name__)
+
+WAVES: Final = 6  # one property may be refused after the other
+_WATCHED: Final = ("status", "owner")
+_STAGE: Final = "lifecyclestage"
+
+
+class Write(Struct):
+    """One command on its way: the row before, the properties to send, and what had to be left out."""
+
+    command: WriteLead
+    id: str = ""
+    before: Row = field(default_factory=dict)
+    body: dict[str, str] = field(default_factory=dict)
+    stage: str = ""  # the lifecycle stage to set once the one that stands is cleared
+    answer: Row = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class LeadWriter:
+    """Carries out `WriteLead` commands of one batch; `failure` is what broke, `sent` the keys that nobody knows of."""
+
+    def __init__(self, portal: Portal, reader: Reader) -> None:
+        self.portal = portal
+        self.reader = reader
+        self.words = reader.words
+        self.failure: RetryableError | ConnectorDownError | None = None
+        self.sent: set[Key] = set()
+        self.held: set[Key] = set()  # what depends on these waits: the record was not known
+        self.found: dict[str, Row] = {}
+        self.missed: set[str] = set()  # records that were there once, and are not any more
+
+    def apply(self, commands: Sequence[WriteLead]) -> Iterator[tuple[Key, Outcome]]:
+        """Outcomes as they are known. Raises nothing: see `failure`."""
+        try:
+            writes: list[Write] = []
+            for command, outcome in self._judged(commands):
+                if isinstance(outcome, Write):
+                    writes.append(outcome)
+                else:
+                    yield command.key, outcome
+            yield from self._carry_out([one for one in writes if one.id])
+            yield from self._carry_out([one for one in writes if not one.id])
+        except (RetryableError, ConnectorDownError) as error:
+            self.failure = self.failure or error
+
+    # -- before
+
+    def _judged(self, commands: Sequence[WriteLead]) -> Iterator[tuple[WriteLead, Outcome | Write]]:
+        ids = [one.record.id for one in commands if one.record is not None]
+        rows = self.reader.rows_of(ids)[0] if ids else {}
+        by_email = self._by_email([email for one in commands if one.record is None for email in one.emails])
+        busy: set[str] = set()
+        for command in commands:
+            row = rows.get(command.record.id) if command.record is not None else None
+            target = str(row["id"]) if row else (*command.emails, command.key)[0].lower()
+            if target in busy:
+                yield command, Retry(1.0, "Another command of this batch writes the same record first.")
+                continue
+            busy.add(target)
+            if command.record is None:
+                yield command, self._missing(command, by_email)
+            elif row is None:
+                self.missed.add(command.record.id)
+                yield command, meaning(Error("OBJECT_NOT_FOUND", "no record with this id"), "The record", {})
+            else:
+                yield command, self._judge(command, row)
+
+    def _by_email(self, emails: Sequence[str]) -> dict[str, Row]:
+        """The contacts with these addresses, read by a path that does not lag."""
+        if not emails:
+            return {}
+        asked = sorted({email.lower() for email in emails})
+        rows, _ = self.portal.read("contacts", asked, self.words.asked(), by="email")
+        return {email: row for row in rows for email in emails_of(row["properties"])}
+
+    def _missing(self, command: WriteLead, by_email: Mapping[str, Row]) -> Outcome | Write:
+        """A command without a record: somebody's by an address, or a new one."""
+        there = {str(row["id"]): row for email in command.emails if (row := by_email.get(email.lower()))}
+        if there:
+            return self._found(Write(command), max(there.values(), key=self.words.at))
+        if command.create is None:
+            return Refused(
+                "There is no contact with this email address in HubSpot, and none may be created."
+                ' Set create = "when_missing" under [crm], or create the contact in HubSpot.',
+                code="NOT_FOUND",
+            )
+        if not command.emails:
+            return Refused(
+                "A contact without an email address cannot be created exactly once: create it in HubSpot by hand.",
+                code="NO_EMAIL",
+            )
+        write = Write(command)
+        given = {**command.create, **command.values}
+        given["email"] = given.get("email") or command.emails[0]
+        self._fill(write, given)
+        return write
+
+    def _found(self, write: Write, row: Row) -> Done:
+        """The contact was there already, and stays as it is."""
+        self.found[str(row["id"])] = row
+        self.held.add(write.command.key)
+        return self._stands(write, row, adopted=True)
+
+    def _stands(self, write: Write, row: Row, *, adopted: bool) -> Done:
+        values = self.words.values(row)
+        shown = {name: values[name] for name in self._told(write) if name in values}
+        command = write.command
+        return Done(
+            Receipt(
+                command.key,
+                self.words.identity(str(row["id"])),
+                self.words.at(row),
+                shown,
+                shown,
+                command.revision,
+                adopted=adopted,
+                left_out=tuple(write.left_out),
+                note=" ".join(write.notes),
+            )
+        )
+
+    def _judge(self, command: WriteLead, row: Row) -> Outcome | Write:
+        """What the read before the write says: moved on, done already, or to be written."""
+        assert command.record is not None  # noqa: S101 - the caller has looked it up
+        ident = str(row["id"])
+        if ident != command.record.id:
+            self.missed.add(command.record.id)
+            text = f"The record has moved on: it is part of {ident} now. It is planned anew."
+            return Refused(text, "conflict", "MERGED")
+        values = self.words.values(row)
+        moved = [
+            name
+            for name, expected in command.expects.items()
+            if name in values
+            and not same(values[name], expected)
+            and not (name in command.values and same(values[name], command.values[name]))
+        ]
+        if moved:
+            told = ", ".join(f"{name} is {values[name]!r}, not {command.expects[name]!r}" for name in moved)
+            text = f"Somebody has changed the record: {told}. It is planned anew."
+            return Refused(text, "conflict", fields=tuple(moved))
+        write = Write(command, ident, row)
+        wanted = {
+            name: value for name, value in command.values.items() if name not in values or not same(values[name], value)
+        }
+        self._fill(write, wanted)
+        return write if write.body else self._stands(write, row, adopted=command.attempt > 0)
+
+    def _fill(self, write: Write, values: Mapping[str, Value]) -> None:
+        """The properties to send, as text; optional ones that the portal does not have are left out."""
+        known = self.portal.properties("contacts")
+        for name, value in values.items():
+            theirs = self.words.names.get(name)
+            there = known.get(theirs) if theirs is not None else None
+            if theirs is None or (name in write.command.optional and there is None):
+                write.left_out.append(name)
+                why = "is mapped to no property" if theirs is None else f"has no property {theirs} in this portal"
+                write.notes.append(f"{name} {why}.")
+                continue
+            write.body[theirs] = written(value, there)
+        status = write.command.values.get("status")
+        stage = self.words.options.lifecycle.get(str(status), "")
+        now = (write.before.get("properties") or {}).get(_STAGE) or ""
+        if not stage or stage == now or now in self.words.options.lifecycle_keep or _STAGE not in known:
+            return
+        order = known[_STAGE].values
+        if now in order and stage in order and order.index(stage) < order.index(now):
+            # A stage moves forward only, going back is silently not done: it is cleared, then set (crm.md B3).
+            write.body[_STAGE], write.stage = "", stage
+        else:
+            write.body[_STAGE] = stage
+
+    def _told(self, write: Write) -> Iterable[str]:
+        return dict.fromkeys((*write.command.values, *write.command.expects, *_WATCHED))
+
+    # -- the write itself
+
+    def _carry_out(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
+        todo, done = list(writes), list[Write]()
+        for wave in range(WAVES):
+            if not todo:
+                break
+            again: list[Write] = []
+            for write, result in self._send(todo):
+                if isinstance(result, Error):
+                    outcome = self._refused(write, result, last=wave == WAVES - 1)
+                    if outcome is not None:
+                        yield write.command.key, outcome
+                    elif write.body:
+                        again.append(write)
+                    else:
+                        yield write.command.key, self._stands(write, write.before, adopted=False)
+                elif result is not None:
+                    write.id, write.answer = str(result["id"]), result
+                    done.append(write)
+            todo = again
+        yield from ((one.command.key, self._receipt(one)) for one in done if not one.stage)
+        yield from self._set_back([one for one in done if one.stage])
+
+    def _set_back(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
+        """Set the lifecycle stage that has been cleared. When that is refused, the row stands without it, and says so.
+
+        A kill in between leaves it empty until the command comes again, and finds that it is not what it should be.
+        """
+        for write in writes:
+            write.body = {_STAGE: write.stage}
+        for write, result in self._send(writes):
+            if isinstance(result, Error):
+                write.notes.append(f"HubSpot refused to set the lifecycle stage to {write.stage}: {result.text}.")
+            elif result is not None:
+                write.answer = {**result, "properties": {**write.answer["properties"], **result["properties"]}}
+            else:
+                continue  # nobody knows: it comes again
+            yield write.command.key, self._receipt(write)
+
+    def _send(self, writes: Sequence[Write]) -> Iterator[tuple[Write, Row | Error | None]]:
+        if not writes:
+            return
+        self.sent |= {one.command.key for one in writes}
+        updates = bool(writes[0].id)
+        inputs = [{**({"id": one.id} if updates else {}), "properties": one.body} for one in writes]
+        sent = send(self.portal, "update" if updates else "create", "contacts", inputs, _answers)
+        self.failure = self.failure or sent.failure
+        self.sent -= {writes[n].command.key for n in sent.undone}
+        yield from zip(writes, sent.results, strict=True)
+
+    def _refused(self, write: Write, error: Error, *, last: bool) -> Outcome | None:
+        """None: the optional properties that were refused are taken out, and the rest may go."""
+        names = {theirs: ours for ours, theirs in self.words.names.items()}
+        optional = {theirs for theirs, ours in names.items() if ours in write.command.optional}
+        if "PROPERTY_DOESNT_EXIST" in error.properties.values():
+            self.portal.forget("properties/contacts")
+        if not last and (split := separable(error, {*optional, _STAGE})):
+            for theirs in split:
+                write.body.pop(theirs, None)
+                write.left_out.append(names.get(theirs, theirs))
+            write.stage = "" if _STAGE in split else write.stage
+            write.notes.append(f"HubSpot refused {', '.join(split)}: {error.text}.")
+            return None
+        if not write.id and (ident := existing(error)):
+            rows = self.reader.rows_of([ident])[0]
+            return self._found(write, rows[ident]) if ident in rows else Retry(5.0, "The contact is there already.")
+        outcome = meaning(error, f"The {CONTACT}", names)
+        if write.id and isinstance(outcome, Refused) and outcome.kind == "conflict":
+            self.missed.add(write.id)
+        return outcome
+
+    def _receipt(self, write: Write) -> Done:
+        before = self.words.values(write.before) if write.before else {}
+        after = before | self.words.values(write.answer)
+        told = list(self._told(write))
+        return Done(
+            Receipt(
+                write.command.key,
+                Identity(self.reader.name, CONTACT, write.id),
+                self.words.at(write.answer),
+                {name: after[name] for name in told if name in after},
+                {name: before[name] for name in told if name in before},
+                write.command.revision,
+                left_out=tuple(dict.fromkeys(write.left_out)),
+                note=" ".join(dict.fromkeys(write.notes)),
+            )
+        )
+
+
+def _answers(given: Mapping[str, Any], row: Row) -> bool:
+    """Whether a result without a trace answers this input: by id, a new contact by its address."""
+    if given.get("id"):
+        return bool(str(row["id"]) == given["id"])
+    email = str(given["properties"].get("email") or "").lower()
+    return bool(email) and email in emails_of(row["properties"])
