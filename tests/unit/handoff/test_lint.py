@@ -1,6 +1,7 @@
 """What cannot be meant so is found, and what is found is so: nothing that lint calls impossible ever happens."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from syncagent.config import load
 from syncagent.handoff.lint import Finding, Look, Observed, lint
 from syncagent.handoff.lint.covering import covers, implies
 from syncagent.handoff.lint.reach import reach_of
@@ -162,6 +164,8 @@ def test_a_choice_shadowed_by_several_together() -> None:
         (InterestChoice(4, within=Duration(days=7)), InterestChoice(10, at_least=3, within=Duration(days=30)), False),
         (InterestChoice(4, within=Duration(days=30)), InterestChoice(10, at_least=3, within=Duration(days=7)), True),
         (InterestChoice(4, exactly=1), InterestChoice(10, exactly=2), False),
+        (InterestChoice(4, exactly=1), InterestChoice(10, exactly=1), True),
+        (InterestChoice(4, exactly=1, within=Duration(days=9)), InterestChoice(10, exactly=1), False),
         (InterestChoice(4), InterestChoice(10, exactly=2), True),
         (InterestChoice(4, at_least=0), InterestChoice(10, at_least=5), True),
         (InterestChoice(-2, idle=Duration(days=30)), InterestChoice(-5, idle=Duration(days=90)), True),
@@ -414,3 +418,8 @@ def test_a_choice_that_is_called_dead_changes_no_score(model: ScoreModel, value:
     without = replace(model, fit=rules, interest=doing)
     both = [Scorer(one, (), "Europe/Berlin").judge(done, {"value": value}, NOW).score for one in (model, without)]
     assert both[0] == both[1]
+
+
+def test_the_example_config_works_as_it_is_written() -> None:
+    config = load(Path(__file__).parents[3] / "config.example.toml")
+    assert [one for one in lint(config.policy(NOW)) if one.level != "advice"] == []
