@@ -12,12 +12,14 @@ from benchmarks.report import tell
 from syncagent.agent.process import tuned
 from syncagent.clock import monotonic
 from syncagent.config import parse
+from syncagent.policy import Policy
 from syncagent.reports.population import ask_all
-from syncagent.reports.scores import Rescore, Scores, together
+from syncagent.reports.scores import Rescore, Scores, scored, together
 from syncagent.state import open_store
 
 MILLION = 1_000_000
 TARGET = 120.0
+ONE_MS = 1.0
 
 
 @click.command()
@@ -46,9 +48,27 @@ def main(people: int, workers: int | None, folder: Path | None) -> None:
             _tell("rescore --before, both configs", moves.people, monotonic() - start, _cpu() - cpu)
         if moves.people != count or moves.newly or moves.no_longer:
             raise SystemExit("The same config moved somebody: this measures something else.")
+        _tell_one(state, policy)
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"memory: {own:.0f} MB here (filling counts too), {child:.0f} MB in the largest process of the pool")
+
+
+def _tell_one(state: Path, policy: Policy) -> None:
+    store = open_store(state, read_only=True)
+    try:
+        took = []
+        for person in store.people(0, 1000):
+            start = monotonic()
+            (dossier,) = store.evidence(person - 1, person)
+            scored(dossier, policy, world.NOW)
+            took.append(monotonic() - start)
+    finally:
+        store.close()
+    took.sort()
+    middle, worst = took[len(took) // 2] * 1000, took[int(len(took) * 0.99)] * 1000
+    met = "met" if middle < ONE_MS else "not met"
+    print(f"one person, read and scored: {middle:.2f} ms, 99 of 100 below {worst:.2f} ms (target {ONE_MS} ms: {met})")
 
 
 def _cpu() -> float:
