@@ -305,7 +305,7 @@ def compose(
     sources = dict(systems) if systems is not None else connectors(config)
     made_clock, failpoint = clock_and_failpoint()
     clock = clock or made_clock
-    state: Store = store or open_store(Path(config.agent.state), clock=clock)
+    state: Store = store or open_store(Path(config.agent.state), clock=clock, addresses=config.addresses)
     polls = {table.name: seconds(str(table.options.get("poll", "60s"))) for table in (*config.sources, config.crm)}
     try:
         policy = config.policy(live_from(state, clock))
@@ -332,14 +332,13 @@ def compose(
 
 def listener(config: Config, agent: Agent) -> Listener | None:
     """What others post to, not yet listening; None when no system of the config posts anything."""
-    doors = {name: webhook for name, webhook in agent.webhooks.items() if webhook.methods}
-    if not doors:
+    if not agent.webhooks:
         return None
 
     def ring(name: str) -> None:
         agent.posted[name].set()
 
-    return Listener(doors, agent.store.receive, ring, agent.clock, config.agent.listen)
+    return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen)
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

@@ -378,6 +378,22 @@ class BrakePolicy(Struct, frozen=True):
     hand_raisers_per_hour: int = 200
 
 
+ALWAYS_FIND = ("newest", "first", "longest")
+"""Rules of a profile that need no system's name."""
+
+
+class ProfilePolicy(Struct, frozen=True):
+    """Which of several values of an attribute counts, when systems differ.
+
+    A rule is "newest" (the source that saw them last; the CRM fills what is missing), "first" (the value that was
+    seen first of all), "longest", or systems in the order in which they are asked; then comes the newest.
+    `rules` go before `default`.
+    """
+
+    default: tuple[str, ...] = ("newest",)
+    rules: dict[str, tuple[str, ...]] = {}
+
+
 class Policy(Struct, frozen=True):
     """The whole agreement. `live_from`: only what happens from then on opens a handoff (law 11)."""
 
@@ -402,4 +418,6 @@ class Policy(Struct, frozen=True):
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own
     alarm_undelivered: Duration = Duration(minutes=5)
     write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
+    free_mail: tuple[str, ...] = ()  # mail domains that are no company, beyond those that everybody knows
+    profile: ProfilePolicy = ProfilePolicy()
     digest: str = ""  # hash of the config that this was built from

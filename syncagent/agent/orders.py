@@ -10,7 +10,7 @@ from msgspec import structs
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
 from syncagent.handoff import plan, renewed
-from syncagent.model import Activity, Lane, Lead, Page
+from syncagent.model import Activity, Dossier, Identity, Lane, Lead, Page
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
@@ -163,7 +163,46 @@ def _backup(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     return {"path": order["path"]}
 
 
+def _split(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """What would part; with "go", it parts."""
+    person = int(order["person"])
+    dossier = agent.store.dossier(person)
+    if dossier is None:
+        raise UserError(f"There is no person {person}; `syncagent explain EMAIL` shows the number.")
+    named = tuple(_one_of(dossier, text) for text in order["identities"])
+    going = {one for one in dossier.identities if one in named}
+    told = {
+        "person": person,
+        "identities": [_spelled(one) for one in sorted(going)],
+        "leads": sum(one.identity in going for one in dossier.leads),
+        "records": sum(one.identity in going for one in dossier.records),
+        "activities": sum(one.identity in going for one in dossier.activities),
+        "stay": [_spelled(one) for one in dossier.identities if one not in going],
+    }
+    if not order.get("go"):
+        return told
+    parted = agent.store.split(person, named, now=agent.clock.now())
+    return told | {"other": parted.other, "moved": [_spelled(one) for one in parted.identities]}
+
+
+def _spelled(one: Identity) -> str:
+    return f"{one.system}/{one.object}/{one.id}"
+
+
+def _one_of(dossier: Dossier, text: str) -> Identity:
+    """The identity of theirs that is meant by its id, or by system/object/id."""
+    meant = [one for one in dossier.identities if text in (one.id, _spelled(one))]
+    if len(meant) != 1:
+        how = "is none" if not meant else "is more than one"
+        raise UserError(
+            f"{text!r} {how} of the identities of person {dossier.person}: `syncagent explain {dossier.person}` lists "
+            "them. Write system/object/id."
+        )
+    return meant[0]
+
+
 ORDERS = {
+    "split": _split,
     "release": _release,
     "outbox retry": _retry,
     "outbox drop": _drop,

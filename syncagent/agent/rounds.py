@@ -89,7 +89,7 @@ class Agent:
         self.stopping = Event()
         self.bell = Event()  # something is there to be decided
         self.outgoing = {(name, lane): Event() for name in targets for lane in Lane}  # ... to be delivered
-        self.webhooks = {name: source for name, source in sources.items() if isinstance(source, Webhook)}
+        self.webhooks = {name: one for name, one in sources.items() if isinstance(one, Webhook) and one.methods}
         self.posted = {name: Event() for name in self.webhooks}  # something is there to be unpacked
         self.sooner = {name: Event() for name in sources}  # a poll need not wait for its turn
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
@@ -280,7 +280,7 @@ class Agent:
             page = self.sources[name].look(wanted)
             self._mistrust(page, name)
             new += self._stored(self.store.accept_soon(page, "", now=self.clock.now(), lane=lane))
-            self.store.looked(wanted)
+            self.store.looked(wanted, page)
         return new
 
     # -- decide

@@ -26,6 +26,7 @@ COMMANDS = {
     "sheet": "syncagent.cli.sheet",
     "score": "syncagent.cli.score",
     "rescore": "syncagent.cli.score",
+    "split": "syncagent.cli.person",
     "inbox": "syncagent.cli.inbox",
     "outbox": "syncagent.cli.outbox",
     "sandbox": "syncagent.cli.sandbox",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 from msgspec import structs
+from rich.console import Console
 from rich.table import Table
 
 from syncagent.cli import config_option, json_option
@@ -15,7 +16,8 @@ from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
-from syncagent.handoff import is_over, score, score_lines, why
+from syncagent.handoff import is_over, profile_of, score, score_lines, why
+from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
 from syncagent.policy import Policy
 from syncagent.state.store import JournalEntry
@@ -59,6 +61,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
             json.dumps(
                 {
                     "person": dossier.person,
+                    "profile": msgspec.to_builtins(profile_of(dossier, policy)),
                     "score": msgspec.to_builtins(scored) | {"total": scored.total},
                     "decision": msgspec.to_builtins(dossier.decision),
                     "outbox": msgspec.to_builtins(dossier.outbox),
@@ -68,7 +71,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         )
         return
     told = _as_of(dossier, policy, now) if at_text else why(dossier, policy, roster, now)
-    _print(dossier, (*told, *_too_early(dossier, policy, now)), journal)
+    _print(dossier, (*told, *_too_early(dossier, policy, now)), policy, journal)
 
 
 def _as_of(dossier: Dossier, policy: Policy, at: datetime) -> tuple[str, ...]:
@@ -98,7 +101,7 @@ def moment_of(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _print(dossier: Dossier, lines: tuple[str, ...], journal: Journal) -> None:
+def _print(dossier: Dossier, lines: tuple[str, ...], policy: Policy, journal: Journal) -> None:
     console = screen()
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
     console.print(
@@ -106,6 +109,7 @@ def _print(dossier: Dossier, lines: tuple[str, ...], journal: Journal) -> None:
     )
     for line in lines:
         console.print(shown(line), soft_wrap=True)
+    _print_profile(console, dossier, policy)
     for entry in dossier.outbox:
         told = f": {shown(entry.why)}" if entry.why else ""
         console.print(f"  {entry.verb} {plain(entry.key)}: {entry.state}{told}", soft_wrap=True)
@@ -113,6 +117,29 @@ def _print(dossier: Dossier, lines: tuple[str, ...], journal: Journal) -> None:
     for past in reversed(journal):
         history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, shown(past.why))
     console.print(history)
+
+
+def _print_profile(console: Console, dossier: Dossier, policy: Policy) -> None:
+    """What counts of each attribute, who says so since when, and what others say or said."""
+    profile = Table(
+        "what", "counts", "says who", "since", "confirmed", "otherwise", title="Profile", title_justify="left"
+    )
+    for one in profile_of(dossier, policy):
+        winner = next((claim for claim in reversed(one.claims) if claim.value == one.value), None)
+        others = [_otherwise(claim) for claim in reversed(one.claims) if claim.value != one.value]
+        if winner is not None:
+            who = f"{winner.identity.system} {winner.identity.object} {winner.identity.id}"
+            since, last = f"{winner.first:%Y-%m-%d}", f"{winner.last:%Y-%m-%d}"
+            profile.add_row(
+                one.name, shown(str(one.value)), f"{shown(who)}, by {one.rule}", since, last, ", ".join(others)
+            )
+    if profile.row_count:
+        console.print(profile)
+
+
+def _otherwise(claim: Claim) -> str:
+    until = "" if claim.stands else f" until {claim.last:%Y-%m-%d}"
+    return f"{shown(str(claim.value))} ({claim.identity.system}{until})"
 
 
 COMMANDS = {"explain": explain}

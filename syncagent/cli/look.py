@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from syncagent.agent.control import socket_path
 from syncagent.agent.outages import NOT
-from syncagent.cli import config_option, json_option
+from syncagent.cli import config_option, counted, json_option
 from syncagent.cli.logs import masked, screen, shown
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
@@ -134,6 +134,12 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
         console.print(f"Inbox: {refused} posted and could not be read. See why with `syncagent inbox list`.")
     for cause, count in sorted(health.held.items()):
         console.print(f"Held: {count} ({cause}). Let them go with `syncagent release`.")
+    for name, count in health.unanswered.items():
+        console.print(
+            f"{name} has hinted at {counted(count, 'record')} that it does not know: asked again ever more seldom, "
+            "for a day.",
+            soft_wrap=True,
+        )
     if health.waiting_for_crm:
         console.print(
             f"Waiting for the CRM: {health.waiting_for_crm} promises are due, and nobody is told on a stale view."

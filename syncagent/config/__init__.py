@@ -19,6 +19,7 @@ from syncagent.config.reading import close, join, nearest, read_leniently, read_
 from syncagent.config.secret import Secret
 from syncagent.config.tables import AgreementTables, CrmPolicyTable
 from syncagent.errors import ConfigError, Problem
+from syncagent.model.address import AddressRules
 from syncagent.policy import Policy
 
 __all__ = [
@@ -69,11 +70,18 @@ class Config(Struct, frozen=True):
     digest: str
     folder: Path = Path()
 
+    @property
+    def addresses(self) -> AddressRules:
+        """[identity] as the state reads it."""
+        given = self.tables.identity
+        return AddressRules(given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared)
+
     def policy(self, live_from: datetime) -> Policy:
         """The agreement, with `live_from` unless the config gives its own."""
         problems: list[Problem] = []
         fields = _mapped(self.crm)
-        policy = Translation(self.tables, self.agent.timezone, problems).policy(
+        systems = tuple(source.name for source in self.sources)
+        policy = Translation(self.tables, self.agent.timezone, problems, systems=systems).policy(
             self.crm.name, fields, live_from, self.digest
         )
         notify = bool(self.crm.options.get("notification_type"))
@@ -83,7 +91,7 @@ class Config(Struct, frozen=True):
         return policy
 
 
-AGREED = ("score", "models", "handoff", "reps", "team", "routes", "sla", "recycle", "stages")
+AGREED = ("score", "models", "handoff", "reps", "team", "routes", "sla", "recycle", "stages", "identity", "profile")
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
@@ -174,7 +182,7 @@ def draft(text: str, folder: Path = Path()) -> tuple[Config, list[Problem]]:
         raise ConfigError(problems)
     config = Config(agent, sources, crm, tables, digest, folder)
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
-    Translation(tables, agent.timezone, problems, broken).policy(
+    Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )
     nurture = tables.recycle.nurture

@@ -7,6 +7,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from syncagent.config.conditions import conditions
+from syncagent.config.person import free_mail, profile
 from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
@@ -47,10 +48,16 @@ class Translation:
     """Turns the tables into a policy, gathering problems by path on the way."""
 
     def __init__(
-        self, tables: AgreementTables, timezone: str, problems: list[Problem], broken: tuple[str, ...] = ()
+        self,
+        tables: AgreementTables,
+        timezone: str,
+        problems: list[Problem],
+        broken: tuple[str, ...] = (),
+        systems: tuple[str, ...] = (),
     ) -> None:
         """`broken` are the paths that could not be read: what follows from them is not told again."""
         self._broken = broken
+        self._systems = systems
         self._tables = tables
         self._zone = timezone
         self._problems = problems
@@ -88,6 +95,8 @@ class Translation:
             holidays=self._try("team.holidays", lambda: days(team.holidays), ()),
             manager=self._user(team.manager, "team.manager"),
             write_scores=tables.score.write,
+            free_mail=free_mail(tables.identity, self._problem),
+            profile=profile(tables.profile, (*self._systems, crm_system), self._problem),
             digest=digest,
         )
 

@@ -264,6 +264,17 @@ class CrmPolicyTable(Struct, frozen=True):
     default_company: str = "[not provided]"
 
 
+class IdentityTable(Struct, frozen=True):
+    """[identity]: which addresses mean one person, and which domains mean a company."""
+
+    plus_tags: Literal["keep", "ignore"] = "keep"
+    gmail_dots: Literal["keep", "ignore"] = "keep"
+    placeholders: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    not_shared: tuple[str, ...] = ()
+    free_mail: tuple[str, ...] = ()
+
+
 class AgreementTables(Struct, frozen=True):
     """All tables of the agreement, as read."""
 
@@ -277,3 +288,5 @@ class AgreementTables(Struct, frozen=True):
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
+    identity: IdentityTable = IdentityTable()
+    profile: dict[str, str | list[str]] = field(default_factory=dict)

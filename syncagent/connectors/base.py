@@ -134,7 +134,7 @@ class Webhook(Protocol):
     """Takes what a system posts to us. Both methods are pure, and quick: `verify` runs while the vendor waits."""
 
     name: str
-    methods: frozenset[str]  # of HTTP; others are answered 405
+    methods: frozenset[str]  # of HTTP; others are answered 405. None: the config opens no door for it
 
     def verify(self, delivery: Delivery, now: datetime) -> Reply:
         """Whether it is theirs and can be read at all; what to answer once it is stored.

@@ -339,7 +339,10 @@ class Memory:
                 return Refused("There is no such record, and creating is not allowed.", code="not_found")
             identity = Identity(self.name, "Lead", f"L{next(self._numbers)}")
             fields = {**command.create, **command.values}
-            self._store(CrmRecord(identity, now, now, self.options.me, fields, command.emails))
+            emails = tuple(
+                dict.fromkeys((str(fields["email"]), *command.emails)) if fields.get("email") else command.emails
+            )
+            self._store(CrmRecord(identity, now, now, self.options.me, fields, emails))
             self.keys[command.key], self._revisions[command.key] = identity, command.revision
             return Done(Receipt(command.key, identity, now, dict(command.values), {}, command.revision))
         record_now = self.records.get(identity)

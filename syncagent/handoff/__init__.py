@@ -2,7 +2,8 @@
 
 from syncagent.handoff.explain import score_lines, why
 from syncagent.handoff.planner import plan
+from syncagent.handoff.profile import profile_of
 from syncagent.handoff.scoring import is_over, score
 from syncagent.handoff.sla import renewed
 
-__all__ = ["is_over", "plan", "renewed", "score", "score_lines", "why"]
+__all__ = ["is_over", "plan", "profile_of", "renewed", "score", "score_lines", "why"]

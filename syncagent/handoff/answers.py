@@ -14,6 +14,7 @@ from syncagent.handoff import stages
 from syncagent.handoff.calendar import after, start_of_day, zone_of
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.sla import minutes_between
+from syncagent.handoff.taking_up import take_up
 from syncagent.handoff.view import is_contact
 from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState, Stage, Value
 
@@ -76,10 +77,7 @@ def _follow_record(draft: Draft) -> None:
     if desired is None or view is None or desired.record == view.record.identity:
         return
     if desired.record is None:
-        if _was_there(draft):
-            _begin_anew(draft)
-        elif not draft.write_pending:
-            draft.desired = replace(desired, record=view.record.identity)
+        take_up(draft)
         return
     old = next((one for one in draft.dossier.records if one.identity == desired.record and one.converted_to), None)
     draft.believe(Desired(view.record.identity, {}, desired.revision))
@@ -99,31 +97,6 @@ def _follow_record(draft: Draft) -> None:
             and stages.is_untouched(draft.current.get("status"), draft.policy.crm)
         ):
             draft.want["status"] = written
-
-
-def _was_there(draft: Draft) -> bool:
-    """Whether the record that we wanted to make was there already: what stands in it answers nothing (law 5)."""
-    entry, view = draft.write_entry, draft.view
-    if entry is None or view is None or not draft.with_sales or is_contact(view.record):
-        return False
-    if not stages.is_untouched(draft.current.get("status"), draft.policy.crm):
-        return False  # sales is at work on it
-    if entry.state == "queued":
-        return True  # it goes on, and will only find the record: what depends on it learns it from there
-    receipt = entry.receipt
-    return entry.state == "done" and receipt is not None and receipt.adopted and receipt.record == view.record.identity
-
-
-def _begin_anew(draft: Draft) -> None:
-    """Tell the record that was found what the new one would have been told, on top of what it shows now."""
-    desired, entry, view = draft.desired, draft.write_entry, draft.view
-    assert desired is not None and entry is not None and view is not None  # noqa: S101, PT018 - see `_was_there`
-    want = dict(draft.want)
-    draft.believe(Desired(view.record.identity, {}, desired.revision))
-    for field in ("owner", "status"):
-        if field in draft.current:
-            draft.told[field] = draft.current[field]
-    draft.want = {**draft.told, **want}
 
 
 def _first_sight(draft: Draft) -> None:

@@ -29,6 +29,7 @@ from syncagent.model import (
     Value,
     WriteLead,
 )
+from syncagent.model.address import read_address
 
 _SCORE_STEP = 5
 _SCORE_EVERY = timedelta(days=1)
@@ -159,12 +160,20 @@ def _new_record(draft: Draft) -> dict[str, Value]:
     known = draft.attributes
     names = (*_NEW_RECORD, *draft.policy.crm.fields)
     made = {name: known[name] for name in names if is_known(known.get(name)) and name not in draft.want}
-    email = draft.dossier.emails[0] if draft.dossier.emails else ""
+    email = _address_of(draft)
     made["email"] = email
     if not is_known(made.get("last_name")):
         made["last_name"] = known.get("name") if is_known(known.get("name")) else email.partition("@")[0]
     made.setdefault("company", draft.policy.crm.default_company)
     return made
+
+
+def _address_of(draft: Draft) -> str:
+    """The address of a new record: the one that marketing heard last, else any."""
+    known = {*draft.dossier.emails, *draft.dossier.shared}
+    newest = sorted(draft.dossier.leads, key=lambda one: (one.seen_at, one.identity), reverse=True)
+    told = [address for lead in newest for address in map(read_address, lead.emails) if address in known]
+    return next(iter((*told, *draft.dossier.emails, *draft.dossier.shared)), "")
 
 
 def score_row(draft: Draft) -> None:
@@ -355,6 +364,7 @@ def tidy(draft: Draft) -> None:
     if draft.desired is not None and draft.desired.record is not None:  # its record was converted or merged
         writes = [one for one in draft.dossier.outbox if one.verb == "WriteLead" and one.state in _UNSENT]
         draft.withdraw_keys(one.key for one in writes if one.key != draft.write_key)
+    draft.withdraw_keys(one.key for one in draft.creations() if one.key != draft.write_key)
     given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
     for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
+from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.routing import Loads, team_of
-from syncagent.handoff.scoring import Judged, attributes_of, judge
+from syncagent.handoff.scoring import Judged, judge
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
     AnyCommand,
@@ -62,7 +63,7 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier)
+        self.attributes: dict[str, Value] = {} if dossier.erased else attributes_of(dossier, policy)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.waits: list[str] = list(self.judged.waits_on)
         self.look()
@@ -127,11 +128,19 @@ class Draft:
 
     @property
     def write_key(self) -> Key:
-        """The key of the row that `desired` stands for."""
+        """The key of the row that `desired` stands for; a creation keeps it when its person is merged into another."""
         record = self.desired.record if self.desired is not None else None
         if record is None and self.view is not None and self.desired is None:
             record = self.view.record.identity
-        return self.key(str(self.dossier.person), "new") if record is None else f"lead:{record.system}:{record.id}"
+        if record is not None:
+            return f"lead:{record.system}:{record.id}"
+        begun = [one for one in self.creations() if self.handoff is not None and one.handoff == self.handoff.id]
+        return begun[0].key if begun else self.key(str(self.dossier.person), "new")
+
+    def creations(self) -> list[OutboxEntry]:
+        """Creations of a record that have not (surely) taken effect; people who were merged may bring several."""
+        made = [one for one in self.dossier.outbox if one.verb == "WriteLead" and one.state in PENDING]
+        return [one for one in made if one.key.endswith(":new")]
 
     @property
     def write_entry(self) -> OutboxEntry | None:

@@ -8,7 +8,8 @@ from syncagent.handoff.gate import Answer, answers
 from syncagent.handoff.insight import moment_of
 from syncagent.handoff.nearest import TOGETHER, nearest
 from syncagent.handoff.planner import plan
-from syncagent.handoff.scoring import Judged, attributes_of, excluded, is_ready, judge
+from syncagent.handoff.profile import attributes_of
+from syncagent.handoff.scoring import Judged, excluded, is_ready, judge
 from syncagent.handoff.sla import pending_steps
 from syncagent.model import Dossier, Handoff, HandoffState, Roster
 from syncagent.policy import Policy
@@ -38,7 +39,7 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
 
 def score_lines(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ...]:
     """The score at `now` with every contribution, what decay and caps took, what does not count, what is missing."""
-    judged = judge(dossier, policy, now, attributes_of(dossier))
+    judged = judge(dossier, policy, now, attributes_of(dossier, policy))
     score = judged.score
     by = f" by the model {judged.model}" if judged.model else ""
     lines = [f"Score{by}: {score.total:.0f} = fit {score.fit:.0f} + interest {score.interest:.0f}, {score.grade}."]
@@ -48,7 +49,7 @@ def score_lines(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, .
     skipped = excluded(dossier, policy, now)
     lines += [f"  Not counted: {moment_of(one.activity)}, {_moment(one.activity.at)}: {one.why}." for one in skipped]
     lines += _line(dossier, policy, judged, now)
-    given = answers(dossier, policy, attributes_of(dossier), now)
+    given = answers(dossier, policy, attributes_of(dossier, policy), now)
     lines += [f"  {one.question.name}: {one.word}{_source(one)}." for one in given]
     return tuple(lines)
 

@@ -124,7 +124,7 @@ def _hand_off(draft: Draft) -> None:
 
 def _reason(draft: Draft) -> _Opening | None:
     """What speaks for a handoff now; None: nothing (new) does. History alone never does (law 11)."""
-    handoff, live = draft.handoff, draft.policy.live_from
+    handoff, live = draft.handoff, _live_from(draft)
     since = handoff.closed_at if handoff is not None else None
     last = _last_rep(handoff) if handoff is not None else ""
     raiser = draft.judged.raiser
@@ -138,6 +138,12 @@ def _reason(draft: Draft) -> _Opening | None:
     if latest is None or latest < live or not is_ready(draft.score, draft.judged.line):
         return None
     return _Opening(f"score {draft.score.total:.0f} ({draft.score.grade})")
+
+
+def _live_from(draft: Draft) -> datetime:
+    """What happened before is history; after a split all that the two did until then is."""
+    live, fresh = draft.policy.live_from, draft.dossier.fresh_from
+    return live if fresh is None else max(live, fresh)
 
 
 def _heard_until(handoff: Handoff | None, since: datetime) -> datetime:
@@ -171,7 +177,7 @@ def _woken(draft: Draft, since: datetime, last: str) -> _Opening | None:
     if not draft.dossier.activities or max(one.at for one in draft.dossier.activities) <= start:
         return None
     points, latest = points_since(draft.dossier, draft.policy, draft.now, start)
-    if points < rule.wake_points or latest is None or latest < draft.policy.live_from:
+    if points < rule.wake_points or latest is None or latest < _live_from(draft):
         return None
     return _Opening(f"{points:g} points since it was given back", last=last)
 
@@ -193,7 +199,11 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
         return "not in the CRM"
     if draft.dossier.records and not raised:
         return "deleted in the CRM"
-    return "" if draft.dossier.emails else "not in the CRM, and no email address to make a record with"
+    return (
+        ""
+        if draft.dossier.emails or draft.dossier.shared
+        else "not in the CRM, and no email address to make a record with"
+    )
 
 
 def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> None:

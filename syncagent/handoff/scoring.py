@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.conditions import fits_of, is_known
+from syncagent.handoff.conditions import fits_of
 from syncagent.handoff.derived import account_of, derive, wanted_of
 from syncagent.handoff.fit import FitRules, earliest
 from syncagent.handoff.interest import AHEAD, InterestRules
+from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
-from syncagent.model import Activity, Contribution, Dossier, Opportunity, Score, Value
+from syncagent.model import Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
 from syncagent.policy import HandRaiser, NamedModel, Policy, ScoreModel, Threshold
 
 _NO_LINE = Threshold()
@@ -45,7 +46,7 @@ def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
 
     Rules that give 0 points are left out, unless decay or a cap has taken what they gave.
     """
-    return judge(dossier, policy, now, attributes_of(dossier)).score
+    return weigh(dossier, policy, now).score
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
@@ -56,15 +57,15 @@ def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str,
 def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: Opportunity | None = None) -> Judged:
     """Score a person, or one of their deals, by a model of the policy's `models`. Raises KeyError for another name."""
     models = _models_of(policy)
-    known, changes_at = models.known(dossier, attributes_of(dossier), now, deal)
-    judged = models.named[model].judge(dossier.activities, known, now)
+    known, changes_at = models.known(dossier, attributes_of(dossier, policy), now, deal)
+    judged = models.named[model].judge(done_by(dossier), known, now)
     return judged._replace(model=model, changes_at=earliest(judged.changes_at, changes_at))
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
     """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
     models = _models_of(policy)
-    judged = models.live_for(dossier, now).scorer.judge(dossier.activities, {}, now, since=since)
+    judged = models.live_for(dossier, now).scorer.judge(done_by(dossier), {}, now, since=since)
     return judged.score.interest, judged.latest
 
 
@@ -72,7 +73,7 @@ def excluded(dossier: Dossier, policy: Policy, now: datetime) -> tuple[Excluded,
     """The activities that do not count because no person did them, each with its reason, oldest first."""
     models = _models_of(policy)
     robots = models.live_for(dossier, now).scorer.interest.robots
-    return robots.receipts([one for one in dossier.activities if one.at <= now])
+    return robots.receipts([one for one in done_by(dossier) if one.at <= now])
 
 
 def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live", Judged, dict[int, list[Activity]]]:
@@ -80,19 +81,19 @@ def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live",
     models = _models_of(policy)
     live = models.live_for(dossier, now)
     interest = live.scorer.interest
-    robots = interest.robots.by_time(dossier.activities) if interest.robots.timed else ()
-    hits, _, _ = interest.sort_out(dossier.activities, now + AHEAD, robots)
-    return live, models.judge(dossier, attributes_of(dossier), now), hits
+    robots = interest.robots.by_time(done_by(dossier)) if interest.robots.timed else ()
+    hits, _, _ = interest.sort_out(done_by(dossier), now + AHEAD, robots)
+    return live, models.judge(dossier, attributes_of(dossier, policy), now), hits
 
 
 def weigh(dossier: Dossier, policy: Policy, now: datetime) -> Judged:
     """As `judge`, by what is known of the person."""
-    return judge(dossier, policy, now, attributes_of(dossier))
+    return judge(dossier, policy, now, attributes_of(dossier, policy))
 
 
 def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
     """What systems tell of a person, and what the policy asks to be worked out."""
-    return _models_of(policy).known(dossier, attributes_of(dossier), now)[0]
+    return _models_of(policy).known(dossier, attributes_of(dossier, policy), now)[0]
 
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:
@@ -109,24 +110,28 @@ def is_ready(judged: Score, threshold: Threshold) -> bool:
 
 def is_over(dossier: Dossier, policy: Policy, now: datetime) -> bool:
     """Whether a person is past the line of their segment at `now`."""
-    judged = judge(dossier, policy, now, attributes_of(dossier))
+    judged = weigh(dossier, policy, now)
     return is_ready(judged.score, judged.line)
 
 
-def attributes_of(dossier: Dossier) -> dict[str, Value]:
-    """What is known of a person by our names: the source that saw them last wins, the CRM fills what is missing."""
-    leads = dossier.leads
-    if len(leads) == 1:
-        known = {name: value for name, value in leads[0].attributes.items() if is_known(value)}
-    else:
-        known = {}
-        for lead in sorted(leads, key=lambda one: (one.seen_at, one.identity)):
-            known.update((name, value) for name, value in lead.attributes.items() if is_known(value))
-    for record in sorted(dossier.records, key=lambda one: (one.modified_at, one.identity), reverse=True):
-        for name, value in record.fields.items():
-            if is_known(value):
-                known.setdefault(name, value)
-    return known
+def done_by(dossier: Dossier) -> Sequence[Activity]:
+    """What the person did: of somebody whom one system knew several times, what it tells of each of them is one.
+
+    A system that has made one record of several may tell what they did again under the one that stays, and one that
+    has not yet tells the same form for each. Nobody does the same thing twice in one moment under two ids.
+    """
+    identities = dossier.identities
+    if len(identities) < 2 or len(dossier.activities) < 2:
+        return dossier.activities
+    if len({one.system for one in identities}) == len(identities):
+        return dossier.activities
+    told_by: dict[tuple[str, str, str, datetime], Identity] = {}
+    for one in dossier.activities:
+        moment = (one.identity.system, one.kind, one.asset, one.at)
+        told_by[moment] = min(told_by.get(moment, one.identity), one.identity)
+    return [
+        one for one in dossier.activities if told_by[one.identity.system, one.kind, one.asset, one.at] == one.identity
+    ]
 
 
 class Scorer:
@@ -182,6 +187,7 @@ class _Models:
         def ready(model: ScoreModel) -> Scorer:
             return Scorer(model, policy.always, policy.timezone)
 
+        self._policy = policy
         self.live = ready(policy.scoring)
         self.named = {one.name: ready(one.model) for one in policy.models}
         self._default = Live(self.live, policy.mql)
@@ -203,10 +209,10 @@ class _Models:
 
     def judge(self, dossier: Dossier, attributes: dict[str, Value], now: datetime) -> Judged:
         if self._plain:
-            return self.live.judge(dossier.activities, attributes, now, self._default.line)
+            return self.live.judge(done_by(dossier), attributes, now, self._default.line)
         known, changes_at = self.known(dossier, attributes, now)
         live = self.pick(known)
-        judged = live.scorer.judge(dossier.activities, known, now, live.line)
+        judged = live.scorer.judge(done_by(dossier), known, now, live.line)
         account = dossier.account if self._of_account else None
         return judged._replace(
             changes_at=earliest(judged.changes_at, changes_at),
@@ -232,7 +238,7 @@ class _Models:
         """As `pick`, of a dossier."""
         if not self.segments:
             return self._default
-        return self.pick(self.known(dossier, attributes_of(dossier), now)[0])
+        return self.pick(self.known(dossier, attributes_of(dossier, self._policy), now)[0])
 
     def pick(self, known: Mapping[str, Value]) -> Live:
         """The first segment whose conditions hold, else what counts for all."""

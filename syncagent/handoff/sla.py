@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from syncagent.handoff.calendar import add_working, after, working_between
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of
+from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.routing import team_of
-from syncagent.handoff.scoring import attributes_of
 from syncagent.model import Dossier, Event, Handoff, HandoffState, Plan, Sla, SlaStep, Value
 from syncagent.policy import Duration, Hours, Policy, SlaTerms
 
@@ -59,7 +59,7 @@ def renewed(dossier: Dossier, policy: Policy, now: datetime) -> Plan | None:
     handoff = decision.handoff if decision is not None else None
     if decision is None or handoff is None or handoff.state is not HandoffState.WITH_SALES:
         return None
-    terms = terms_for(handoff.grade, attributes_of(dossier), policy)
+    terms = terms_for(handoff.grade, attributes_of(dossier, policy), policy)
     if terms == handoff.sla:
         return None
     names = [sla.name if sla is not None else "no promise" for sla in (handoff.sla, terms)]

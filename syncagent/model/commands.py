@@ -25,7 +25,8 @@ class WriteLead(Command, frozen=True, tag=True, kw_only=True):
 
     `expects` are preconditions on watched fields, checked again at delivery: a field whose value has moved away is a
     conflict and nothing is written. `record` None means: find by `emails`, else create from `create`, with `key` as
-    the new record's unique key (only when the policy allows creating). `optional` fields may be split off when refused.
+    the new record's unique key (only when the policy allows creating). An address that several people share stands
+    in `create` and not in `emails`: nobody's record is found by it. `optional` fields may be split off when refused.
     """
 
     record: Identity | None

@@ -18,6 +18,7 @@ from syncagent.model.facts import (
     Value,
 )
 from syncagent.model.judgement import Decision, Event
+from syncagent.model.profile import History
 
 
 class AccountView(Struct, frozen=True):
@@ -80,6 +81,9 @@ class Dossier(Struct, frozen=True):
     crm_seen_until: datetime | None = None
     erased: bool = False
     released: bool = False  # an admin has let this person pass the brake (`syncagent release`)
+    shared: tuple[str, ...] = ()  # addresses of theirs that are not only theirs: nobody may be looked up by them
+    histories: tuple[History, ...] = ()  # what leads and records said before
+    fresh_from: datetime | None = None  # split by an admin then: nothing from before counts as new
 
 
 class Roster(Struct, frozen=True):
@@ -130,6 +134,7 @@ class HealthSnapshot(Struct, frozen=True):
     seen_until: dict[str, datetime | None]
     down: dict[str, str]
     calls_today: dict[str, int]
+    unanswered: dict[str, int] = {}  # hints that a system has given and does not know how to answer, by system
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False
     inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"

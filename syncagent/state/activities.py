@@ -6,11 +6,11 @@ a number taken by something else goes on to the next.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Activity
+from syncagent.model import Activity, Identity
 from syncagent.state.codec import decode_activity, ms, text
 
 SHIFT = 32
@@ -37,6 +37,12 @@ def bodies_of(person: str) -> str:
         "(select cast('[' || group_concat(body) || ']' as blob) from activity"  # noqa: S608
         f" where id between {person} << {SHIFT} and {person} << {SHIFT} | {LAST})"
     )
+
+
+def any_of(person: str) -> str:
+    """SQL for whether a person has any activity."""
+    first = f"{person} << {SHIFT}"
+    return f"exists (select 1 from activity where activity.id between {first} and {first} | {LAST})"  # noqa: S608
 
 
 def put(db: sqlite3.Connection, rows: Sequence[Row]) -> list[int]:
@@ -85,6 +91,17 @@ def move(db: sqlite3.Connection, winner: int, loser: int) -> None:
     ).fetchall()
     moved = [row_of(decode_activity(body)) for _, body in told]
     put(db, sorted((winner << SHIFT | number, body) for number, body in moved))
+
+
+def part(db: sqlite3.Connection, person: int, other: int, identities: Collection[Identity]) -> None:
+    """What is told of these identities is the other's now; all are put anew, for a free number ends a search."""
+    theirs = (person << SHIFT, person << SHIFT | LAST)
+    told = db.execute("delete from activity where id between ? and ? returning body", theirs).fetchall()
+    rows = []
+    for (body,) in told:
+        activity = decode_activity(body)
+        rows.append(((other if activity.identity in identities else person) << SHIFT | slot(activity.key), body))
+    put(db, sorted(rows))
 
 
 def _insert(rows: int) -> tuple[str, str]:

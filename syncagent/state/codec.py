@@ -19,6 +19,7 @@ from syncagent.model import (
     Roster,
     Value,
 )
+from syncagent.model.profile import History
 
 
 class Said(Struct):
@@ -29,6 +30,7 @@ class Said(Struct):
     changes: tuple[FieldChange, ...] = ()
     tasks: tuple[CrmTask, ...] = ()
     opportunities: tuple[Opportunity, ...] = ()
+    histories: tuple[History, ...] = ()
 
 
 class Gone(Struct):
@@ -81,8 +83,3 @@ def moment(stamp: int) -> datetime:
 def maybe_moment(stamp: int | None) -> datetime | None:
     """`moment`, and None for None."""
     return None if stamp is None else datetime.fromtimestamp(stamp / 1000, UTC)
-
-
-def address(email: str) -> str:
-    """An email address as it is compared."""
-    return email.strip().casefold()

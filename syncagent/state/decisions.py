@@ -97,7 +97,9 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
         [row for each in taken for row in each.journal],
     )
     _project(db, [row for each in taken for row in each.handoffs])
-    outbox.withdraw(db, [key for each in taken for key in each.withdraw])
+    withdrawn = [key for each in taken for key in each.withdraw]
+    outbox.withdraw(db, withdrawn)
+    outbox.only_look(db, withdrawn)
     outbox.put(db, [row for each in taken for row in each.commands])
     if db.execute("select 1 from waits limit 1").fetchone() is not None:
         db.executemany("delete from waits where person = ?", [(each.person,) for each in taken])

@@ -28,9 +28,11 @@ from syncagent.model import (
     Opportunity,
     Page,
 )
+from syncagent.model.address import Addresses
 from syncagent.state import activities
-from syncagent.state.codec import Gone, Said, address, decode_gone, maybe_ms, ms, text
+from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
+from syncagent.state.remembering import newest, remember
 from syncagent.state.store import Accepted
 
 SEEN = "seen:"
@@ -40,12 +42,12 @@ SEEN = "seen:"
 class Sorted:
     """A page's facts by kind, prepared in the caller's thread: the writer's time is everybody's."""
 
-    def __init__(self, facts: Iterable[Fact]) -> None:
+    def __init__(self, facts: Iterable[Fact], addresses: Addresses) -> None:
         self.activities: dict[Identity, list[activities.Row]] = {}
         self.users: list[CrmUser] = []
-        self.leads: list[Lead] = []
+        self.leads: list[tuple[Lead, tuple[str, ...]]] = []  # with the names under which their addresses join
         self.changes: list[FieldChange] = []
-        self.records: list[CrmRecord] = []
+        self.records: list[tuple[CrmRecord, tuple[str, ...]]] = []
         self.tasks: list[CrmTask] = []
         self.opportunities: list[Opportunity] = []
         self.endings: list[Merged | Deleted] = []
@@ -59,9 +61,9 @@ class Sorted:
                     else:
                         self.activities[fact.identity] = [row]
                 case Lead():
-                    self.leads.append(fact)
+                    self.leads.append((fact, addresses.keys(fact.emails, fact.attributes, fact.identity)))
                 case CrmRecord():
-                    self.records.append(fact)
+                    self.records.append((fact, addresses.keys(fact.emails, fact.fields, fact.identity)))
                 case FieldChange():
                     self.changes.append(fact)
                 case CrmTask():
@@ -74,14 +76,14 @@ class Sorted:
                     self.endings.append(fact)
                 case Hint():
                     self.hints.append(fact)
-        self.records.sort(key=lambda record: record.modified_at)
+        self.records.sort(key=lambda told: told[0].modified_at)
 
     def identities(self) -> set[Identity]:
         """Everybody who is named, for one look-up."""
         named = set(self.activities)
-        for lead in self.leads:
+        for lead, _ in self.leads:
             named.update((lead.identity, *lead.also))
-        for record in self.records:
+        for record, _ in self.records:
             named.update(i for i in (record.identity, record.converted_to, record.merged_into) if i is not None)
         named.update(change.record for change in self.changes)
         named.update(task.record for task in self.tasks)
@@ -93,13 +95,12 @@ class Sorted:
         return named
 
     def emails(self) -> set[str]:
-        """Every address that is named, as compared."""
-        told = [lead.emails for lead in self.leads] + [record.emails for record in self.records]
-        return {address(email) for emails in told for email in emails} - {""}
+        """Every name under which an address joins."""
+        return {key for _, keys in (*self.leads, *self.records) for key in keys}
 
     def own(self) -> list[Identity]:
         """The facts' own identities, which may have been deleted or merged away before."""
-        own = [lead.identity for lead in self.leads] + [record.identity for record in self.records]
+        own = [lead.identity for lead, _ in self.leads] + [record.identity for record, _ in self.records]
         return own + [task.identity for task in self.tasks] + [deal.identity for deal in self.opportunities]
 
 
@@ -138,9 +139,9 @@ class _Taking:
         for change in facts.changes:
             new += self._change(change)
         for lead in facts.leads:
-            new += self._lead(lead)
+            new += self._lead(*lead)
         for record in facts.records:
-            new += self._record(record)
+            new += self._record(*record)
         for task in facts.tasks:
             new += self._task(task)
         for deal in facts.opportunities:
@@ -165,34 +166,39 @@ class _Taking:
             self.people.wake_with(user.identity.id)
         return True
 
-    def _lead(self, lead: Lead) -> bool:
+    def _lead(self, lead: Lead, keys: Sequence[str]) -> bool:
         known = self.people.known(lead.identity)
         if known is not None and self.people.is_erased(known):
             return False
-        person = self.people.join((lead.identity, *lead.also), lead.emails, known=lead.identity)
+        person = self.people.join((lead.identity, *lead.also), keys, known=lead.identity)
         gone = self._gone.get(lead.identity)
         if gone is not None and (gone.winner is not None or lead.seen_at <= gone.at):
             return False
         said = self.people.said(person)
         old = next((each for each in said.leads if each.identity == lead.identity), None)
+        before = said.histories
+        if old is not None:
+            stored, told = (old.attributes, old.seen_at), (lead.attributes, lead.seen_at)
+            said.histories = remember(before, lead.identity, stored, told)
         if old is not None and lead.seen_at < old.seen_at:
-            lead = replace(old, attributes={**lead.attributes, **old.attributes})
+            values = newest(said.histories, lead.identity, {**lead.attributes, **old.attributes})
+            lead = replace(old, attributes=values)
         elif old is not None:
             lead = replace(lead, attributes={**old.attributes, **lead.attributes})
-        if lead == old:
+        if lead == old and said.histories == before:
             return False
         said.leads = (*(each for each in said.leads if each is not old), lead)
         self.people.changed(person)
         return True
 
-    def _record(self, record: CrmRecord) -> bool:
+    def _record(self, record: CrmRecord, keys: Sequence[str]) -> bool:
         gone = self._gone.get(record.identity)
         if gone is not None and gone.winner is not None and record.merged_into is None:
             record = replace(record, merged_into=gone.winner)
         elif gone is not None and record.modified_at <= gone.at:
             record = replace(record, deleted=True)
         others = tuple(i for i in (record.converted_to, record.merged_into) if i is not None)
-        person = self.people.join((record.identity, *others), record.emails, known=record.identity)
+        person = self.people.join((record.identity, *others), keys, known=record.identity)
         changed = put_record(self.people.said(person), record)
         if changed:
             self.people.changed(person)
@@ -260,6 +266,7 @@ class _Taking:
 
     def _merged(self, merged: Merged) -> bool:
         new = False
+        self.people.may_join_again((merged.winner, *merged.losers), ms(merged.at))
         person = self.people.join((merged.winner, *merged.losers))
         said = self.people.said(person)
         for loser in merged.losers:
@@ -344,14 +351,18 @@ def put_record(said: Said, record: CrmRecord) -> bool:
     for it, leaves one by `modified_by`: somebody answered, and only the read shows it.
     """
     old = next((each for each in said.records if each.identity == record.identity), None)
+    before = said.histories
+    if old is not None:
+        stored, told = (old.fields, old.modified_at), (record.fields, record.modified_at)
+        said.histories = remember(before, record.identity, stored, told)
     if old is not None and record.modified_at < old.modified_at:
-        record = replace(old, fields={**record.fields, **old.fields})
+        record = replace(old, fields=newest(said.histories, record.identity, {**record.fields, **old.fields}))
     elif old is not None:
         changes = _untold(said, old, record)
         if changes:
             said.changes = (*said.changes, *changes)
         record = replace(record, fields={**old.fields, **record.fields})
-    if record == old:
+    if record == old and said.histories == before:
         return False
     said.records = (*(each for each in said.records if each is not old), record)
     return True

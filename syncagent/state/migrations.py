@@ -14,6 +14,9 @@ heard      names of undated deliveries, for some days: when they arrived first
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
+account    whom and which open deals the CRM counts to a company; `name`, `owner` as a person's record tells them
+unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
+apart      two people whom an admin has split, both ways round, and when
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -286,6 +289,61 @@ def inbox(db: Database) -> None:
     for statement in _INBOX.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)
+
+
+_APART = """
+create table apart (
+  person integer not null,
+  other integer not null,
+  at integer not null,
+  primary key (person, other)
+) strict, without rowid
+"""
+
+
+@migrations()
+def apart(db: Database) -> None:
+    """A split by an admin is remembered: the same address must not join the two again."""
+    db.conn.execute(_APART)
+
+
+_UNANSWERED = """
+create table unanswered (
+  ext text not null,
+  object text not null,
+  system text not null,
+  tries integer not null,
+  again_at integer,
+  primary key (ext, object, system)
+) strict, without rowid
+"""
+
+
+@migrations()
+def unanswered(db: Database) -> None:
+    """A look-up that found nothing is repeated ever more seldom, and shown."""
+    db.conn.execute(_UNANSWERED)
+
+
+_ACCOUNT = """
+create table account (
+  id text not null,
+  kind text not null,
+  ext text not null,
+  person integer not null,
+  name text not null default '',
+  owner text not null default '',
+  primary key (id, kind, ext, person)
+) strict, without rowid;
+create index account_person on account (person)
+"""
+
+
+@migrations()
+def account(db: Database) -> None:
+    """Who is of one company, for the company's picture in a dossier; filled as people's records are told again."""
+    for statement in _ACCOUNT.split(";\n"):
+        db.conn.execute(statement)
 
 
 def migrate(db: Database) -> None:

@@ -112,6 +112,18 @@ def withdraw(db: sqlite3.Connection, keys: Iterable[Key]) -> None:
         _unblock(db, key)
 
 
+def only_look(db: sqlite3.Connection, keys: Iterable[Key]) -> None:
+    """A creation that no longer makes sense, and may have been carried out, creates nothing when it is sent again.
+
+    The target looks for the record that it may have made, and takes it up; without one the command is refused.
+    """
+    db.executemany(
+        "update outbox set body = json_set(body, '$.create', json('null'), '$.values', json('{}')) where key = ?"
+        " and verb = 'WriteLead' and state in ('queued', 'sending') and json_extract(body, '$.record') is null",
+        [(key,) for key in keys],
+    )
+
+
 def _unblock(db: sqlite3.Connection, key: Key) -> None:
     db.execute("update outbox set blocked_by = null where blocked_by = ?", (key,))
 

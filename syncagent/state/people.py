@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
-from syncagent.state import activities
-from syncagent.state.codec import Said, address, decode_decision, decode_decisions, decode_ids, decode_said, text
+from syncagent.model.address import own_key
+from syncagent.state import accounts, activities
+from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
 
@@ -35,9 +36,10 @@ class People:
         self._changed: set[int] = set()
         self._fresh: set[int] = set()
         self._holders: dict[Identity, set[int]] = {}
+        self._apart = _load_apart(connection)
         self.any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
 
-    def load(self, identities: Iterable[Identity], emails: Iterable[str]) -> None:
+    def load(self, identities: Iterable[Identity], keys: Iterable[str]) -> None:
         """Look these up in a few queries."""
         by_kind: dict[tuple[str, str], dict[str, Identity]] = {}
         for identity in identities:
@@ -53,7 +55,7 @@ class People:
                 )
                 found = decode_ids(self._db.execute(sql, (*some, kind, system)).fetchone()[0])
                 self._person.update((named[ext], person) for ext, person in found.items())
-        wished = list(emails)
+        wished = list(keys)
         for start in range(0, len(wished), _IN):
             some = wished[start : start + _IN]
             sql = f"select address, person from email where address in ({marks(len(some))})"  # noqa: S608
@@ -67,22 +69,20 @@ class People:
     def join(
         self,
         identities: Sequence[Identity],
-        emails: Sequence[str] = (),
+        keys: Sequence[str] = (),
         *,
         known: Identity | None = None,
         person: int | None = None,
     ) -> int:
-        """The one person with all of these (and `person`), made or merged as needed.
+        """The one person with all of these (and `person`), made or merged as needed; `keys` come from `Addresses`.
 
         An identity that is new is wanted (to be looked up), unless it is `known`: this very fact tells it.
         """
         identities = [identity for identity in identities if identity.id]
-        addresses = [a for a in map(address, emails) if a]
-        found = {self._person[i] for i in identities if i in self._person}
-        found.update(self._email[a] for a in addresses if a in self._email)
-        if person is not None:
-            found.add(person)
-        roots = sorted({self._root(each) for each in found})
+        found = [] if person is None else [person]
+        found += [self._person[i] for i in identities if i in self._person]
+        found += sorted(self._email[key] for key in keys if key in self._email)
+        roots = sorted(self._agreeing(found) if self._apart else {self._root(each) for each in found})
         person = roots[0] if roots else self._create()
         for loser in roots[1:]:
             self._merge(person, loser)
@@ -96,12 +96,39 @@ class People:
                 self.changed(person)
             elif identity == known:
                 self.unwanted((identity,))
-        for each in addresses:
-            if each not in self._email:
-                self._email[each] = person
-                self._db.execute("insert into email values (?, ?)", (each, person))
+        for key in keys:
+            if key not in self._email:
+                self._email[key] = person
+                self._db.execute("insert into email values (?, ?)", (key, person))
                 self.changed(person)
+            elif self._apart and known is not None and " " not in key and self._root(self._email[key]) != person:
+                self._db.execute("insert or ignore into email values (?, ?)", (own_key(key, known), person))
         return person
+
+    def _agreeing(self, found: Iterable[int]) -> set[int]:
+        """Of the people who seem to be one those whom no admin has split: what is told first is believed first."""
+        agreed: set[int] = set()
+        for person in map(self._root, found):
+            if not self._apart.get(person, {}).keys() & agreed:
+                agreed.add(person)
+        return agreed
+
+    def keep_apart(self, one: int, other: int, at: int) -> None:
+        """No address and no id that is told again joins these two, nor whom `one` was kept apart from before."""
+        kept = {**self._apart.get(one, {}), one: at}
+        rows = [row for each, since in kept.items() for row in ((other, each, since), (each, other, since))]
+        self._db.executemany("insert or replace into apart values (?, ?, ?)", rows)
+        self._apart = _load_apart(self._db)
+
+    def may_join_again(self, identities: Sequence[Identity], at: int) -> None:
+        """A system has made one record of these at `at`: later than a split, that ends it."""
+        people = {self._root(self._person[i]) for i in identities if i in self._person} if self._apart else set()
+        for one in people:
+            for other, since in self._apart.get(one, {}).items():
+                if other in people and at > since:
+                    self._db.execute("delete from apart where person = ? and other = ?", (one, other))
+        if people:
+            self._apart = _load_apart(self._db)
 
     def unwanted(self, identities: Iterable[Identity]) -> None:
         """These are known, or gone, now; a hint about them still asks for a look."""
@@ -117,6 +144,11 @@ class People:
             row = self._db.execute("select body from said where person = ?", (person,)).fetchone()
             said = self._said[person] = Said() if row is None else decode_said(row[0])
         return said
+
+    def put_said(self, person: int, said: Said) -> None:
+        """All that the systems say of them, from now on."""
+        self._said[person] = said
+        self._fresh.add(person)
 
     def is_erased(self, person: int) -> bool:
         """Whether they asked to be forgotten."""
@@ -199,6 +231,7 @@ class People:
         ours.records += theirs.records
         ours.changes += theirs.changes
         ours.tasks += theirs.tasks
+        ours.histories += theirs.histories
         ours.opportunities = tuple(deals.values())
         self._said[loser] = Said()
         for table in ("identity", "email", "outbox", "handoff"):
@@ -207,6 +240,7 @@ class People:
         for table in ("child", "waits"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
+        accounts.forget(self._db, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.
@@ -218,6 +252,12 @@ class People:
             " max(person.revision, l.revision) from person as l where l.id = ?) where id = ?",
             (loser, winner),
         )
+        if loser in self._apart:
+            for one, other in (("person", "other"), ("other", "person")):
+                sql = f"update or replace apart set {one} = ? where {one} = ? and {other} <> ?"  # noqa: S608
+                self._db.execute(sql, (winner, loser, winner))
+            self._db.execute("delete from apart where ? in (person, other)", (loser,))
+            self._apart = _load_apart(self._db)
         self._db.execute("update person set merged_into = ? where merged_into = ?", (winner, loser))
         self._db.execute(
             "update person set merged_into = ?, dirty_since = null, wake_at = null, held = null, released = 0,"
@@ -256,6 +296,7 @@ class People:
         changed = sorted({self._root(person) for person in self._changed})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
+        accounts.put(self._db, ((person, self._said[person]) for person in changed if person in self._said))
         known = [person for person in changed if person not in self._fresh]
         for start in range(0, len(known), _IN):
             some = known[start : start + _IN]
@@ -273,6 +314,14 @@ class People:
         return tuple(changed)
 
 
+def _load_apart(connection: sqlite3.Connection) -> dict[int, dict[int, int]]:
+    """Whom admins have split: person -> the others, and since when. There are never many."""
+    apart: dict[int, dict[int, int]] = {}
+    for person, other, at in connection.execute("select person, other, at from apart"):
+        apart.setdefault(person, {})[other] = at
+    return apart
+
+
 def _ordered(said: Said) -> Said:
     """In one order whatever the order of telling, so that equal facts make equal dossiers."""
     return Said(
@@ -281,4 +330,5 @@ def _ordered(said: Said) -> Said:
         tuple(sorted(said.changes, key=lambda change: (change.at, change.record, change.key))),
         tuple(sorted(said.tasks, key=lambda task: (task.created_at, task.identity))),
         tuple(sorted(said.opportunities, key=lambda deal: (deal.created_at, deal.identity))),
+        tuple(sorted(said.histories, key=lambda history: history.identity)),
     )

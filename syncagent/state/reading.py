@@ -10,13 +10,14 @@ from operator import attrgetter
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import AccountView, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
-from syncagent.state import inbox
+from syncagent.state import hints, inbox
+from syncagent.state.accounts import with_accounts
 from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
     Said,
-    address,
     decode_activities,
     decode_data,
     decode_decision,
@@ -104,8 +105,15 @@ def _batch(
     ):
         identities.setdefault(person, []).append(Identity(system, kind, ext))
     emails: dict[int, list[str]] = {}
+    shared: dict[int, set[str]] = {}
     for person, each in db.execute(f"select person, address from email where person {within}", people):  # noqa: S608
-        emails.setdefault(person, []).append(each)
+        if " " in each:
+            shared.setdefault(person, set()).add(each.partition(" ")[0])
+        else:
+            emails.setdefault(person, []).append(each)
+    split_at = dict(
+        db.execute(f"select person, max(at) from apart where person {within} group by person", people).fetchall()  # noqa: S608
+    )
     outbox = _outbox(db, people) if sent else {}
     made = []
     for person in people:
@@ -127,16 +135,19 @@ def _batch(
                 told.changes,
                 told.tasks,
                 told.opportunities,
-                _account(told),
+                None,
                 outbox.get(person, ()),
                 decode_decision(decision) if decided and decision is not None else None,
                 decode_decisions(absorbed) if sent and absorbed is not None else (),
                 seen_until,
                 bool(erased),
                 bool(released),
+                tuple(sorted(shared[person])) if person in shared else (),
+                told.histories,
+                maybe_moment(split_at.get(person)) if split_at else None,
             )
         )
-    return made
+    return with_accounts(db, made)
 
 
 _in_time = attrgetter("at", "identity.system", "key")
@@ -163,14 +174,6 @@ def _current(entries: list[OutboxEntry]) -> tuple[OutboxEntry, ...]:
     if len(done) < 2:
         return tuple(entries)
     return tuple(entry for entry in entries if entry is done[-1] or entry not in done)
-
-
-def _account(told: Said) -> AccountView | None:
-    name = next((record.account for record in told.records if record.account and not record.deleted), "")
-    if not name:
-        return None
-    deals = sum(not (d.closed or d.deleted) for d in told.opportunities if d.account == name)
-    return AccountView(name, open_deals=deals)
 
 
 def crm_seen_until(db: sqlite3.Connection) -> datetime | None:
@@ -209,18 +212,6 @@ def brake_counts(db: sqlite3.Connection, since: datetime) -> tuple[dict[str, int
     return causes, dict(owners.fetchall())
 
 
-def wanted(db: sqlite3.Connection, system: str, limit: int) -> list[tuple[Identity, int]]:
-    """Identities to be looked up, and the stamp of the wish; hints about nobody yet come first."""
-    rows = db.execute(
-        "select object, ext, wanted from hinted where system = ? order by wanted limit ?", (system, limit)
-    ).fetchall()
-    rows += db.execute(
-        "select object, ext, wanted from identity where system = ? and wanted > 0 order by id limit ?",
-        (system, limit - len(rows)),
-    ).fetchall()
-    return [(Identity(system, kind, ext), stamp) for kind, ext, stamp in rows]
-
-
 def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
     """People by person id, email, or any system's id; a merged-away id finds whom it was merged into."""
     who = who.strip()
@@ -229,7 +220,10 @@ def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
         found.update(
             row[0] for row in db.execute("select coalesce(merged_into, id) from person where id = ?", (int(who),))
         )
-    found.update(row[0] for row in db.execute("select person from email where address = ?", (address(who),)))
+    if address := read_address(who):
+        # Behind a space stands whose of several the address is: of a shared mailbox, or after a split.
+        sql = "select person from email where address = ? or address between ? and ?"
+        found.update(row[0] for row in db.execute(sql, (address, f"{address} ", f"{address} \U0010ffff")))
     found.update(row[0] for row in db.execute("select person from identity where ext = ?", (who,)))
     return tuple(sorted(found))
 
@@ -297,6 +291,7 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
         calls_today={name: int(value) for name, value in settings("calls").items()},
+        unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         disk_full=disk_full,
         inbox=inbox.counts(db),

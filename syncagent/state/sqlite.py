@@ -17,11 +17,12 @@ from sqlite_utils.utils import sqlite3
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
-from syncagent.state import backup, decisions, facts, inbox, outbox, reading
+from syncagent.model.address import Addresses, AddressRules
+from syncagent.state import backup, decisions, facts, hints, inbox, outbox, reading, splitting
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
-from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Post, Settlement, Unsettled
+from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Parted, Post, Settlement, Unsettled
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -41,9 +42,17 @@ class SqliteStore:
     Opened to read only, it needs no lock and may stand beside a running agent; what would write raises `UserError`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        clock: Clock | None = None,
+        addresses: AddressRules | None = None,
+    ) -> None:
         self.path = Path(path).absolute()
         self._clock = clock or SystemClock()
+        self._addresses = Addresses(addresses or AddressRules())
         self._idle: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
@@ -148,7 +157,7 @@ class SqliteStore:
         lane: Lane = Lane.HOT,
         after: "Future[Accepted] | None" = None,
     ) -> "Future[Accepted]":
-        sorted_facts = facts.Sorted(page.facts)
+        sorted_facts = facts.Sorted(page.facts, self._addresses)
 
         def job(db: sqlite3.Connection) -> Accepted:
             if after is not None and after.done():
@@ -170,22 +179,17 @@ class SqliteStore:
 
     def wanted(self, system: str, limit: int) -> tuple[Identity, ...]:
         with self._reading() as db:
-            found = reading.wanted(db, system, limit)
+            found = hints.wanted(db, system, limit, ms(self._clock.now()))
         with self._guard:
             self._offered.update(found)
         return tuple(identity for identity, _ in found)
 
-    def looked(self, identities: Sequence[Identity]) -> None:
+    def looked(self, identities: Sequence[Identity], answer: Page | None = None) -> None:
         # A hint that came after `wanted` asks for another look: it has a newer stamp and stays.
         with self._guard:
-            rows = [(i.id, i.object, i.system, self._offered.pop(i, _ANY_STAMP)) for i in identities]
-
-        def job(db: sqlite3.Connection) -> None:
-            named = "where ext = ? and object = ? and system = ? and wanted <= ?"
-            db.executemany(f"update identity set wanted = 0 {named}", rows)  # noqa: S608
-            db.executemany(f"delete from hinted {named}", rows)  # noqa: S608
-
-        self._write("looked", job)
+            asked = [(one, self._offered.pop(one, _ANY_STAMP)) for one in identities]
+        now = ms(self._clock.now())
+        self._write("looked", lambda db: hints.looked(db, asked, answer, now))
 
     # -- posts in
 
@@ -212,7 +216,7 @@ class SqliteStore:
         now: datetime,
     ) -> Accepted:
         page = Page(tuple(told), "")
-        sorted_facts = facts.Sorted(page.facts)
+        sorted_facts = facts.Sorted(page.facts, self._addresses)
 
         def job(db: sqlite3.Connection) -> Accepted:
             accepted = facts.accept(db, page, sorted_facts, "", now, Lane.HOT)
@@ -299,6 +303,9 @@ class SqliteStore:
 
     def drop(self, keys: Sequence[Key], *, now: datetime) -> int:
         return self._write("drop", lambda db: outbox.drop(db, keys, now))
+
+    def split(self, person: int, identities: Sequence[Identity], *, now: datetime) -> Parted:
+        return self._write("split", lambda db: splitting.split(db, person, identities, self._addresses, now))
 
     # -- looking
 

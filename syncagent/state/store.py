@@ -99,6 +99,14 @@ class Post(Struct, frozen=True, gc=False):
     why: str = ""
 
 
+class Parted(Struct, frozen=True):
+    """One person became two: `person` kept the number and the handoffs, `identities` went to `other`."""
+
+    person: int
+    other: int
+    identities: tuple[Identity, ...]
+
+
 class Store(Protocol):
     """One file, one writer. Callers are answered only after COMMIT. Raises `StoreFullError`, `StoreBrokenError`."""
 
@@ -141,8 +149,11 @@ class Store(Protocol):
         """Identities of `system` that should be looked up: hinted, or known only from an activity."""
         ...
 
-    def looked(self, identities: Sequence[Identity]) -> None:
-        """These were looked up, whatever came of it: they are no longer wanted."""
+    def looked(self, identities: Sequence[Identity], answer: Page | None = None) -> None:
+        """These were looked up: they are no longer wanted. `answer` is what came of it (None: something of each).
+
+        What a hint named and the answer does not is wanted again, ever more seldom, and counted in `health`.
+        """
         ...
 
     # -- posts in
@@ -267,6 +278,14 @@ class Store(Protocol):
 
     def drop(self, keys: Sequence[Key], *, now: datetime) -> int:
         """Give parked commands up; their person is planned again; how many."""
+        ...
+
+    def split(self, person: int, identities: Sequence[Identity], *, now: datetime) -> Parted:
+        """Make two of one: these identities and all that hangs on them part from the others, and stay apart.
+
+        The side with the CRM record that our decision writes keeps number, handoffs, tasks and commands. Neither
+        counts anything from before as new (`Dossier.fresh_from`). Raises `UserError` when there is nothing to part.
+        """
         ...
 
     # -- looking

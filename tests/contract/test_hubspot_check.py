@@ -91,7 +91,7 @@ def test_a_table_that_cannot_be_is_told_in_a_sentence(given, says):
 def test_the_variant_in_the_example_config_loads(tmp_path):
     """The commented tables take the place of Marketo's and Salesforce's; the agreement stays."""
     text = EXAMPLE.read_text()
-    systems, rest = re.split(r"(?=\n# ---- When is somebody ready)", text, maxsplit=1)
+    systems, rest = re.split(r"(?=\n# ---- Who is one person)", text, maxsplit=1)
     head = systems.partition("# ---- What people do")[0]
     variant = systems.partition("# ---- HubSpot instead")[2].partition("\n")[2]
     plain = re.sub(r"^# ?", "", variant, flags=re.M)

@@ -152,6 +152,31 @@ def test_a_call_of_another_life_that_comes_through_late_is_found(plain_portal):
     assert made(portal) == ["e1:1.1:task"]
 
 
+@pytest.mark.parametrize("worked", [False, True])
+def test_a_call_that_comes_through_after_its_repeat_leaves_one_open_task(plain_portal, worked, caplog):
+    """Nothing at HubSpot stops the second one; the older stays, unless somebody has worked on the younger."""
+    portal = plain_portal
+    [contact, other] = portal.contacts(2)
+    cursor = list(portal.crm.pull(portal.crm.begin(NOON - timedelta(hours=1))))[-1].cursor
+    list(portal.crm.apply([portal.task(contact)]))
+    [first] = portal.tasks()
+    portal.control.clock_advance(5)
+    late = {
+        "hs_task_subject": "x",
+        "syncagent_key": "e1:1.1:task",
+        "hs_timestamp": "1",
+        "hs_task_status": "NOT_STARTED",
+    }
+    [second] = portal.control.seed(tasks=[{**late, "associate": {"contacts": [contact.id]}}])["tasks"]
+    if worked:
+        portal.act("complete_task", task=second)
+    list(portal.crm.pull(cursor))
+    list(portal.crm.apply([portal.task(other, key="t2")]))
+    left = {row["id"]: row["archived"] for row in portal.tasks() if row["properties"]["syncagent_key"] != "t2"}
+    assert left == {first["id"]: False, second: not worked}
+    assert ("made twice" in caplog.text) is not worked
+
+
 def test_what_was_certainly_not_done_is_sent_again_without_a_wait(plain_portal):
     """A 429 has done nothing: no second look is needed."""
     portal = plain_portal
@@ -181,12 +206,16 @@ def test_a_task_is_closed_also_when_only_search_knows_its_key(plain_portal):
 # -- the property itself
 
 
-def test_without_the_property_no_task_is_made_and_the_admin_is_told_how_to_make_it(portal):
+@pytest.mark.parametrize("unknown", ["refused", "ignored"])
+def test_without_the_property_no_task_is_made_and_the_admin_is_told_how_to_make_it(portal, unknown):
+    """HubSpot's documents disagree on what becomes of an unknown property: a task without its key must never be."""
+    portal.act("set_settings", unknown_task_properties=unknown)
     portal.act("remove_property", object="tasks", name="syncagent_key")
     [contact] = portal.contacts(1)
     outcome = dict(portal.crm.apply([portal.task(contact)]))["e1:1.1:task"]
     assert isinstance(outcome, Refused)
     assert "syncagent check" in outcome.why
+    assert portal.rows("tasks") == []
     [problem] = [one for one in portal.crm.check() if one.path == "crm.key_property"]
     assert problem.fatal
     assert "hasUniqueValue" in problem.help

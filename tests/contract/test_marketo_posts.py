@@ -98,7 +98,8 @@ def test_a_hint_brings_the_lead_and_what_they_did_at_once(tmp_path, monkeypatch)
     monkeypatch.setenv("TEST_FLOW_SECRET", SECRET)
     with marketo_world(monkeypatch) as world:
         config = parse(CONFIG.replace("sources.web", "sources.marketo").replace('"web"', '"marketo"'), tmp_path)
-        systems = {"marketo": world.source, "crm": Memory("crm", Options())}
+        source = world.fresh(hook_secret=Secret(env="TEST_FLOW_SECRET"))
+        systems = {"marketo": source, "crm": Memory("crm", Options())}
         agent = compose(config, open_store(tmp_path / "state.db"), systems=systems)
         agent.settings = structs.replace(agent.settings, poll_fast=0.2)
         daemon = threading.Thread(target=Daemon(agent, tmp_path / "state.db").run)

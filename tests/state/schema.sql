@@ -1,3 +1,5 @@
+CREATE INDEX account_person on account (person)
+;
 CREATE INDEX child_person on child (person);
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
@@ -27,7 +29,23 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
+CREATE TABLE account (
+  id text not null,
+  kind text not null,
+  ext text not null,
+  person integer not null,
+  name text not null default '',
+  owner text not null default '',
+  primary key (id, kind, ext, person)
+) strict, without rowid;
 CREATE TABLE activity (id integer primary key, body text not null) strict;
+CREATE TABLE apart (
+  person integer not null,
+  other integer not null,
+  at integer not null,
+  primary key (person, other)
+) strict, without rowid
+;
 CREATE TABLE brake (
   at integer not null,
   cause text not null,
@@ -160,6 +178,15 @@ CREATE TABLE stream (
   seen_until integer,
   accepted_at integer
 ) strict, without rowid;
+CREATE TABLE unanswered (
+  ext text not null,
+  object text not null,
+  system text not null,
+  tries integer not null,
+  again_at integer,
+  primary key (ext, object, system)
+) strict, without rowid
+;
 CREATE TABLE waits (
   what text not null,
   person integer not null,

@@ -6,6 +6,7 @@ from io import StringIO
 from rich.console import Console
 
 from syncagent.cli.demo import PEOPLE, Story, stage
+from syncagent.model import Activity, Identity, Lead, Page
 
 
 def settle(story: Story, rounds: int = 12) -> None:
@@ -63,3 +64,24 @@ def test_a_task_for_a_lead_merged_meanwhile_hangs_on_the_winner() -> None:
         story.salesforce.act("merge_leads", winner=bid, losers=[lead["Id"]], **{"as": story.ids["manager_user_id"]})
         settle(story, 30)
         assert story.salesforce.act("find", object="Task", where={"WhoId": bid})["records"]
+
+
+def test_two_sources_announce_one_person_in_the_same_second_and_the_answer_is_lost() -> None:
+    with stage(Console(file=StringIO())) as story:
+        settle(story, 2)
+        lena = next(iter(PEOPLE))
+        story.fills(lena, "contact-sales")
+        now, fair = story._clock.now(), Identity("fair", "lead", "9")
+        told = (
+            Lead(fair, now, {"first_name": "Lena", "last_name": "Fisher"}, (f"Lena <{lena.upper()}>;",)),
+            Activity(fair, "k1", now, "form.submitted", "contact-sales"),
+        )
+        story.agent.store.accept(Page(told, ""), "fair/poll", now=now)
+        story.salesforce.plant(match={"method": "POST", "path": "composite/sobjects"}, drop="after")
+        settle(story, 20)
+        assert len(story.salesforce.act("find", object="Lead", where={"Email": lena})["records"]) == 1
+        assert len(story.tasks(lena)) == 1
+        (person,) = story.agent.store.find(lena)
+        dossier = story.agent.store.dossier(person)
+        assert dossier is not None
+        assert {one.system for one in dossier.identities} >= {"fair", "marketo"}

@@ -10,7 +10,8 @@ from syncagent.config.reading import days, duration, hours, seconds
 from syncagent.connectors.base import Source
 from syncagent.errors import ConfigError, Problem
 from syncagent.model import Stage
-from syncagent.policy import Duration
+from syncagent.model.address import AddressRules
+from syncagent.policy import Duration, ProfilePolicy
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,3 +156,29 @@ def test_live_from_is_a_day_or_a_moment(given: str, moment: datetime) -> None:
 def test_live_from_in_quotes_is_told() -> None:
     problems = problems_of(SMALL.replace("[handoff]", '[handoff]\nlive_from = "soon"'))
     assert "2026-01-31" in problems["handoff.live_from"]
+
+
+def test_who_is_one_person_is_agreed_in_the_config() -> None:
+    text = SMALL + (
+        '[sources.web]\ntype = "memory"\n'
+        '[identity]\nplus_tags = "ignore"\nshared = ["bar@*"]\nfree_mail = ["ISP.example.net"]\n'
+        '[profile]\ndefault = ["web", "longest"]\ntitle = "crm"\n'
+    )
+    config = parse(text)
+    assert config.addresses == AddressRules(plus_tags="ignore", shared=("bar@*",))
+    policy = config.policy(T0)
+    assert policy.free_mail == ("isp.example.net",)
+    assert policy.profile == ProfilePolicy(("web", "longest"), {"title": ("memory",)}), "crm is the CRM's name"
+
+
+def test_what_cannot_be_meant_of_a_person_is_told() -> None:
+    found = problems_of(
+        SMALL + '[identity]\nshared = ["info"]\nfree_mail = ["isp"]\ngmail_dots = "drop"\n'
+        '[profile]\ntitle = []\ncountry = ["first", "crm"]\nphone = "newset"\n'
+    )
+    assert "has no @" in found["identity.shared[1]"]
+    assert "not a mail domain" in found["identity.free_mail[1]"]
+    assert "identity.gmail_dots" in found
+    assert "whose value counts" in found["profile.title"]
+    assert "never asked" in found["profile.country"]
+    assert "Did you mean 'newest'?" in found["profile.phone"]

@@ -112,16 +112,13 @@ class Doings:
         return found
 
     def read_forms(self, place: Place, told: Told, walk: Walk) -> Steps:
-        """What was sent since the mark; by a form that was not there before, since the beginning."""
+        """What was sent since the mark, form by form."""
         start, sweeping = walk.since("forms", place)
-        forms, began = self.forms(), None
-        for guid, name in forms.items():
-            since = start if f"form/{guid}" in place.marks else place.floor
-            for activities, at in self._form_pages(guid, name, since, place.until):
+        began: datetime | None = None
+        for guid, name in self.forms().items():
+            for activities, at in self._form_pages(guid, name, start, place.until):
                 began = began or at
                 yield _fresh("forms", activities, told), place
-        marks = {**place.marks, **{f"form/{guid}": start for guid in forms}}
-        place = structs.replace(place, marks=marks)
         yield [], walk.done("forms", place, began, sweeping=sweeping)
 
     def _form_pages(

@@ -4,6 +4,7 @@ See `read` for what is guaranteed about late changes, `write` for how a person's
 task stays one task. An idle day costs at most a call a minute, 1,000 handoffs cost 30 calls and their definitions.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -28,6 +29,7 @@ from syncagent.model import (
     AnyCommand,
     CloseTask,
     CreateTask,
+    CrmTask,
     Cursor,
     Done,
     Fact,
@@ -42,6 +44,8 @@ from syncagent.model import (
     Retry,
     WriteLead,
 )
+
+log = logging.getLogger(__name__)
 
 _HELD: Final = 90.0  # a round and a half: until then the record that was found is known
 
@@ -105,10 +109,21 @@ class HubSpotCrm:
                 if missed:
                     facts += self._reader.look([self._words.identity(one) for one in missed]).facts
                 found, missed = {}, []
-                self._told = (page.cursor, telling)  # who comes with a later cursor of this round has stored them, too
+                self._surplus(page.facts)
+                self._told = (page.cursor, telling)  # later cursors say they are stored
                 yield Page((*facts, *page.facts), page.cursor, page.seen_until)
         except DeniedError as error:
             raise _down(error) from None
+
+    def _surplus(self, facts: Sequence[Fact]) -> None:
+        """Note open tasks that bear the key of an older one: a call overtook its repeat."""
+        for fact in facts:
+            if isinstance(fact, CrmTask) and fact.key and not fact.deleted:
+                first = self._memo.made.setdefault(fact.key, fact.identity.id)
+                if first != fact.identity.id and not fact.closed:
+                    with self._lock:
+                        self._memo.made[fact.key] = min(first, fact.identity.id, key=int)
+                        self._memo.surplus.add(max(first, fact.identity.id, key=int))
 
     def look(self, identities: Sequence[Identity]) -> Page:
         """These as they are now: records with history and our tasks, and what merged ones became."""
@@ -163,6 +178,10 @@ class HubSpotCrm:
             rest: list[AnyCommand] = [one for one in (*writes, *waiting) if one.key not in outcomes]
             yield from self._fail(leads.failure, rest, leads.sent)
         tasks = TaskWriter(self.portal, self._reader, self._clock, self._memo, fresh)
+        try:
+            tasks.clear_away()
+        except RetryableError as error:
+            log.info("%s: second tasks are removed later: %s", self.name, error)
         while waiting:
             names = {command.key for command in waiting}
             ready = [command for command in waiting if not names.intersection(command.depends_on)]

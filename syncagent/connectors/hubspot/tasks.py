@@ -45,6 +45,7 @@ _BODY: Final = 60_000
 _BIN_PAGES: Final = 20
 _KEYS_A_SEARCH: Final = 25  # a search's body ends at 3,000 characters (crm.md B7)
 _CLOSED: Final = "COMPLETED"
+_REMEMBERED: Final = 100_000
 
 Placed = tuple[CreateTask | Alert, str]
 """A task and the id of the record that it belongs to."""
@@ -69,12 +70,19 @@ class Memo(Struct):
     """What one process remembers from batch to batch. Losing it costs calls and a wait, never a second task.
 
     `sent`: keys that this process has sent; `looked`: when one of them was looked for in vain, since it was last sent;
-    `made`: the task of a key.
+    `made`: the task of a key; `surplus`: tasks that were made beside it.
     """
 
     sent: set[Key] = field(default_factory=set)
     looked: dict[Key, datetime] = field(default_factory=dict)
     made: dict[Key, str] = field(default_factory=dict)
+    surplus: set[str] = field(default_factory=set)
+
+    def tidy(self) -> None:
+        """Forget all when it is too much."""
+        for one in (self.sent, self.looked, self.made):
+            if len(one) > _REMEMBERED:
+                one.clear()
 
 
 class TaskWriter:
@@ -105,6 +113,17 @@ class TaskWriter:
             self.portal.forget("properties/tasks")
         known = self.portal.properties("tasks").get(self.key)
         return None if known is None else known.unique
+
+    def clear_away(self) -> None:
+        """Move second tasks of one key into the recycle bin; a rep works on the older one. Once more when it fails."""
+        self._memo.tidy()
+        for some in chunks(sorted(self._memo.surplus)):
+            rows = [row for row in self.portal.read("tasks", some, self.reader.task_names())[0] if _is_open(row)]
+            if rows:
+                log.warning("%s: %d tasks were made twice; the second ones are removed.", self.portal.name, len(rows))
+                body = {"inputs": [{"id": str(row["id"])} for row in rows]}
+                self.portal.batch.archive("tasks", body, _preload_content=False)
+            self._memo.surplus -= set(some)
 
     # -- making
 
@@ -362,6 +381,10 @@ class TaskWriter:
         if lost:
             told = "%s: %d notes may be missing on the timeline; the tasks hold the same text."
             log.warning(told, self.portal.name, lost)
+
+
+def _is_open(row: Row) -> bool:
+    return bool(row["properties"].get("hs_task_status") != _CLOSED)
 
 
 def _link(who: str, number: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from simple_salesforce.format import format_soql
 
 from syncagent.connectors.salesforce.answers import meaning, same, separable
+from syncagent.connectors.salesforce.doubles import Found, best, follow, others, stand_under, take_back
 from syncagent.connectors.salesforce.org import Error, Org, Row, chunks
 from syncagent.connectors.salesforce.read import Reader, moment, plain
 from syncagent.connectors.salesforce.rows import send
@@ -96,6 +97,7 @@ class LeadWriter:
             for row in found:
                 value = str(row[names[how]])
                 rows.setdefault(f"{how}:{value.lower() if how == 'email' else value}", []).append((kind, row))
+        follow(self.org, reader, {place: found for place, found in rows.items() if place.startswith("email:")})
         return rows, began
 
     def _judged(
@@ -120,29 +122,28 @@ class LeadWriter:
         if ours := rows.get(f"key:{command.key}"):
             kind, row = min(ours, key=lambda one: bool(one[1].get("IsDeleted")))
             return self._stands(Write(command, kind, row["Id"], row), row)
-        alive = [
-            (kind, row)
-            for email in command.emails
-            for kind, row in rows.get(f"email:{email.lower()}", ())
-            if not row.get("IsDeleted") and not row.get("IsConverted")
-        ]
-        if alive:
-            kind, row = max(alive, key=lambda one: (one[0] == "Contact", one[1]["SystemModstamp"]))
-            self.found.append((kind, row))
-            self.held.add(command.key)
-            return self._stands(Write(command, kind, row["Id"], row), row)
+        write = Write(command, "Lead")
+        theirs = best(one for email in command.emails for one in rows.get(f"email:{email.lower()}", ()))
+        if theirs is not None:
+            return self._taken_up(write, theirs)
         if command.create is None:
             return Refused(
                 "There is no lead or contact with this email address in Salesforce, and none may be created."
                 ' Set create = "when_missing" under [crm], or create the lead in Salesforce.',
                 code="NOT_FOUND",
             )
-        write = Write(command, "Lead")
         # Without its address the new lead would be found by nobody, and made once more by the next handoff.
         address = {"email": command.emails[0]} if command.emails else {}
         self._fill(write, {**address, **command.create, **command.values})
         write.body[self.reader.options.lead_key_field] = command.key
         return write
+
+    def _taken_up(self, write: Write, theirs: Found) -> Done:
+        """Somebody else's record is the person's: it stays as it is, and the next pull tells it."""
+        self.found.append(theirs)
+        self.held.add(write.command.key)
+        write.kind, write.id = theirs[0], theirs[1]["Id"]
+        return self._stands(write, theirs[1])
 
     def _stands(self, write: Write, row: Row) -> Done:
         """The record was there already, and stays as it is."""
@@ -270,6 +271,11 @@ class LeadWriter:
             return None
         if method == "POST" and error.code == "DUPLICATE_VALUE" and self.reader.options.lead_key_field in error.text:
             return self._adopt(write)
+        if method == "POST" and error.code == "DUPLICATES_DETECTED" and write.command.emails:
+            found = stand_under(self.org, self.reader, write.command.emails)
+            double = best(one for some in found.values() for one in some)
+            if double is not None:
+                return self._taken_up(write, double)
         return meaning(error, f"The {write.kind.lower()}", names)
 
     def _adopt(self, write: Write) -> Outcome:
@@ -301,15 +307,23 @@ class LeadWriter:
             watched = {names[name] for name in _WATCHED if name in names}
             historic = [one.id for one in written if one.kind == kind and watched.intersection(one.body)]
             histories += [self.reader.by(f"{kind}History", f"{kind}Id", some, more=since) for some in chunks(historic)]
-        results, _ = self.org.queries([*texts, *histories])
+        emails = sorted({email.lower() for one in created for email in one.command.emails})
+        under = [(kind, self.reader.by(kind, "Email", some)) for kind in ("Lead", "Contact") for some in chunks(emails)]
+        results, _ = self.org.queries([*texts, *(text for _, text in under), *histories])
         rows = {row["Id"]: row for some in results[: len(texts)] for row in some}
+        named, results = results[len(texts) :][: len(under)], results[len(texts) + len(under) :]
         changes: dict[str, list[Row]] = {}
-        for change in (change for some in results[len(texts) :] for change in some):
+        for change in (change for some in results for change in some):
             changes.setdefault(change.get("LeadId") or change["ContactId"], []).append(change)
         back: list[tuple[Write, dict[str, Value]]] = []
+        living = [(kind, row) for (kind, _), some in zip(under, named, strict=True) for row in some]
+        beside = others(living, {one.id: one.command.emails for one in created})
         for write in writes:
             row = rows.get(write.id)
-            if row is None:
+            theirs = beside.get(write.id)
+            if theirs is not None and take_back(self.org, write.id, theirs[1]["Id"]):
+                yield write.command.key, self._taken_up(write, theirs)
+            elif row is None:
                 yield write.command.key, meaning(Error("NOT_FOUND", "it was gone after the write"), "The record", {})
             elif trampled := self._trampled(write, row, changes.get(write.id, [])):
                 back.append((write, trampled))

@@ -15,7 +15,7 @@ from syncagent.handoff.derived import account_of
 from syncagent.handoff.fit import FitRules, shown
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.interest import AHEAD
-from syncagent.handoff.scoring import Scorer, is_ready, known_of, weigh
+from syncagent.handoff.scoring import Scorer, done_by, is_ready, known_of, weigh
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
 
@@ -145,8 +145,9 @@ class _Eyes:
 
     def _interest(self, path: str, scorer: Scorer, dossier: Dossier, told: Mapping[str, Value], seen: Observed) -> None:
         rules = scorer.interest
-        robots = rules.robots.by_time(dossier.activities) if rules.robots.timed else ()
-        hits, _, _ = rules.sort_out(dossier.activities, self._now + AHEAD, robots)
+        done = done_by(dossier)
+        robots = rules.robots.by_time(done) if rules.robots.timed else ()
+        hits, _, _ = rules.sort_out(done, self._now + AHEAD, robots)
         given: list[Contribution] = []
         rules.weigh(hits, self._now, given)
         scorer.fit.weigh(told, self._now, given)

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from syncagent.handoff import plan, score_lines, why
 from syncagent.handoff.gate import answers, check_by_wins, next_questions, obstacle
 from syncagent.handoff.nearest import nearest
-from syncagent.handoff.scoring import attributes_of, judge, judge_by
+from syncagent.handoff.profile import attributes_of
+from syncagent.handoff.scoring import judge, judge_by
 from syncagent.model import (
     AccountView,
     Alert,
@@ -86,7 +87,9 @@ FUNDS = Question("budget", yes=Condition(values=("approved",)), no=Condition(val
 def test_an_answer_is_yes_no_or_unknown(question: Question, value: Value, word: str) -> None:
     name = question.attribute or f"bantfo_{question.name}"
     facts = dossier(leads=(lead(**{name: value}),))
-    (found,) = answers(facts, policy(gate=Gate((question.name,), questions=(question,))), attributes_of(facts), NOW)
+    (found,) = answers(
+        facts, policy(gate=Gate((question.name,), questions=(question,))), attributes_of(facts, policy()), NOW
+    )
     assert found.word == word
     assert (found.source, found.at) == (("marketo", NOW) if word != "unknown" else ("", None))
 
@@ -97,7 +100,7 @@ def test_an_answer_has_a_source_and_an_age_and_grows_too_old() -> None:
     facts = dossier(records=(record(bantfo_need="yes"),), changes=(change,))
     question = Question("need", keeps=Duration(days=30))
     terms = policy(gate=Gate(("need",), "wait", questions=(question,)))
-    known = attributes_of(facts)
+    known = attributes_of(facts, policy())
     (found,) = answers(facts, terms, known, NOW)
     assert (found.word, found.source, found.at) == ("yes", "crm", at)
     assert "need: yes (yes; crm, 2026-02-18 09:00 UTC)" in "\n".join(score_lines(facts, terms, NOW))
@@ -123,7 +126,7 @@ def test_an_answer_has_a_source_and_an_age_and_grows_too_old() -> None:
 def test_what_holds_up(gate: Gate, known: dict[str, str], expected: str) -> None:
     facts = dossier(leads=(lead(**{f"bantfo_{name}": value for name, value in known.items()}),))
     terms = policy(gate=gate)
-    assert obstacle(answers(facts, terms, attributes_of(facts), NOW), gate) == expected
+    assert obstacle(answers(facts, terms, attributes_of(facts, policy()), NOW), gate) == expected
     result = now(facts, terms)
     assert result.decision.waiting == (f"gate: {expected}" if expected else "")
     assert bool(result.decision.handoffs) is not bool(expected)
@@ -138,7 +141,7 @@ def test_the_best_question_comes_first_in_the_task() -> None:
     given = Gate(("budget", "size"), questions=(SIZE, Question("legal", "Who signs?")))
     facts = dossier(leads=(lead(seats=10, bantfo_budget=None),))
     terms = policy(gate=replace(given, no="pass"))
-    order = [one.name for one in next_questions(answers(facts, terms, attributes_of(facts), NOW))]
+    order = [one.name for one in next_questions(answers(facts, terms, attributes_of(facts, policy()), NOW))]
     assert order == ["budget", "legal"]
     task = next(one for one in now(facts, terms).commands if isinstance(one, CreateTask))
     assert "Known: size no." in task.body
@@ -190,7 +193,7 @@ def test_each_segment_has_its_line_and_its_model(
     known: dict[str, Value], segment: str, model: str, total: float, ready: bool
 ) -> None:
     facts = dossier(leads=(lead(**known),))
-    judged = judge(facts, SEGMENTED, NOW, attributes_of(facts))
+    judged = judge(facts, SEGMENTED, NOW, attributes_of(facts, policy()))
     assert (judged.segment, judged.model, judged.score.total) == (segment, model, total)
     handoffs = now(facts, SEGMENTED).decision.handoffs
     assert bool(handoffs) is ready

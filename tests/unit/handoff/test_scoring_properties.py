@@ -24,7 +24,7 @@ from syncagent.policy import (
     Robots,
     ScoreModel,
 )
-from tests.unit.handoff.worlds import NOW, activity, dossier, lead, policy
+from tests.unit.handoff.worlds import MARKETO, NOW, activity, dossier, lead, policy
 
 KINDS = ("form.submitted", "page.visited", "email.clicked", "email.delivered")
 SPANS = (Duration(days=1), Duration(days=7), Duration(days=30), Duration(minutes=90))
@@ -128,6 +128,24 @@ def test_order_and_repetition_change_nothing(
     assert judge(person(told, seen), terms, now, {"seen_on": seen}) == judge(
         person(sorted(done, key=lambda one: one.at), seen), terms, now, {"seen_on": seen}
     )
+
+
+@given(models(), ACTIVITIES, SEEN, LATER, st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_merge_changes_nothing(
+    terms: Policy, done: list[Activity], seen: str | None, now: datetime, data: st.DataObject
+) -> None:
+    """Of two records of one system that became one, each may tell of the same moment, under keys of its own."""
+    moments = {(one.kind, one.asset, one.at) for one in done}
+    assume(len(moments) == len(done))
+    twin = replace(MARKETO, id="18")
+    again = [replace(one, identity=twin, key=f"twin-{one.key}") for one in done if data.draw(st.booleans())]
+    both = replace(person([*again, *done], seen), identities=(MARKETO, twin))
+    found, alone = score(both, terms, now), score(person(done, seen), terms, now)
+    assert [(one.rule, one.points) for one in found.contributions] == [
+        (one.rule, one.points) for one in alone.contributions
+    ]
+    assert found.grade == alone.grade
 
 
 @given(models(growing=True, capped=False, robots=False), ACTIVITIES, ACTIVITIES, LATER)

@@ -1,0 +1,109 @@
+"""What every store must keep of who is who: joined by address, split by an admin."""
+
+import zlib
+
+import pytest
+
+from syncagent.errors import UserError
+from syncagent.model import Decision, Desired, Merged
+from tests.state.story_values import act, at, deal, handoff, lead, mk, record, settle, sf, take, task
+
+CODES: dict[int, str] = {}
+while (code := zlib.crc32((key := f"key{len(CODES)}").encode())) not in CODES:
+    CODES[code] = key
+ALIKE = (CODES[code], key)
+"""Two keys with one hash, should a store go by it."""
+
+
+def glued(store):
+    """Two leads of one address, with what hangs on each."""
+    take(store, lead(1, emails=["us@example.com"]), lead(2, emails=["us@example.com", "two@example.com"]))
+    take(store, act(1, ALIKE[0], 1), act(2, ALIKE[1], 2), *(act(2, f"a{n}", n) for n in range(50)))
+    take(store, record(1, emails=("us@example.com",)), record(2, emails=("two@example.com",)))
+    take(store, task("T1", 1), task("T2", 2), deal("D", [1, 2]), deal("E", [2]))
+    assert list(store.people(0, 10)) == [1]
+
+
+class Joins:
+    def test_a_merge_into_a_new_id_joins_all_and_has_it_looked_up(self, store):
+        """As HubSpot merges: the survivor has an id that nobody knows yet."""
+        take(store, lead(1, emails=["a@example.com"]), lead(2, emails=["b@example.com"]), act(1, "a"), act(2, "b"))
+        take(store, Merged(mk(99), (mk(1), mk(2)), at(5)))
+        assert list(store.people(0, 10)) == [1]
+        assert len(store.dossier(1).activities) == 2 and store.dossier(1).leads == ()
+        assert store.wanted("marketo", 10) == (mk(99),)
+        take(store, lead(99, 6, emails=["b@example.com"]), lead(1, 7, emails=["a@example.com"]))
+        assert [one.identity for one in store.dossier(1).leads] == [mk(99)], "who was merged away does not come back"
+
+    def test_a_conversion_and_a_merge_in_the_crm_join(self, store):
+        take(store, record(1, converted_to=sf(3, "Contact")), record(2, emails=("b@example.com",)))
+        take(store, record(3, kind="Contact", emails=("c@example.com",)), lead(1, emails=["c@example.com"]))
+        assert store.dossier(1).identities == (mk(1), sf(3, "Contact"), sf(1))
+        take(store, Merged(sf(1), (sf(2),), at(5)))
+        assert list(store.people(0, 10)) == [1]
+        assert store.dossier(1).emails == ("b@example.com", "c@example.com")
+
+    def test_a_shared_mailbox_is_known_of_each_and_joins_nobody(self, store):
+        take(store, lead(1, emails=["Info@example.com"]), lead(2, emails=["info@example.com"], first_name="Ana"))
+        ana = {"first_name": "Ana", "last_name": "Silva"}
+        take(store, lead(3, emails=["info@example.com"], **ana), record(4, emails=("INFO@example.com",), **ana))
+        assert store.find("info@example.com") == (1, 2, 3)
+        assert store.dossier(3).identities == (mk(3), sf(4))
+        assert all(store.dossier(n).shared == ("info@example.com",) and not store.dossier(n).emails for n in (1, 2, 3))
+
+
+class Splits:
+    def test_everything_goes_back_by_its_own_identity(self, store):
+        glued(store)
+        parted = store.split(1, [mk(2), sf(2)], now=at(9))
+        one, two = store.dossier(parted.person), store.dossier(parted.other)
+        assert (one.identities, two.identities) == ((mk(1), sf(1)), (mk(2), sf(2)))
+        assert [one.key for one in one.activities] == [ALIKE[0]] and len(two.activities) == 51
+        assert ([t.identity.id for t in one.tasks], [t.identity.id for t in two.tasks]) == (["T1"], ["T2"])
+        assert [d.identity.id for d in one.opportunities] == ["D"]
+        assert [d.identity.id for d in two.opportunities] == ["D", "E"]
+        assert (one.emails, two.emails, two.shared) == (("us@example.com",), ("two@example.com",), ("us@example.com",))
+        assert one.fresh_from == two.fresh_from == at(9)
+        assert store.find("us@example.com") == (1, 2)
+        assert {entry.kind for person in (1, 2) for entry in store.journal(person)} == {"split"}
+
+    def test_what_was_told_before_is_known_after(self, store):
+        glued(store)
+        store.split(1, [mk(2), sf(2)], now=at(9))
+        glued_again = [act(1, ALIKE[0], 1), act(2, ALIKE[1], 2), *(act(2, f"a{n}", n) for n in range(50))]
+        assert take(store, *glued_again, task("T1", 1), task("T2", 2), deal("D", [1, 2])).new == 0
+        assert list(store.people(0, 10)) == [1, 2]
+
+    def test_the_same_address_joins_them_no_more_and_a_later_merge_does(self, store):
+        glued(store)
+        store.split(1, [mk(2), sf(2)], now=at(9))
+        take(store, lead(2, 10, emails=["us@example.com"], also=[sf(1)]), Merged(mk(1), (mk(2),), at(8)))
+        take(store, record(2, 11, emails=("us@example.com",)), lead(1, 12, emails=["two@example.com"]))
+        assert list(store.people(0, 10)) == [1, 2]
+        take(store, Merged(mk(1), (mk(2),), at(20)))
+        assert list(store.people(0, 10)) == [1]
+        assert len(store.dossier(1).activities) == 52 and store.dossier(1).fresh_from is None
+
+    def test_whom_they_were_kept_apart_from_they_both_are(self, store):
+        glued(store)
+        take(store, lead(3, emails=["us@example.com"]))
+        store.split(1, [mk(3)], now=at(9))
+        store.split(1, [mk(2), sf(2)], now=at(10))
+        for number in (1, 2, 3):
+            take(store, lead(number, 12, emails=["us@example.com", "two@example.com"]))
+        assert list(store.people(0, 10)) == [1, 2, 3]
+
+    def test_handoffs_and_commands_stay_with_the_record_that_we_write(self, store):
+        glued(store)
+        settle(store, decision=Decision(handoffs=(handoff(1),), desired=Desired(sf(2), {})))
+        parted = store.split(1, [mk(2), sf(2)], now=at(9))
+        assert parted.identities == (mk(1), sf(1))
+        assert store.dossier(1).identities == (mk(2), sf(2)) and store.dossier(1).decision.handoffs
+        assert store.dossier(2).decision is None
+
+    @pytest.mark.parametrize("named", [[], [mk(9)], [mk(1), mk(2), sf(1), sf(2)]])
+    def test_a_split_of_nobody_is_refused(self, store, named):
+        glued(store)
+        with pytest.raises(UserError, match="cannot be split"):
+            store.split(1, named, now=at(9))
+        assert list(store.people(0, 10)) == [1]
