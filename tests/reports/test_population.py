@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from benchmarks import world
 from syncagent.config import parse
 from syncagent.handoff import score
-from syncagent.model import Identity, Merged, Page
+from syncagent.model import CrmRecord, Identity, Merged, Page
 from syncagent.policy import Policy, Threshold
 from syncagent.reports import population
 from syncagent.reports.population import ask_all
@@ -26,10 +26,37 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         world.fill(store, world.history(PEOPLE))
         merged = Merged(Identity("web", "lead", "3"), (Identity("web", "lead", "4"),), world.NOW)
-        store.accept(Page((merged,), ""), "", now=world.NOW)
+        store.accept(Page((merged, *_of_one_company()), ""), "", now=world.NOW)
     finally:
         store.close()
     return path
+
+
+def _of_one_company() -> tuple[CrmRecord, ...]:
+    return tuple(
+        CrmRecord(
+            Identity("crm", "Contact", f"C{number}"),
+            world.NOW,
+            world.NOW,
+            "me",
+            {"title": "VP"},
+            (f"person{number}@example.com",),
+            account="A1",
+        )
+        for number in (10, 20)
+    )
+
+
+def test_the_evidence_is_the_whole_dossier_but_for_what_was_decided_and_sent(state: Path) -> None:
+    store = open_store(state, read_only=True)
+    try:
+        ids = store.people(0, PEOPLE)
+        found = store.evidence(0, ids[-1])
+        whole = [store.dossier(person) for person in ids]
+    finally:
+        store.close()
+    assert found == tuple(replace(one, crm_seen_until=None) for one in whole if one is not None)
+    assert [one.account.engaged for one in found if one.account is not None] == [2, 2]
 
 
 @pytest.fixture(scope="module")
