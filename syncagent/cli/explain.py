@@ -50,7 +50,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
     now = SystemClock().now()
     policy = config.policy(datetime.fromisoformat(live_from) if live_from else now)
     if at_text:
-        now = _moment(at_text)
+        now = moment_of(at_text)
         before = tuple(activity for activity in dossier.activities if activity.at <= now)
         # What stands in the CRM and in the outbox is today's; of that moment only score and journal can be told.
         dossier = structs.replace(dossier, activities=before, decision=None, outbox=())
@@ -92,7 +92,8 @@ def _too_early(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ..
     )
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """A moment as people write it; without an offset it is UTC. Raises `UserError`."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -48,7 +48,7 @@ def score(dossier: Dossier, policy: Policy, now: datetime) -> Score:
 
     Rules that give 0 points are left out, unless decay or a cap has taken what they gave.
     """
-    return judge(dossier, policy, now, known_of(dossier, policy, now)).score
+    return weigh(dossier, policy, now).score
 
 
 def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
@@ -56,9 +56,19 @@ def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value
     return with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
 
 
+def worked_out(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
+    """As `known_of`, with what the policy asks to be worked out from it."""
+    return _models_of(policy).known(dossier, known_of(dossier, policy, now), now)[0]
+
+
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
     """Score a person by the model that is live for them, and find what speaks for handing them off."""
     return _models_of(policy).judge(dossier, attributes, now)
+
+
+def weigh(dossier: Dossier, policy: Policy, now: datetime) -> Judged:
+    """As `judge`, by what is known of the person."""
+    return judge(dossier, policy, now, known_of(dossier, policy, now))
 
 
 def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: Opportunity | None = None) -> Judged:
@@ -107,7 +117,7 @@ def is_ready(judged: Score, threshold: Threshold) -> bool:
 
 def is_over(dossier: Dossier, policy: Policy, now: datetime) -> bool:
     """Whether a person is past the line of their segment at `now`."""
-    judged = judge(dossier, policy, now, known_of(dossier, policy, now))
+    judged = weigh(dossier, policy, now)
     return is_ready(judged.score, judged.line)
 
 

@@ -69,7 +69,27 @@ def dossiers(db: sqlite3.Connection, people: Sequence[int]) -> list[Dossier]:
     return found
 
 
-def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime | None) -> list[Dossier]:
+def evidence(db: sqlite3.Connection, after: int, until: int, *, decided: bool) -> list[Dossier]:
+    """As `dossiers`, of the people behind `after` up to `until`; of what was sent nothing is read.
+
+    `decided`: also our last decision on each.
+    """
+    sql = "select id from person where id > ? and id <= ? and merged_into is null order by id"
+    people = [row[0] for row in db.execute(sql, (after, until))]
+    found: list[Dossier] = []
+    for start in range(0, len(people), IN):
+        found += _batch(db, people[start : start + IN], None, sent=False, decided=decided)
+    return found
+
+
+def _batch(
+    db: sqlite3.Connection,
+    people: Sequence[int],
+    seen_until: datetime | None,
+    *,
+    sent: bool = True,
+    decided: bool = True,
+) -> list[Dossier]:
     within = f"in ({_marks(len(people))})"
     sql = (
         "select id, revision, lane, erased, released, said.body, decision, absorbed,"  # noqa: S608
@@ -94,7 +114,7 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
     split_at = dict(
         db.execute(f"select person, max(at) from apart where person {within} group by person", people).fetchall()  # noqa: S608
     )
-    outbox = _outbox(db, people)
+    outbox = _outbox(db, people) if sent else {}
     made = []
     for person in people:
         row = persons.get(person)
@@ -117,8 +137,8 @@ def _batch(db: sqlite3.Connection, people: Sequence[int], seen_until: datetime |
                 told.opportunities,
                 None,
                 outbox.get(person, ()),
-                None if decision is None else decode_decision(decision),
-                () if absorbed is None else decode_decisions(absorbed),
+                decode_decision(decision) if decided and decision is not None else None,
+                decode_decisions(absorbed) if sent and absorbed is not None else (),
                 seen_until,
                 bool(erased),
                 bool(released),

@@ -318,6 +318,10 @@ class SqliteStore:
             found = reading.dossiers(db, [person])
         return found[0] if found else None
 
+    def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
+        with self._reading() as db:
+            return tuple(reading.evidence(db, after, until, decided=decided))
+
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
             return reading.journal(db, person, limit)

@@ -297,6 +297,13 @@ class Store(Protocol):
         """One person with everything that `plan` reads; None when there is none."""
         ...
 
+    def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
+        """What scoring reads of the people behind `after` up to `until`; with our last decision on each, if asked.
+
+        Of these dossiers the rest is empty: nothing may be planned from them.
+        """
+        ...
+
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """What was decided, newest first."""
         ...
