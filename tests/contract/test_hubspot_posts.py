@@ -24,7 +24,13 @@ class HubSpotWorld:
     records = 4
     good: object = [
         {**COMMON, "subscriptionType": "contact.creation", "objectId": 7, "changeFlag": "NEW"},
-        {**COMMON, "subscriptionType": "object.propertyChange", "objectTypeId": "0-1", "objectId": 8, "sourceId": "u:1"},
+        {
+            **COMMON,
+            "subscriptionType": "object.propertyChange",
+            "objectTypeId": "0-1",
+            "objectId": 8,
+            "sourceId": "u:1",
+        },
         {**COMMON, "subscriptionType": "contact.privacyDeletion", "objectId": 9},
         {
             **COMMON,
