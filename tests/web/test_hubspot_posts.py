@@ -146,6 +146,14 @@ def test_a_merge_that_is_told_makes_two_people_one(office: Office) -> None:
     assert {Identity(office.part, "contact", each) for each in (one, other, made)} <= {*office.person("ana").identities}
 
 
+def test_a_merge_is_believed_by_the_post_alone_while_nothing_can_be_looked_up(office: Office) -> None:
+    one, other = office.comes("ana"), office.comes("ben")
+    assert until(lambda: office.knows("ana") and office.knows("ben"))
+    office.portal.plant(html=503, times=10_000, match={"path": "/crm/"})
+    office.portal.act("merge_contacts", primary=one, loser=other)
+    assert until(lambda: office.agent.store.find("ana@example.com") == office.agent.store.find("ben@example.com"))
+
+
 def test_a_privacy_deletion_that_is_told_leaves_nobody_standing(office: Office) -> None:
     contact = office.comes("ana")
     office.comes("ben")
