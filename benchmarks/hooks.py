@@ -56,7 +56,7 @@ class Bare:
         return Reply(keep=None)
 
     def read(self, delivery: Delivery, arrived: datetime) -> Any:
-        raise NotImplementedError
+        raise SystemExit("Something of the bare door was stored: this measures nothing.")
 
 
 def run(people: Sequence[int], *, quick: bool) -> list[Figure]:

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -52,7 +53,7 @@ def secrets(monkeypatch):
     monkeypatch.setenv("TEST_HOOK_OTHER", OTHER)
 
 
-class World:
+class World(ABC):
     name = "acme"
     signs_body = True
     records = 3
@@ -66,8 +67,9 @@ class World:
             self.name, webhook.Options(dialect=self.dialect, secret=places[0], secrets=places[1:], **self.options)
         )
 
+    @abstractmethod
     def headers(self, body: bytes, secret: str) -> dict[str, str]:
-        raise NotImplementedError
+        """What this dialect's sender puts beside the body."""
 
     def sign(self, body: bytes, secret: str = SECRET, **changes) -> Delivery:
         headers = {**self.headers(body, secret), **changes}

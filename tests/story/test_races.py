@@ -38,7 +38,8 @@ def test_a_rep_who_takes_a_lead_before_our_write_gets_the_only_task(stage: Theat
     assert owners == {"carla"}
 
 
-def test_a_new_handoff_after_a_dropped_write_is_delivered(stage: Theatre) -> None:
+def drop_the_first_write(stage: Theatre) -> Identity:
+    """Mia asks for sales, her first write is refused, and the admin gives it up."""
     stage.lead("mia")
     stage.agent.once()
     who = stage.person("mia", title="Director")
@@ -48,6 +49,11 @@ def test_a_new_handoff_after_a_dropped_write_is_delivered(stage: Theatre) -> Non
     (parked,) = stage.agent.store.outbox(("parked",))
     carry_out(stage.agent, {"do": "outbox drop", "keys": [parked.command.key]})
     stage.after(minutes=1)
+    return who
+
+
+def test_a_new_handoff_after_a_dropped_write_is_delivered(stage: Theatre) -> None:
+    who = drop_the_first_write(stage)
     stage.after(days=1)
     stage.does(who, "form.submitted", "contact-sales")
     for _ in range(5):
@@ -282,15 +288,7 @@ def test_a_refused_new_record_is_told_in_log_and_status(stage: Theatre, caplog: 
 
 
 def test_dropping_the_first_write_ends_the_handoff(stage: Theatre) -> None:
-    stage.lead("mia")
-    stage.agent.once()
-    who = stage.person("mia", title="Director")
-    stage.crm.fail_next("refused", "WriteLead")
-    stage.does(who, "form.submitted", "demo-request")
-    stage.agent.once()
-    (parked,) = stage.agent.store.outbox(("parked",))
-    carry_out(stage.agent, {"do": "outbox drop", "keys": [parked.command.key]})
-    stage.after(minutes=1)
+    drop_the_first_write(stage)
     assert stage.dossier("mia").decision.handoffs[-1].outcome == "withdrawn"
 
 
