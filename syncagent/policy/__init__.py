@@ -1,0 +1,153 @@
+"""What marketing and sales agreed: the frozen settings that `plan` reads. Built from TOML and checked by `config`.
+
+Durations: whole calendar `days` in the policy's zone (written "90d"), or `minutes` ("5m", "2h"), real or working time
+as the clock of the rule says. Points: contribution = weight x priority / 10; fit weights together at most 50, fit and
+interest exactly 100. Ids of reps and queues are CRM ids.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from syncagent.model import Scorecard, Stage
+from syncagent.policy.conditions import Condition, Duration
+from syncagent.policy.promises import NurtureTarget, RecyclePolicy, SlaTerms, StageRule
+from syncagent.policy.routing import Hours, Rep, Route, RouteTarget
+from syncagent.policy.scoring import (
+    DERIVED,
+    QUESTIONS,
+    Decay,
+    FitChoice,
+    FitRule,
+    Gate,
+    Globs,
+    GroupCap,
+    HandRaiser,
+    InterestChoice,
+    InterestRule,
+    ModelAlert,
+    NamedModel,
+    Population,
+    Question,
+    Robots,
+    ScoreModel,
+    Segment,
+    Threshold,
+)
+
+__all__ = [
+    "ALWAYS_FIND",
+    "DERIVED",
+    "QUESTIONS",
+    "BrakePolicy",
+    "Condition",
+    "CrmPolicy",
+    "Decay",
+    "Duration",
+    "FitChoice",
+    "FitRule",
+    "Gate",
+    "Globs",
+    "GroupCap",
+    "HandRaiser",
+    "Hours",
+    "InterestChoice",
+    "InterestRule",
+    "ModelAlert",
+    "NamedModel",
+    "NurtureTarget",
+    "Policy",
+    "Population",
+    "ProfilePolicy",
+    "Question",
+    "RecyclePolicy",
+    "Rep",
+    "Robots",
+    "Route",
+    "RouteTarget",
+    "ScoreModel",
+    "Segment",
+    "SlaTerms",
+    "StageRule",
+    "Threshold",
+]
+
+
+class CrmPolicy(Struct, frozen=True):
+    """How the CRM's picklist and ours meet.
+
+    `write_status`: stage -> the status that we write (mql, recycled ...). `answers`: the CRM's status -> the stage it
+    means ("Working - Contacted" -> sal, "Recycled" -> recycled, "Unqualified" -> disqualified). `untouched`: statuses
+    in which marketing may still hand a lead off (the org's "Open - Not Contacted"). Anything else is a working, closed
+    or unmapped status: adopted, not handed off. `me` is the integration user's id.
+    """
+
+    system: str = "crm"
+    write_status: dict[str, str] = {}
+    answers: dict[str, Stage] = {}
+    untouched: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()  # ours names of the mapped fields: score, grade, stage_date, recycle_until ...
+    create: Literal["never", "when_missing"] = "never"
+    me: str = ""
+    automation_users: tuple[str, ...] = ()
+    notify: bool = False  # push a notification beside every task and alert, at most once
+    default_company: str = "[not provided]"
+
+
+class BrakePolicy(Struct, frozen=True):
+    """No sudden flood: by cause and sliding hour at most the larger of `per_hour` and `share` of those with sales.
+
+    Nobody gets more than `per_rep` of them.
+    """
+
+    per_hour: int = 200
+    share: float = 0.05
+    per_rep: int = 20
+    hand_raisers_per_hour: int = 200
+
+
+ALWAYS_FIND = ("newest", "first", "longest")
+"""Rules of a profile that need no system's name."""
+
+
+class ProfilePolicy(Struct, frozen=True):
+    """Which of several values of an attribute counts, when systems differ.
+
+    A rule is "newest" (the source that saw them last; the CRM fills what is missing), "first" (the value that was
+    seen first of all), "longest", or systems in the order in which they are asked; then comes the newest.
+    `rules` go before `default`.
+    """
+
+    default: tuple[str, ...] = ("newest",)
+    rules: dict[str, tuple[str, ...]] = {}
+
+
+class Policy(Struct, frozen=True):
+    """The whole agreement. `live_from`: only what happens from then on opens a handoff (law 11)."""
+
+    timezone: str
+    live_from: datetime
+    scoring: ScoreModel
+    mql: Threshold
+    crm: CrmPolicy
+    routes: tuple[Route, ...]
+    reps: tuple[Rep, ...] = ()
+    queues: dict[str, str] = {}  # name -> CRM id
+    always: tuple[HandRaiser, ...] = ()
+    gate: Gate = Gate()
+    segments: tuple[Segment, ...] = ()
+    models: tuple[NamedModel, ...] = ()
+    slas: tuple[SlaTerms, ...] = ()
+    recycle: RecyclePolicy = RecyclePolicy()
+    stages: tuple[StageRule, ...] = ()
+    brake: BrakePolicy = BrakePolicy()
+    team_hours: Hours | None = None
+    holidays: tuple[str, ...] = ()
+    manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own
+    alarm_undelivered: Duration = Duration(minutes=5)
+    write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
+    free_mail: tuple[str, ...] = ()  # mail domains that are no company, beyond those that everybody knows
+    profile: ProfilePolicy = ProfilePolicy()
+    likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
+    digest: str = ""  # hash of the config that this was built from
