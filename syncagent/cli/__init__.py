@@ -22,6 +22,7 @@ COMMANDS = {
     "restore": "syncagent.cli.change",
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
+    "audit": "syncagent.cli.audit",
     "lint": "syncagent.cli.lint",
     "sheet": "syncagent.cli.sheet",
     "score": "syncagent.cli.score",

@@ -18,11 +18,21 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import backup, decisions, facts, hints, inbox, outbox, reading, splitting
+from syncagent.state import auditing, backup, decisions, facts, hints, inbox, outbox, reading, splitting
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
-from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Parted, Post, Settlement, Unsettled
+from syncagent.state.store import (
+    Accepted,
+    Held,
+    JournalEntry,
+    OutboxItem,
+    Parted,
+    Post,
+    Settlement,
+    Unsettled,
+    Watched,
+)
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -321,6 +331,10 @@ class SqliteStore:
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
             return tuple(reading.evidence(db, after, until, decided=decided))
+
+    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+        with self._reading() as db:
+            return auditing.watched(db, after, limit)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:

@@ -59,6 +59,18 @@ class Held(Struct, frozen=True):
     revision: int | None = None
 
 
+class Watched(Struct, frozen=True):
+    """A person as an audit looks at them: the dossier, when they are looked at next, and why they are not planned.
+
+    `held`: the brake's cause, empty when it holds them not; `dirty`: they are about to be planned.
+    """
+
+    dossier: Dossier
+    wake_at: datetime | None
+    held: str
+    dirty: bool
+
+
 class OutboxItem(Struct, frozen=True):
     """A command and how it stands. `state`: queued, sending, done, parked, unknown, dropped, conflict."""
 
@@ -302,6 +314,10 @@ class Store(Protocol):
 
         Of these dossiers the rest is empty: nothing may be planned from them.
         """
+        ...
+
+    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+        """The next people behind `after`, in the order of their ids, with all that an audit asks for."""
         ...
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
