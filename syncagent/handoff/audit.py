@@ -147,17 +147,21 @@ def _with_sales(handoff: Handoff, dossier: Dossier, seen: Seen, view: CrmView | 
         handoff.clock_started_at is not None
         and not last.queue
         and handoff.cause != ADOPTED
-        and not _task(handoff, mine)
+        and not _task(handoff, mine, dossier)
     ):
         return _violation(f"The handoff {handoff.id} is with sales, and nobody was given a task.", REPLAN)
     return Standing("with sales", "in a queue" if last.queue else "")
 
 
-def _task(handoff: Handoff, mine: list[OutboxEntry]) -> bool:
-    """Whether the present owner was told; who had acted before the first task could be made needs none."""
+def _task(handoff: Handoff, mine: list[OutboxEntry], dossier: Dossier) -> bool:
+    """Whether the present owner was told, in this life or in one before a restored backup.
+
+    Who had acted before the first task could be made needs none.
+    """
     number = len(handoff.assignments)
     told = any(f":{handoff.id}:a{number}:" in f":{one.key}" for one in mine if one.verb == "CreateTask")
-    return told or handoff.touched_at is not None
+    left = any(one.key.endswith(":task") and not one.deleted for one in dossier.tasks)
+    return told or left or handoff.touched_at is not None
 
 
 def _said(dossier: Dossier, view: CrmView | None, policy: Policy, *, contested: tuple[str, ...]) -> Stage | None:
@@ -182,6 +186,8 @@ def _without_handoff(
     said = _said(dossier, view, policy, contested=())
     if said in _OVER:
         return Standing("closed", f"{said}, by the CRM")
+    if decision.waiting:
+        return Standing("held", decision.waiting, ADOPT if decision.adopted else "")
     if said in _RUNNING or said in _PAUSED:
         assert view is not None  # noqa: S101 - what it says is read from it
         if _status_since(view) < policy.live_from:
@@ -194,8 +200,6 @@ def _without_handoff(
     raised = judged.raiser is not None and judged.raiser.at <= now
     if not raised and not is_ready(judged.score, judged.line):
         return Standing("")
-    if decision.waiting:
-        return Standing("held", decision.waiting)
     moments = [at for at in (judged.latest, judged.raiser.at if judged.raiser is not None else None) if at is not None]
     if not moments or max(moments) < max(policy.live_from, dossier.fresh_from or policy.live_from):
         return Standing("before", "ready by history", "syncagent backfill SOURCE --since D --handoff")
