@@ -27,6 +27,7 @@ from syncagent.config import (
     seconds,
     within,
 )
+from syncagent.config.process import nurtures
 from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Source, Target
@@ -116,20 +117,17 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         "expect_status": tuple(
             dict.fromkeys(
                 status
-                for given in config.tables.crm.status.values()
+                for given in (*config.tables.crm.status.values(), [*config.tables.recycle.statuses])
                 for status in ([given] if isinstance(given, str) else given)
             )
         ),
         "expect_owners": _owners(config.tables),
     }
-    nurture = config.tables.recycle.nurture
     wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
-    if nurture is not None:
-        lists = {
-            "lists": (nurture.list,) if nurture.list else (),
-            "campaigns": (nurture.campaign,) if nurture.campaign else (),
-        }
-        wanted[f"sources.{nurture.source}"] = lists
+    for nurture in nurtures(config.tables.recycle).values():
+        lists = wanted.setdefault(f"sources.{nurture.source}", {"lists": (), "campaigns": ()})
+        lists["lists"] += (nurture.list,) if nurture.list else ()
+        lists["campaigns"] += (nurture.campaign,) if nurture.campaign else ()
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
         more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}

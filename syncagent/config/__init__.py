@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation, within
+from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
 from syncagent.config.secret import Secret
@@ -191,10 +192,10 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )
-    nurture = tables.recycle.nurture
-    if nurture and nurture.source not in given and not any(within("recycle.nurture.source", path) for path in broken):
-        says = f"{nurture.source!r} is none of the sources."
-        problems.append(Problem("recycle.nurture.source", says, nearest(nurture.source, given) if given else ""))
+    for place, nurture in nurtures(tables.recycle).items():
+        if nurture.source not in given and not any(within(f"{place}.source", path) for path in broken):
+            says = f"{nurture.source!r} is none of the sources."
+            problems.append(Problem(f"{place}.source", says, nearest(nurture.source, given) if given else ""))
     return config, problems
 
 

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from syncagent.config.conditions import conditions
 from syncagent.config.person import free_mail, profile
+from syncagent.config.process import ProcessTranslation
 from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
     AgreementTables,
     RepTable,
     SlaTable,
-    StageTable,
     StepTable,
 )
 from syncagent.errors import Problem
@@ -25,14 +25,11 @@ from syncagent.policy import (
     Duration,
     HandRaiser,
     Hours,
-    NurtureTarget,
     Policy,
-    RecyclePolicy,
     Rep,
     Route,
     RouteTarget,
     SlaTerms,
-    StageRule,
 )
 
 R = TypeVar("R")
@@ -69,6 +66,7 @@ class Translation:
         team = tables.team
         self._check_reps()
         scoring = ScoringTranslation(tables, self._problem, self._is_whole, self._problems)
+        process = ProcessTranslation(tables.recycle, tables.stages, tables.crm.queues, self._problem, self._user)
         return Policy(
             timezone=self._zone,
             live_from=self._live_from(live_from),
@@ -83,8 +81,8 @@ class Translation:
             segments=scoring.segments(),
             models=scoring.models(),
             slas=tuple(self._sla(sla, f"sla[{n}]") for n, sla in enumerate(tables.sla, 1)),
-            recycle=self._recycle(),
-            stages=tuple(self._stage(name, rule) for name, rule in tables.stages.items()),
+            recycle=process.recycle(),
+            stages=process.stages(),
             brake=BrakePolicy(
                 tables.handoff.brake.per_hour,
                 tables.handoff.brake.share,
@@ -154,6 +152,12 @@ class Translation:
             write[stage.value] = statuses[0]
             if stage is not Stage.MQL:
                 answers.update(dict.fromkeys(statuses, stage))
+        for status in self._tables.recycle.statuses:
+            if answers.setdefault(status, Stage.RECYCLED) not in (Stage.RECYCLED, Stage.ON_HOLD):
+                says = f"The status {status!r} means {answers[status]} under [crm.status]."
+                self._problem(
+                    f"recycle.statuses.{status}", says, "Name it there as recycled or on_hold, or take it out."
+                )
         if Stage.MQL.value not in write:
             self._problem(
                 "crm.status.mql", "Say which status a handed-over lead gets.", 'For example: mql = "Sales Ready".'
@@ -280,28 +284,3 @@ class Translation:
             self._problem(f"{path}.at", f"{step.at!r} is not a share of the promise.", 'Write for example "60%".')
         to = "" if step.to == "manager" else self._user(step.to, f"{path}.to")
         return SlaStep(at=float(found[1]) / 100 if found else 1.0, do=step.do, to=to)
-
-    def _recycle(self) -> RecyclePolicy:
-        recycle = self._tables.recycle
-        nurture = recycle.nurture
-        if nurture and (nurture.list is None) == (nurture.campaign is None):
-            self._problem("recycle.nurture", "Give either a list or a campaign.")
-        return RecyclePolicy(
-            default=self._duration(recycle.default, "recycle.default"),
-            wake_points=recycle.wake_early.points if recycle.wake_early else None,
-            wake_within=self._duration(
-                recycle.wake_early.within if recycle.wake_early else "7d", "recycle.wake_early.within"
-            ),
-            nurture=NurtureTarget(nurture.source, nurture.list, nurture.campaign) if nurture else None,
-            most_returns=recycle.most_returns,
-            owner=self._tables.crm.queues.get(recycle.owner, self._user(recycle.owner, "recycle.owner")),
-        )
-
-    def _stage(self, name: str, rule: StageTable) -> StageRule:
-        path = f"stages.{name}"
-        return StageRule(
-            stage=self._stage_name(name, path) or Stage.SUSPECT,
-            owner=rule.owner,
-            longest=self._duration(rule.longest, f"{path}.longest") if rule.longest else None,
-            next=self._stage_name(rule.next, f"{path}.next") if rule.next else None,
-        )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from syncagent.config.process import RecycleTable, StageTable
 from syncagent.model import Value
 
 Test = str | bool | int | float | list[str | int | float]
@@ -232,31 +233,6 @@ class SlaTable(Struct, frozen=True):
     clock: Literal["rep", "team", "wall"] = "wall"
     touch: TouchTable = TouchTable()
     steps: tuple[StepTable, ...] = ()
-
-
-class WakeTable(Struct, frozen=True):
-    points: float
-    within: str = "7d"
-
-
-class NurtureTable(Struct, frozen=True):
-    source: str
-    list: int | None = None
-    campaign: int | None = None
-
-
-class RecycleTable(Struct, frozen=True):
-    default: str = "90d"
-    wake_early: WakeTable | None = None
-    nurture: NurtureTable | None = None
-    most_returns: int = 5
-    owner: str = ""
-
-
-class StageTable(Struct, frozen=True):
-    owner: str = ""
-    longest: str = ""
-    next: str = ""
 
 
 class CrmPolicyTable(Struct, frozen=True):

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from syncagent.model import Scorecard, Stage
 from syncagent.policy.conditions import Condition, Duration
-from syncagent.policy.promises import NurtureTarget, RecyclePolicy, SlaTerms, StageRule
+from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
+from syncagent.policy.promises import SlaTerms
 from syncagent.policy.routing import Hours, Rep, Route, RouteTarget
 from syncagent.policy.scoring import (
     DERIVED,
@@ -57,10 +58,12 @@ __all__ = [
     "ModelAlert",
     "NamedModel",
     "NurtureTarget",
+    "OnBehalf",
     "Policy",
     "Population",
     "ProfilePolicy",
     "Question",
+    "ReasonRule",
     "RecyclePolicy",
     "Rep",
     "Robots",
@@ -70,6 +73,7 @@ __all__ = [
     "Segment",
     "SlaTerms",
     "StageRule",
+    "StatusReason",
     "Threshold",
 ]
 
