@@ -147,6 +147,7 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     queues = tables.crm.queues
     people = {"team.manager": tables.team.manager}
     people |= {f"reps.{rep.name}.manager": rep.manager for rep in tables.reps}
+    people |= {f"stages.{name}.tell": stage.tell for name, stage in tables.stages.items() if stage.tell != "manager"}
     places = {f"routes.{route.name}.queue": route.to.queue for route in tables.routes}
     places |= {f"routes.{route.name}.fallback_queue": route.to.fallback_queue for route in tables.routes}
     for sla in tables.sla:
@@ -188,6 +189,7 @@ def _with_whole_ids(config: Config) -> Config:
         crm=put(crm, queues=queues, automation_users=tuple(map(whole, crm.automation_users))),
         team=put(tables.team, manager=whole(tables.team.manager)),
         recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
+        stages={name: put(stage, tell=whole(stage.tell)) for name, stage in tables.stages.items()},
         reps=tuple(put(rep, crm_id=whole(rep.crm_id), manager=whole(rep.manager)) for rep in tables.reps),
         routes=tuple(routes),
         sla=tuple(promises),

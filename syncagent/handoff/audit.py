@@ -255,6 +255,7 @@ def adopt(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pl
     made = replace(
         decision,
         stage=said,
+        stage_since=now,
         handoffs=(handoff,),
         desired=Desired(view.record.identity, values, revision),
         adopted=False,

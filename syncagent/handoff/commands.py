@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from syncagent.handoff.conditions import is_known, is_yes
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import brief, name_of
+from syncagent.handoff.recycling import nurture_of
 from syncagent.handoff.sla import promised_at
 from syncagent.handoff.view import WATCHED
 from syncagent.model import (
@@ -330,8 +331,9 @@ def push(draft: Draft) -> None:
 
 def nurture(draft: Draft) -> None:
     """Marketing gets back whom sales has given back, unless they opted out of mail or are unknown there."""
-    handoff, target = draft.handoff, draft.policy.recycle.nurture
-    if handoff is None or target is None or handoff.outcome not in ("recycled", "recycled for good"):
+    handoff = draft.handoff
+    target = nurture_of(handoff, draft.policy) if handoff is not None else None
+    if handoff is None or target is None:
         return
     key = draft.key(handoff.id, "r", "nurture")
     if draft.entry(key) is not None or any(is_yes(draft.attributes.get(name)) for name in _OPTED_OUT):

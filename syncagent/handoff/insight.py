@@ -88,7 +88,8 @@ def _return(handoffs: Sequence[Handoff], called: Callable[[str], str]) -> str:
         before = earlier[-1]
         owner = f" with {called(before.assignments[-1].owner)}" if before.assignments else ""
         reason = f": {before.recycle_reason}" if before.recycle_reason else ""
-        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{reason}."
+        tried = f", after {before.tries} tries" if before.tries else ""
+        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{tried}{reason}."
     return told
 
 

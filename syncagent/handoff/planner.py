@@ -28,7 +28,9 @@ from syncagent.handoff.gate import answers, changes_at, obstacle
 from syncagent.handoff.insight import moment_of
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.populations import weigh_models
+from syncagent.handoff.process import forbidden, tell_journal
 from syncagent.handoff.promise import give_up, keep
+from syncagent.handoff.recycling import give_back_on_behalf
 from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import terms_for
@@ -55,6 +57,8 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         give_up(draft)  # first: what nobody has been told is no answer
     if draft.view is not None or dossier.records:
         hear(draft)
+    if draft.handoffs and (draft.policy.recycle.on_behalf or draft.policy.stages):
+        give_back_on_behalf(draft)
     if draft.handoffs and draft.handoffs[-1].state is HandoffState.RETURNING:
         _bring_back(draft)
     if not draft.with_sales:
@@ -188,6 +192,8 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
     policy = draft.policy
     if draft.adopted:
         return f"sales is at work on it (status {draft.current.get('status')})"
+    if policy.stages and (against := forbidden(draft, Stage.MQL)):
+        return against
     if policy.gate.required and not raised:
         given = answers(draft.dossier, policy, draft.attributes, draft.now)
         draft.wake(changes_at(given, policy))
@@ -313,5 +319,4 @@ def _tell_journal(draft: Draft) -> None:
                 "; ".join(f"{one.why} ({one.points:+g})" for one in new.contributions[:5]) or "nothing counts any more"
             )
             draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
-    if draft.stage is not past.stage:
-        draft.event("stage", f"From {past.stage} to {draft.stage}.", before=str(past.stage), stage=str(draft.stage))
+    tell_journal(draft)

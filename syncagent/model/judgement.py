@@ -152,6 +152,7 @@ class Handoff(Struct, frozen=True):
     raised_at: datetime | None = None  # the latest hand that was raised before the opening: it opens no other one
     answers: dict[str, str] = {}  # what was known at the opening, by question: "yes", "no" or "unknown"
     segment: str = ""  # whose line was crossed; empty: the one for all
+    tries: int = 0  # how often the reps had called or written when it was given back
 
 
 class Desired(Struct, frozen=True):
@@ -183,6 +184,7 @@ class Decision(Struct, frozen=True):
     adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
     models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
+    stage_since: datetime | None = None  # None: since before this was kept
 
     @property
     def handoff(self) -> Handoff | None:
