@@ -48,6 +48,7 @@ _OVER = frozenset((Stage.WON, Stage.LOST, Stage.DISQUALIFIED, Stage.CUSTOMER))
 REPLAN = "syncagent audit --mend"
 ADOPT = "syncagent audit --adopt"
 RUN = "syncagent run"
+BY_HAND = "say in the CRM by its status what has become of it"
 
 
 class Standing(Struct, frozen=True):
@@ -108,7 +109,7 @@ def _of_handoff(
             return _violation(f"The handoff {handoff.id} is closed without an outcome.", REPLAN)
         if said is Stage.MQL and handoff.outcome not in ("withdrawn", "deleted"):
             says = f"The CRM shows it as ready for sales, and the handoff {handoff.id} is closed ({handoff.outcome})."
-            return _violation(says, "set its status in the CRM, then " + REPLAN)
+            return _violation(says, BY_HAND)
         return Standing("closed", handoff.outcome)
     if handoff.state is HandoffState.RETURNING:
         return _returning(handoff, seen, said, now)
@@ -122,9 +123,8 @@ def _returning(handoff: Handoff, seen: Seen, said: Stage | None, now: datetime) 
     if seen.wake_at is None or seen.wake_at > max(back, now + LATE):
         return _violation(f"The handoff {handoff.id} returns on {back:%Y-%m-%d}, and no timer says so.", REPLAN)
     if said is Stage.MQL:
-        return _violation(
-            f"The CRM shows it as ready for sales, and the handoff {handoff.id} returns on {back:%Y-%m-%d}.", REPLAN
-        )
+        says = f"The CRM shows it as ready for sales, and the handoff {handoff.id} returns on {back:%Y-%m-%d}."
+        return _violation(says, BY_HAND)
     return Standing("returning", handoff.outcome)
 
 
