@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
     "audit": "syncagent.cli.audit",
+    "process": "syncagent.cli.process",
     "lint": "syncagent.cli.lint",
     "sheet": "syncagent.cli.sheet",
     "score": "syncagent.cli.score",

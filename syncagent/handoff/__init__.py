@@ -3,6 +3,7 @@
 from syncagent.handoff.audit import Seen, Standing, adopt, stand
 from syncagent.handoff.explain import score_lines, why
 from syncagent.handoff.planner import plan
+from syncagent.handoff.process import allowed, longest_stay
 from syncagent.handoff.profile import profile_of
 from syncagent.handoff.scoring import is_over, score
 from syncagent.handoff.sla import renewed
@@ -11,7 +12,9 @@ __all__ = [
     "Seen",
     "Standing",
     "adopt",
+    "allowed",
     "is_over",
+    "longest_stay",
     "plan",
     "profile_of",
     "renewed",

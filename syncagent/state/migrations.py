@@ -17,6 +17,7 @@ handoff    a projection of the decisions, for counts
 account    whom and which open deals the CRM counts to a company; `name`, `owner` as a person's record tells them
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
+visit      every stay in a stage of the process map; `left_at` NULL: they are there
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -343,6 +344,28 @@ create index account_person on account (person)
 def account(db: Database) -> None:
     """Who is of one company, for the company's picture in a dossier; filled as people's records are told again."""
     for statement in _ACCOUNT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_VISIT = """
+create table visit (
+  person integer not null,
+  entered_at integer not null,
+  stage text not null,
+  left_at integer,
+  handoff text not null,
+  primary key (person, entered_at)
+) strict, without rowid;
+create index visit_stage on visit (stage, left_at);
+insert or replace into visit select person, at, json_extract(data, '$.stage'),
+  lead(at) over (partition by person order by id), handoff from journal where kind = 'stage' order by id
+"""
+
+
+@migrations()
+def visit(db: Database) -> None:
+    """Every visit to a stage, from what the journal knows of it."""
+    for statement in _VISIT.split(";\n"):
         db.conn.execute(statement)
 
 

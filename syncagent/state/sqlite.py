@@ -18,7 +18,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import auditing, backup, decisions, facts, hints, inbox, outbox, reading, splitting
+from syncagent.state import auditing, backup, decisions, facts, hints, inbox, outbox, reading, splitting, visits
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
@@ -30,7 +30,9 @@ from syncagent.state.store import (
     Parted,
     Post,
     Settlement,
+    StageNumbers,
     Unsettled,
+    Visit,
     Watched,
 )
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
@@ -335,6 +337,18 @@ class SqliteStore:
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
             return auditing.watched(db, after, limit)
+
+    def visits(self, person: int) -> tuple[Visit, ...]:
+        with self._reading() as db:
+            return visits.of(db, person)
+
+    def stage_numbers(self, since: datetime, cuts: Mapping[str, datetime]) -> Mapping[str, StageNumbers]:
+        with self._reading() as db:
+            return visits.numbers(db, since, cuts)
+
+    def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
+        with self._reading() as db:
+            return visits.moves(db, since)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:

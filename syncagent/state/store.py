@@ -71,6 +71,27 @@ class Watched(Struct, frozen=True):
     dirty: bool
 
 
+class Visit(Struct, frozen=True):
+    """A stay in a stage; `left_at` None: they are there."""
+
+    stage: str
+    entered_at: datetime
+    left_at: datetime | None
+    handoff: str
+
+
+class StageNumbers(Struct, frozen=True):
+    """How a stage stands: who is there, who of them for too long; of those who left lately, how many, after how long.
+
+    `median` in seconds; None: nobody left.
+    """
+
+    here: int = 0
+    stuck: int = 0
+    left: int = 0
+    median: float | None = None
+
+
 class OutboxItem(Struct, frozen=True):
     """A command and how it stands. `state`: queued, sending, done, parked, unknown, dropped, conflict."""
 
@@ -318,6 +339,18 @@ class Store(Protocol):
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         """The next people behind `after`, in the order of their ids, with all that an audit asks for."""
+        ...
+
+    def visits(self, person: int) -> tuple[Visit, ...]:
+        """A person's stays in the stages of the process map, the first one first."""
+        ...
+
+    def stage_numbers(self, since: datetime, cuts: Mapping[str, datetime]) -> Mapping[str, StageNumbers]:
+        """How each stage stands; whoever came to it before its cut is stuck; who left counts from `since` on."""
+        ...
+
+    def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
+        """How many went from which stage to which since."""
         ...
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:

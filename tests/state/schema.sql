@@ -22,6 +22,7 @@ CREATE INDEX person_erased on person (id) where erased = 1;
 CREATE INDEX person_held on person (held_since, id) where held is not null;
 CREATE INDEX person_merged on person (merged_into) where merged_into is not null;
 CREATE INDEX person_wake on person (wake_at, id) where wake_at is not null and held is null;
+CREATE INDEX visit_stage on visit (stage, left_at);
 CREATE INDEX waits_person on waits (person);
 CREATE TABLE "_sqlite_migrations" (
    "id" INTEGER PRIMARY KEY,
@@ -187,6 +188,14 @@ CREATE TABLE unanswered (
   primary key (ext, object, system)
 ) strict, without rowid
 ;
+CREATE TABLE visit (
+  person integer not null,
+  entered_at integer not null,
+  stage text not null,
+  left_at integer,
+  handoff text not null,
+  primary key (person, entered_at)
+) strict, without rowid;
 CREATE TABLE waits (
   what text not null,
   person integer not null,
