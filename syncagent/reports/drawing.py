@@ -4,7 +4,7 @@ Every name comes from a config or a CRM, and is escaped; what no XML may hold is
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from syncagent.reports.process import Arrow, Box, Picture, lasted
@@ -63,7 +63,8 @@ def svg(shown: Picture) -> str:
         "the middle one of those stayed who left in 90 days. On each way: how many went in 90 days.</text>",
     ]
     arrows = [arrow for arrow in shown.arrows if arrow.before in _PLACES and arrow.after in _PLACES]
-    parts += [_way(arrow, number) for number, arrow in enumerate(sorted(arrows, key=lambda one: one.next))]
+    slots = _slots(arrows)
+    parts += [_way(arrow, slots) for arrow in sorted(arrows, key=lambda one: one.next)]
     parts += [_box(box) for box in shown.boxes if box.stage in _PLACES]
     parts += _legend(height)
     return "".join((*parts, "</svg>"))
@@ -102,35 +103,53 @@ def _box(box: Box) -> str:
     )
 
 
-def _way(arrow: Arrow, number: int) -> str:
+def _way(arrow: Arrow, slots: Mapping[tuple[str, str, str], float]) -> str:
     kind = "off" if not arrow.allowed else "next" if arrow.next else "way"
-    path, x, y = _path(arrow.before, arrow.after, number)
+    path, x, y = _path(arrow.before, arrow.after, slots)
     count = f'<text class="count" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">{arrow.moved:,}</text>'
     return f'<path class="way {kind}" d="{path}" marker-end="url(#{kind})"/>' + (count if arrow.moved else "")
 
 
-def _path(before: str, after: str, number: int) -> tuple[str, float, float]:
+def _slots(arrows: Iterable[Arrow]) -> dict[tuple[str, str, str], float]:
+    """Where ways between the rows leave and reach the boxes: side by side, in the order of where they lead."""
+    ends: dict[str, list[tuple[int, str, str, str]]] = {}
+    for arrow in arrows:
+        if _PLACES[arrow.before][1] != _PLACES[arrow.after][1]:
+            for box, other in ((arrow.before, arrow.after), (arrow.after, arrow.before)):
+                ends.setdefault(box, []).append((_PLACES[other][0], box, arrow.before, arrow.after))
+    return {
+        (box, before, after): _corner(box)[0] + _W * (n + 1) / (len(found) + 1)
+        for found in ends.values()
+        for n, (_, box, before, after) in enumerate(sorted(found))
+    }
+
+
+def _path(before: str, after: str, slots: Mapping[tuple[str, str, str], float]) -> tuple[str, float, float]:
     """A curve from box to box, and where its count stands: straight to a neighbour, else over or under the row."""
     (x1, y1), (x2, y2) = _corner(before), _corner(after)
     (c1, r1), (c2, r2) = _PLACES[before], _PLACES[after]
-    spread = number % 5 * 9 - 18
-    if r1 == r2 and c2 - c1 == 1:
-        y = y1 + _H / 2 - 12
-        return f"M{x1 + _W} {y}L{x2 - 3} {y}", (x1 + _W + x2) / 2, y - 7
-    if r1 == r2 and c1 - c2 == 1:
-        y = y1 + _H / 2 + 14
-        return f"M{x1} {y}L{x2 + _W + 3} {y}", (x2 + _W + x1) / 2, y + 17
+    if r1 == r2 and abs(c1 - c2) == 1:
+        on = c2 > c1
+        level = y1 + _H / 2 + (-12 if on else 14)
+        out, tip = (x1 + _W, x2 - 3) if on else (x1, x2 + _W + 3)
+        return f"M{out} {level}L{tip} {level}", (out + tip) / 2, level + (-7 if on else 17)
     if r1 == r2:
-        start, end = x1 + _W / 2 + spread, x2 + _W / 2 + spread
-        edge, bow = (y1, -34 - 9 * abs(c1 - c2)) if r1 == 0 else (y1 + _H, 34 + 9 * abs(c1 - c2))
-        middle = edge + 0.75 * bow
-        tip = edge - 3 if r1 == 0 else edge + 3
-        return f"M{start} {edge}C{start} {edge + bow} {end} {edge + bow} {end} {tip}", (start + end) / 2, middle + 4
-    down = r2 > r1
-    start, end = x1 + _W / 2 + spread, x2 + _W / 2 + spread + (24 if down else -24)
-    top, foot = (y1 + _H, y2 - 3) if down else (y1, y2 + _H + 3)
+        side = 16 * (1 if c2 > c1 else -1)
+        start, end = x1 + _W / 2 + side, x2 + _W / 2 - side
+        edge, up = (y1, -1) if r1 == 0 else (y1 + _H, 1)
+        bow = up * (26 + 11 * abs(c1 - c2))
+        return (
+            f"M{start} {edge}C{start} {edge + bow} {end} {edge + bow} {end} {edge + 3 * up}",
+            (start + end) / 2,
+            edge + 0.75 * bow + 4,
+        )
+    start, end = slots[before, before, after], slots[after, before, after]
+    top, foot = (y1 + _H, y2 - 3) if r2 > r1 else (y1, y2 + _H + 3)
     half = (top + foot) / 2
-    return f"M{start} {top}C{start} {half} {end} {half} {end} {foot}", start * 0.5 + end * 0.5, half + spread * 0.6 + 4
+    near = 0.22  # the count stands near its beginning, where the ways lie side by side
+    x = start + (end - start) * (3 * near**2 * (1 - near) + near**3)
+    y = top * (1 - near) ** 3 + half * (3 * near * (1 - near)) + foot * near**3
+    return f"M{start:.0f} {top}C{start:.0f} {half} {end:.0f} {half} {end:.0f} {foot}", x, y + 4
 
 
 def _legend(height: int) -> list[str]:
