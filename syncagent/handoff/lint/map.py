@@ -19,6 +19,7 @@ def lint_map(policy: Policy) -> Iterator[Finding]:
     if not any(allowed(below, Stage.MQL, policy) for below in (Stage.SUSPECT, Stage.PROSPECT)):
         says = "The map lets nobody go to mql: nothing can be handed off."
         yield Finding("map", "error", "stages.prospect.to", says, 'Add "mql".')
+    given_back = Stage.RECYCLED in policy.crm.answers.values()
     for rule in policy.stages:
         path = f"stages.{rule.stage}"
         yield from _one(rule, path)
@@ -26,10 +27,9 @@ def lint_map(policy: Policy) -> Iterator[Finding]:
             says = f"No way leads from {rule.stage} to an end: whoever comes there stays with sales for ever."
             helps = "Let it go to recycled, won, lost or disqualified, or to a stage that may."
             yield Finding("map", "error", f"{path}.to", says, helps)
-        elif rule.stage in _WITH_SALES and Stage.RECYCLED in policy.crm.answers.values():
-            if not rule.allows(Stage.RECYCLED):
-                says = f"A rep may not give back a lead in {rule.stage}: each one is reported as off the map."
-                yield Finding("map", "warning", f"{path}.to", says, 'Add "recycled", if that is meant to happen.')
+        elif rule.stage in _WITH_SALES and given_back and not rule.allows(Stage.RECYCLED):
+            says = f"A rep may not give back a lead in {rule.stage}: each one is reported as off the map."
+            yield Finding("map", "warning", f"{path}.to", says, 'Add "recycled", if that is meant to happen.')
     yield from _circles(rules)
 
 

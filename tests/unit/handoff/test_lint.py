@@ -250,9 +250,9 @@ def test_a_promise_for_grades_that_nobody_has() -> None:
 def test_stages_that_nobody_can_enter() -> None:
     crm = replace(sound().crm, answers={"Working": Stage.SAL})
     stages = (
-        StageRule(Stage.MQL, next=Stage.SAL),
-        StageRule(Stage.SAL, next=Stage.SQL),
-        StageRule(Stage.ON_HOLD, next=Stage.RECYCLED),
+        StageRule(Stage.MQL, "x", next=Stage.SAL),
+        StageRule(Stage.SAL, "x", next=Stage.SQL),
+        StageRule(Stage.ON_HOLD, "x", next=Stage.RECYCLED),
     )
     here = found(sound(crm=crm, stages=stages))
     assert set(here) == {"stages.on_hold", "stages.on_hold.next"}
