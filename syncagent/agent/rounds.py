@@ -18,6 +18,7 @@ from threading import Event, Lock
 
 from msgspec import Struct, structs
 
+from syncagent.agent import alarms
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
 from syncagent.agent.outcomes import chunks, log_refusals
@@ -101,6 +102,7 @@ class Agent:
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
+        self._watched: datetime | None = None
 
     def close(self) -> None:
         """Finish what is being stored, and let go of the lock and the systems."""
@@ -378,6 +380,21 @@ class Agent:
         if "crm" in planned.waits_on:
             self.look_now.set()
 
+    def watch(self) -> int:
+        """Look at many leads at once, at most hourly: are they rejected? How many alerts were made."""
+        now = self.clock.now()
+        if self._watched is not None and now - self._watched < alarms.EVERY:
+            return 0
+        self._watched = now
+        try:
+            made = alarms.watch(self.store, self.policy, now)
+        except Exception:
+            log.exception("What is rejected could not be looked at; it is tried again in an hour.")
+            return 0
+        for bell in self.outgoing.values() if made else ():
+            bell.set()
+        return made
+
     # -- deliver
 
     def deliver(self, name: str, lane: Lane | None = None) -> int:
@@ -451,6 +468,8 @@ class Agent:
         """Decide and deliver until nothing is left to do now."""
         while not self.stopping.is_set():
             decided = self.decide()
+            if not decided:
+                self.watch()
             delivered = sum(self.deliver(name) for name in self.targets)
             if not decided and not delivered:
                 return

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from syncagent.config.alerts import alerts
 from syncagent.config.conditions import conditions
 from syncagent.config.person import free_mail, profile
 from syncagent.config.process import ProcessTranslation
@@ -83,6 +84,7 @@ class Translation:
             slas=tuple(self._sla(sla, f"sla[{n}]") for n, sla in enumerate(tables.sla, 1)),
             recycle=process.recycle(),
             stages=process.stages(),
+            alerts=alerts(tables.alerts, self._problem, self._user),
             brake=BrakePolicy(
                 tables.handoff.brake.per_hour,
                 tables.handoff.brake.share,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from syncagent.config.alerts import AlertsTable
 from syncagent.config.process import RecycleTable, StageTable
 from syncagent.model import Value
 
@@ -268,6 +269,7 @@ class AgreementTables(Struct, frozen=True):
     team: TeamTable = TeamTable()
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
+    alerts: AlertsTable = AlertsTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
     identity: IdentityTable = IdentityTable()
     profile: dict[str, str | list[str]] = field(default_factory=dict)

@@ -93,6 +93,21 @@ def _return(handoffs: Sequence[Handoff], called: Callable[[str], str]) -> str:
     return told
 
 
+def origin(dossier: Dossier, score: Score, cause: str, raiser: Activity | None) -> dict[str, Value]:
+    """Where a handed-over lead came from, for whoever asks later what such leads are worth.
+
+    The source and the campaign of what they did last (or by which they asked for sales), and the rule that gave most.
+    """
+    done = raiser or max(dossier.activities, key=lambda one: (one.at, one.key), default=None)
+    best = max(score.contributions, key=lambda one: (one.points, one.rule), default=None)
+    campaign = done.attributes.get("campaign") if done is not None else None
+    return {
+        "source": done.identity.system if done is not None else "",
+        "campaign": str(campaign) if is_known(campaign) else "",
+        "rule": cause if raiser is not None or best is None else best.rule,
+    }
+
+
 def moment_of(activity: Activity) -> str:
     """What somebody did, in words: "form submitted: demo-request"."""
     what = activity.kind.replace(".", " ").replace("_", " ")

@@ -25,7 +25,7 @@ from syncagent.handoff.commands import (
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
-from syncagent.handoff.insight import moment_of
+from syncagent.handoff.insight import moment_of, origin
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.process import forbidden, tell_journal
@@ -253,6 +253,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         number=number,
         sla=handoff.sla.name if handoff.sla is not None else "",
         create=draft.view is None,
+        **origin(draft.dossier, score, opening.cause, draft.judged.raiser if opening.kind == "handraiser" else None),
     )
     draft.event("assigned", assignment.why, owner=assignment.owner, route=assignment.route, queue=assignment.queue)
 

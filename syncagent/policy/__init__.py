@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from syncagent.model import Scorecard, Stage
+from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
 from syncagent.policy.conditions import Condition, Duration
 from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
 from syncagent.policy.promises import SlaTerms
@@ -41,6 +42,7 @@ __all__ = [
     "ALWAYS_FIND",
     "DERIVED",
     "QUESTIONS",
+    "AlertPolicy",
     "BrakePolicy",
     "Condition",
     "CrmPolicy",
@@ -65,6 +67,7 @@ __all__ = [
     "Question",
     "ReasonRule",
     "RecyclePolicy",
+    "RejectionAlarm",
     "Rep",
     "Robots",
     "Route",
@@ -146,6 +149,7 @@ class Policy(Struct, frozen=True):
     recycle: RecyclePolicy = RecyclePolicy()
     stages: tuple[StageRule, ...] = ()
     brake: BrakePolicy = BrakePolicy()
+    alerts: AlertPolicy = AlertPolicy()
     team_hours: Hours | None = None
     holidays: tuple[str, ...] = ()
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own

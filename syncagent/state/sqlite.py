@@ -16,7 +16,19 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
-from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
+from syncagent.model import (
+    AnyCommand,
+    Cursor,
+    Dossier,
+    Fact,
+    HealthSnapshot,
+    Identity,
+    Key,
+    Lane,
+    Outcome,
+    Page,
+    Roster,
+)
 from syncagent.model.address import Addresses, AddressRules
 from syncagent.state import auditing, backup, decisions, facts, hints, inbox, outbox, reading, splitting, visits
 from syncagent.state.codec import ms
@@ -24,6 +36,7 @@ from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
+    HandedOver,
     Held,
     JournalEntry,
     OutboxItem,
@@ -310,6 +323,10 @@ class SqliteStore:
         with self._reading() as db:
             return outbox.listed(db, states, limit)
 
+    def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
+        rows = [outbox.row_of(one, ms(now)) for one in commands]
+        self._write("enqueue", lambda db: outbox.put(db, rows))
+
     def retry(self, keys: Sequence[Key]) -> int:
         return self._write("retry", lambda db: outbox.retry(db, keys))
 
@@ -349,6 +366,10 @@ class SqliteStore:
     def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
         with self._reading() as db:
             return visits.moves(db, since)
+
+    def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
+        with self._reading() as db:
+            return visits.handed_over(db, since)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:

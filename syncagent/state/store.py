@@ -92,6 +92,17 @@ class StageNumbers(Struct, frozen=True):
     median: float | None = None
 
 
+class HandedOver(Struct, frozen=True):
+    """A handoff as reports look at it: where the lead came from, what became of it; `outcome` empty: nothing yet."""
+
+    person: int
+    opened_at: datetime
+    source: str
+    campaign: str
+    rule: str
+    outcome: str
+
+
 class OutboxItem(Struct, frozen=True):
     """A command and how it stands. `state`: queued, sending, done, parked, unknown, dropped, conflict."""
 
@@ -305,6 +316,10 @@ class Store(Protocol):
         """Commands by state (all that are neither done nor dropped, if none is named)."""
         ...
 
+    def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
+        """Queue commands that no plan has made (alarms about many leads); a key that is known stays as it is."""
+        ...
+
     def retry(self, keys: Sequence[Key]) -> int:
         """Queue parked commands again; how many."""
         ...
@@ -351,6 +366,10 @@ class Store(Protocol):
 
     def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
         """How many went from which stage to which since."""
+        ...
+
+    def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
+        """What was handed over since, the oldest first."""
         ...
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:

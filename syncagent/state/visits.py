@@ -7,7 +7,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Event
 from syncagent.state.codec import moment, ms
-from syncagent.state.store import StageNumbers, Visit
+from syncagent.state.store import HandedOver, StageNumbers, Visit
 
 Row = tuple[int, int, str, str]
 """person, entered_at, stage, handoff."""
@@ -71,3 +71,17 @@ def moves(db: sqlite3.Connection, since: datetime) -> dict[tuple[str, str], int]
         " and b.entered_at = a.left_at where a.left_at >= ? group by 1, 2 order by 1, 2"
     )
     return {(before, after): count for before, after, count in db.execute(sql, (ms(since),))}
+
+
+def handed_over(db: sqlite3.Connection, since: datetime) -> tuple[HandedOver, ...]:
+    """What was handed over since. A handoff's id begins with the person whom the journal knew it by."""
+    sql = (
+        "select h.person, h.opened_at, coalesce(json_extract(data, '$.source'), ''),"
+        " coalesce(json_extract(data, '$.campaign'), ''), coalesce(json_extract(data, '$.rule'), ''), h.outcome"
+        " from handoff h join journal j on j.person = cast(substr(h.id, 1, instr(h.id, '.') - 1) as integer)"
+        " and j.handoff = h.id and j.kind = 'handoff.opened' where h.opened_at >= ? order by h.opened_at, h.id"
+    )
+    return tuple(
+        HandedOver(person, moment(opened), str(source), str(campaign), str(rule), outcome)
+        for person, opened, source, campaign, rule, outcome in db.execute(sql, (ms(since),))
+    )

@@ -1,0 +1,96 @@
+"""Alarms about many leads, not about one: each matter is told once, until it is over and begins anew."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from syncagent.model import Alert, AnyCommand, Dossier, Identity
+from syncagent.policy import Policy, RejectionAlarm
+from syncagent.reports.rejections import Rejections, days_of, rejections
+from syncagent.state.store import Store
+
+EVERY = timedelta(hours=1)
+STANDING = "alarms/rejections"
+"""The setting that keeps which matters are told, since when, and how often each was."""
+_OVER = 0.8
+"""A matter is over once its share has fallen below so much of the line: one at the line must not come and go."""
+
+
+def watch(store: Store, policy: Policy, now: datetime) -> int:
+    """Look whether many leads are rejected, and tell what is new; how many alerts were made."""
+    alarm = policy.alerts.rejections
+    if alarm is None:
+        return 0
+    known = json.loads(store.meta(STANDING) or "{}")
+    found = rejections(store, policy, alarm, now)
+    standing, new = _judged(found, known, alarm, now)
+    made = _alert(store, policy, alarm, new, standing, now) if new else []
+    if made:
+        store.enqueue(made, now=now)  # first: killed in between, the same keys are told again, which tells nothing
+    if standing != known:
+        store.set_meta(STANDING, json.dumps(standing))
+    return len(made)
+
+
+def _judged(
+    found: tuple[Rejections, ...], known: Mapping[str, dict[str, object]], alarm: RejectionAlarm, now: datetime
+) -> tuple[dict[str, dict[str, object]], list[Rejections]]:
+    """Which matters stand now, and which of them are new. One that is over is kept with its number, and not shown."""
+    standing: dict[str, dict[str, object]] = {}
+    new = []
+    shares = {f"{one.by} {one.name}": one for one in found}
+    for matter in sorted({*known, *shares}):
+        old, one = known.get(matter, {"times": 0, "says": ""}), shares.get(matter)
+        stands = bool(old["says"])
+        if one is not None and one.share >= alarm.share * (_OVER if stands else 1.0):
+            says = one.sentence(days_of(alarm))
+            times = int(str(old["times"])) + (not stands)
+            standing[matter] = {"times": times, "says": says, "since": old["since"] if stands else now.isoformat()}
+            if not stands:
+                new.append(one)
+        elif old["times"]:
+            standing[matter] = {"times": old["times"], "says": "", "since": ""}
+    return standing, new
+
+
+def _alert(
+    store: Store,
+    policy: Policy,
+    alarm: RejectionAlarm,
+    new: Sequence[Rejections],
+    standing: Mapping[str, dict[str, object]],
+    now: datetime,
+) -> list[AnyCommand]:
+    """All that is new in one alert: a source, its campaign and a rule may be the same leads.
+
+    For the CRM, on the lead that was rejected last: there is no other place where a manager looks.
+    """
+    first = min(new, key=lambda one: (one.answered, one.by, one.name))  # the fewest leads say most of where to look
+    to = alarm.tell or policy.manager
+    dossier = store.dossier(first.example)
+    record = _record_of(dossier) if dossier is not None else None
+    if not to or record is None:
+        return []
+    matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
+    key = f"{store.roster().epoch}:alarm:{hashlib.sha256(json.dumps(matters).encode()).hexdigest()[:12]}:alert"
+    says = "\n".join(one.sentence(days_of(alarm)) for one in new)
+    return [
+        Alert(
+            key=key,
+            target=policy.crm.system,
+            person=first.example,
+            record=record,
+            to=to,
+            subject=f"Many leads are rejected: {first.by} {first.name}",
+            body=f"{says}\nThis lead is the latest of them. See `syncagent status`.",
+            remind_at=now,
+        )
+    ]
+
+
+def _record_of(dossier: Dossier) -> Identity | None:
+    decision = dossier.decision
+    if decision is not None and decision.desired is not None and decision.desired.record is not None:
+        return decision.desired.record
+    return next((one.identity for one in dossier.records if not one.deleted), None)
