@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from syncagent.handoff.alerting import beside
+from syncagent.handoff.alerting import after_quiet, beside
 from syncagent.model import Alert, AnyCommand, Dossier, Identity
 from syncagent.policy import Policy, RejectionAlarm
 from syncagent.reports.rejections import Rejections, days_of, rejections
@@ -76,6 +76,7 @@ def _alert(
     matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
     key = f"{store.roster().epoch}:alarm:{hashlib.sha256(json.dumps(matters).encode()).hexdigest()[:12]}:alert"
     says = "\n".join(one.sentence(days_of(alarm)) for one in new)
+    quiet = policy.alerts.quiet
     alert = Alert(
         key=key,
         target=policy.crm.system,
@@ -84,7 +85,7 @@ def _alert(
         to=to,
         subject=f"Many leads are rejected: {first.by} {first.name}",
         body=f"{says}\nThis lead is the latest of them. See `syncagent status`.",
-        remind_at=now,
+        remind_at=now if quiet is None else after_quiet(now, quiet, policy.timezone),
     )
     return [alert, *beside(alert, policy, now)]
 

@@ -478,7 +478,7 @@ class Agent:
 
     def _spent(self, name: str) -> bool:
         """Whether the whole org has used so much of its day that cold work must leave the rest to the hot."""
-        calls = self.sources[name].calls()
+        calls = self.sources[name].calls() if name in self.sources else {}
         limit = calls.get("limit", 0)
         spent = limit > 0 and calls.get("used", 0) >= self.settings.cold_share * limit
         if spent and name not in self._told_spent:
