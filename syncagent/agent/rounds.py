@@ -184,6 +184,7 @@ class Agent:
             if stream not in running:
                 self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
                 self.store.set_meta("backfills", json.dumps([*running, stream]))
+        self.sooner[name].set()
         return stream
 
     def _stream(self, name: str) -> str:
