@@ -95,7 +95,7 @@ class Agent:
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
-        self._suspects = {name: Suspects() for name in targets}
+        self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
