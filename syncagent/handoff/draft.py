@@ -39,6 +39,7 @@ PENDING = frozenset(("queued", "sending", "conflict", "parked", "unknown"))
 """Outbox states in which a command has not (surely) taken effect."""
 
 NO_DECISION = Decision()
+_A_MOMENT = timedelta(seconds=1)
 
 
 class Draft:
@@ -212,7 +213,7 @@ class Draft:
         """Look again at `at`, or a moment from now if that is past."""
         if at is None:
             return
-        at = max(at, self.now + timedelta(seconds=1))
+        at = max(at, self.now + _A_MOMENT)
         if self._wake is None or at < self._wake:
             self._wake = at
 

@@ -259,7 +259,9 @@ _models_of = once_per_policy(_Models)
 
 def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:
     share = points / possible if possible > 0 else 0.0
-    for name, least in zip(names, shares, strict=False):
-        if share >= least:
-            return name
-    return names[-1]
+    first, second, third = shares
+    if share >= first:
+        return names[0]
+    if share >= second:
+        return names[1]
+    return names[2] if share >= third else names[3]
