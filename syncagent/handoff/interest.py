@@ -190,7 +190,8 @@ class InterestRules:
             if worth > 0 and counted and (latest is None or counted[-1].at > latest):
                 latest = counted[-1].at
         if leaving:
-            end = next_hour(max(now, min([at + self._lasts[window] for window, at in leaving.items()])))
+            end = min([at + self._lasts[window] for window, at in leaving.items()])
+            end = next_hour(end if end > now else now)
             changes_at = earliest(changes_at, end)
         return points, latest, changes_at
 
