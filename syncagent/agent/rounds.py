@@ -35,11 +35,13 @@ from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store,
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
-LOUD = frozenset(("undelivered", "contested"))  # decisions that somebody should look into
+LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
 BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
 FULL_AGAIN = 5.0
+FIRST_READ = timedelta(minutes=10)
+"""So long after its start a source that was never read holds up deciding: it may tell that two people are one."""
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 PARTS = 3
@@ -101,6 +103,8 @@ class Agent:
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
+        self._unread = {name for name in sources if store.cursor(self._stream(name)) is None}
+        self._unread_until = clock.now() + FIRST_READ
 
     def close(self) -> None:
         """Finish what is being stored, and let go of the lock and the systems."""
@@ -122,6 +126,7 @@ class Agent:
                 new += self._carry_on(name, stream)
             self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
+            self._unread.discard(name)  # who cannot be read holds up nobody
             self.outages.begin(name, READING, error)
             return 0
         self.outages.over(name, READING)
@@ -203,6 +208,9 @@ class Agent:
         if name == self.settings.crm and not more and not self._knows_crm():
             self.store.set_meta("crm_read", self.clock.now().isoformat())
             self.bell.set()
+        if not more and name in self._unread:
+            self._unread.discard(name)
+            self.bell.set()
         return new
 
     def _knows_crm(self) -> bool:
@@ -211,6 +219,10 @@ class Agent:
         """
         self._crm_read = self._crm_read or self.settings.crm not in self.sources or bool(self.store.meta("crm_read"))
         return self._crm_read
+
+    def _knows_everybody(self) -> bool:
+        """Whether every source was read once: only one of them may tell that somebody has a record already."""
+        return not self._unread or self.clock.now() >= self._unread_until
 
     def _carry_on(self, name: str, stream: str) -> int:
         """A few pages of a backfill: the next poll must not wait for all of it."""
@@ -289,13 +301,13 @@ class Agent:
         """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan).
 
         The hot lane has its batches to itself: nobody in it waits for a cold plan. Nothing is decided before the CRM
-        has been read whole once.
+        has been read whole once, and at the first start every source.
         """
         if self.outages.rest(AGENT, DECIDING):
             return 0
         try:
             with self.deciding:
-                decided = self._decide() if self._knows_crm() else 0
+                decided = self._decide() if self._knows_crm() and self._knows_everybody() else 0
         except Exception as error:  # noqa: BLE001 - shown; what was decided before is still delivered
             self.outages.begin(AGENT, DECIDING, error)
             return 0

@@ -77,7 +77,8 @@ class Config(Struct, frozen=True):
     def addresses(self) -> AddressRules:
         """[identity] as the state reads it."""
         given = self.tables.identity
-        return AddressRules(given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared)
+        told = (given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared, given.phones)
+        return AddressRules(*told)
 
     def policy(self, live_from: datetime) -> Policy:
         """The agreement, with `live_from` unless the config gives its own."""

@@ -32,6 +32,10 @@ NAMES = [
     {"first_name": "Ana", "last_name": "Silva"},
     {"first_name": "ana", "last_name": "silva "},
     {"first_name": "Ben", "last_name": "Ode"},
+    {"first_name": "Ana", "last_name": "Silva", "mobile": "+49 171 1234567"},
+    {"first_name": "ana", "last_name": "SILVA", "mobile": "0171/1234567"},
+    {"first_name": "Ben", "last_name": "Silva", "mobile": "0171/1234567"},
+    {"first_name": "Ana", "mobile": "0171/1234567"},
 ]
 PEOPLE = [Identity(system, kind, str(n)) for system, kind in (("a", "lead"), ("b", "lead")) for n in range(1, 7)]
 RECORDS = [Identity("crm", kind, str(n)) for kind in ("Lead", "Contact") for n in range(1, 4)]
@@ -53,7 +57,7 @@ told = st.one_of(
 
 
 def people_of(facts) -> set[frozenset[Identity]]:
-    """The oracle: what one fact names is one person, and so is what names the same mailbox."""
+    """The oracle: one person is what one fact names, what names one mailbox, one name at one mobile number."""
     parent: dict[object, object] = {}
 
     def find(one):
@@ -79,6 +83,8 @@ def people_of(facts) -> set[frozenset[Identity]]:
                 nodes += [(mailbox, name)] if name else []
             elif mailbox:
                 nodes.append(mailbox)
+        if "mobile" in known and "last_name" in known:
+            nodes.append(("mobile", str(known["first_name"]).lower(), str(known["last_name"]).lower().strip()))
         for node in nodes:
             parent[find(node)] = find(nodes[0])
     groups: dict[object, set[Identity]] = {}
