@@ -76,15 +76,16 @@ def people_of(facts) -> set[frozenset[Identity]]:
                 nodes, known = [fact.winner, *fact.losers], {}
             case Activity():
                 nodes, known = [fact.identity], {}
+        whole = "last_name" in known
+        name = [str(known[part]).lower().strip() for part in ("first_name", "last_name")] if whole else []
         for email in getattr(fact, "emails", ()):
             mailbox = SPELLED[email]
             if mailbox.startswith("*"):
-                name = "last_name" in known and str(known["first_name"]).lower()
-                nodes += [(mailbox, name)] if name else []
+                nodes += [(mailbox, *name)] if name else []
             elif mailbox:
                 nodes.append(mailbox)
-        if "mobile" in known and "last_name" in known:
-            nodes.append(("mobile", str(known["first_name"]).lower(), str(known["last_name"]).lower().strip()))
+        if "mobile" in known and name:
+            nodes.append(("mobile", *name))
         for node in nodes:
             parent[find(node)] = find(nodes[0])
     groups: dict[object, set[Identity]] = {}
