@@ -171,6 +171,14 @@ class Agent:
         with self.deciding:
             self.policy = structs.replace(policy, crm=structs.replace(policy.crm, me=self.policy.crm.me))
 
+    def hang(self, doors: Mapping[str, Source]) -> None:
+        """Have these sources post to us from now on, in place of those of the same names."""
+        for name in doors:
+            self.posted.setdefault(name, Event())
+            self.sooner.setdefault(name, Event())
+        self.sources = {**self.sources, **doors}
+        self.webhooks = self.webhooks | {name: one for name, one in doors.items() if isinstance(one, Webhook)}
+
     def backfills(self, name: str) -> tuple[str, ...]:
         """The streams of backfills of this source that are not finished."""
         return tuple(

@@ -99,6 +99,10 @@ class Hook:
         """Raises `UnreadableDeliveryError`."""
         return self._dialect.read(delivery, arrived)
 
+    def renew(self) -> None:
+        """What was read of the secrets is forgotten."""
+        self.__dict__.pop("_secrets", None)
+
     # -- Source
 
     def check(self) -> Sequence[Problem]:
