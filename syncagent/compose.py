@@ -325,7 +325,7 @@ def compose(
         targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
         policy=policy,
         clock=clock,
-        settings=Settings(polls=polls, crm=config.crm.name),
+        settings=Settings(polls=polls, crm=config.crm.name, keep_refused=seconds(config.agent.keep_refused)),
         failpoint=failpoint,
     )
     known = state.meta("policy")

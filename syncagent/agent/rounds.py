@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
-from syncagent.agent.outcomes import chunks, log_refusals
+from syncagent.agent.outcomes import all_answered, chunks, log_refusals
 from syncagent.agent.pace import Pace
 from syncagent.agent.suspects import Suspects, told
 from syncagent.agent.unpacking import unpack
@@ -61,6 +61,7 @@ class Settings(Struct, frozen=True):
     batch: int = 500
     down_again: float = 300.0
     poll_fast: float = 5.0
+    keep_refused: float = 30 * 86_400.0  # deliveries that could not be read
     cold_share: float = 0.7  # of the org's daily calls, all its integrations counted
     mistrust: int = 50  # so many deletions in one page, and a fifth of all people, are not believed
 
@@ -137,7 +138,9 @@ class Agent:
         if self.outages.rest(name, UNPACKING):
             return 0
         try:
-            unpacked = unpack(self.store, self.webhooks[name], self.clock.now, self._mistrust)
+            unpacked = unpack(
+                self.store, self.webhooks[name], self.clock.now, self._mistrust, self.settings.keep_refused
+            )
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self.outages.begin(name, UNPACKING, error)
             return 0
@@ -420,7 +423,7 @@ class Agent:
                 suspects.answered((unanswered.pop(key).command, outcome) for key, _, outcome in outcomes)
                 self.bell.set()
                 log_refusals(outcomes)
-            _all_answered(unanswered)
+            all_answered(unanswered)
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self._failed(name, unanswered, error)
         else:
@@ -491,9 +494,3 @@ class Agent:
             )
         (self._told_spent.add if spent else self._told_spent.discard)(name)
         return spent
-
-
-def _all_answered(unanswered: Mapping[str, OutboxItem]) -> None:
-    """Raise `LookupError` when a target has ended without a word on some commands."""
-    if unanswered:
-        raise LookupError(f"no answer for {next(iter(unanswered))}, and {len(unanswered) - 1} more")

@@ -43,11 +43,15 @@ __all__ = [
 
 
 class AgentTable(Struct, frozen=True):
-    """[agent]: where the state lives, where to listen, and the zone that calendar days are meant in."""
+    """[agent]: where the state lives, where to listen, the zone that calendar days are meant in.
+
+    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at.
+    """
 
     state: str = "syncagent.db"
     listen: str = "127.0.0.1:8474"
     timezone: str = "UTC"
+    keep_refused: str = "30d"
 
 
 class ConnectorTable(Struct, frozen=True):
@@ -214,7 +218,13 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
                 "agent.listen", f"{agent.listen!r} is not a host and a port.", 'Write for example "127.0.0.1:8474".'
             )
         )
-    return AgentTable(str(folder / agent.state), agent.listen, zone)
+    keep = agent.keep_refused
+    try:
+        seconds(keep)
+    except ValueError as error:
+        problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
+        keep = AgentTable().keep_refused
+    return AgentTable(str(folder / agent.state), agent.listen, zone, keep)
 
 
 def _mapped(crm: ConnectorTable) -> tuple[str, ...]:

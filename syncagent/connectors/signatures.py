@@ -24,7 +24,7 @@ TOLERANCE: Final = timedelta(minutes=5)
 _LONGEST_STAMP: Final = 16  # digits
 _MOST_SIGNATURES: Final = 20
 _MOST_ASYMMETRIC: Final = 4
-"""So many asymmetric ones are tried: each costs a tenth of a millisecond, and anybody can send them."""
+"""So many asymmetric ones are tried: each costs a quarter of a millisecond, and anybody can send them."""
 _ED25519_KEY: Final = 32
 _HUBSPOT_DECODED: Final = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 
