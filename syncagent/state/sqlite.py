@@ -232,6 +232,13 @@ class SqliteStore:
     def retry_posts(self, ids: Sequence[int] | None = None) -> int:
         return self._write("retry_posts", lambda db: inbox.retry(db, ids))
 
+    def expire_posts(self, before: datetime) -> int:
+        now = self._clock.now()
+        with self._reading() as db:
+            if not inbox.anything_expired(db, before, now):
+                return 0
+        return self._write("expire_posts", lambda db: inbox.expire(db, before, now), Lane.COLD)
+
     def drop_posts(self, ids: Sequence[int]) -> int:
         return self._write("drop_posts", lambda db: inbox.drop(db, ids))
 

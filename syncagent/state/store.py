@@ -26,6 +26,9 @@ from syncagent.model import (
     Roster,
 )
 
+MOST_REFUSED = 10_000
+"""So many deliveries that could not be read are kept at most; the oldest go first."""
+
 
 class Accepted(Struct, frozen=True):
     """What became of a page: how many facts were new, and whom they concern."""
@@ -196,6 +199,13 @@ class Store(Protocol):
 
     def retry_posts(self, ids: Sequence[int] | None = None) -> int:
         """Have refused deliveries (None: all) read again; how many."""
+        ...
+
+    def expire_posts(self, before: datetime) -> int:
+        """Give up refused ones that arrived before, and the oldest of too many; how many. Names heard long ago go too.
+
+        What was not read yet stays, however long it waits: it was promised.
+        """
         ...
 
     def drop_posts(self, ids: Sequence[int]) -> int:
