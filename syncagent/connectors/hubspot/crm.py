@@ -104,6 +104,7 @@ class HubSpotCrm:
             found, missed = dict(self._found), sorted(self._missed)
         telling = frozenset((*found, *missed))
         try:
+            self.portal.app()  # by the next delivery it is known whose writes are ours
             for page in self._reader.pull(cursor):
                 facts: list[Fact] = [fact for row in found.values() for fact in self._words.record(row)]
                 if missed:
@@ -145,7 +146,7 @@ class HubSpotCrm:
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         """What is to be looked up, what was merged, what is gone."""
         words = {CONTACT: CONTACT, "task": "task", "deal": "deal"}
-        return hubspot_webhooks.read(delivery.body, self.name, words, arrived, own_source=self.options.app_id)
+        return hubspot_webhooks.read(delivery.body, self.name, words, arrived, own_source=self.portal.known_app())
 
     # -- Target
 

@@ -67,7 +67,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     "email_open" ..., or "property:NAME" for changes of a property; what is not here is not read. `forms`: form id ->
     what it is called; empty: all forms. `crm_ids`: a property -> "system/object" whose id it holds
     (`hs_object_id = "hubspot/contact"` when this very portal is the CRM, too). `signing_secret`: the app's client
-    secret, for webhooks; `public_url`: the address that HubSpot calls, when a proxy stands before us.
+    secret, for webhooks; `signing_secrets`: several that hold at once, while one takes the other's place;
+    `public_url`: the address that HubSpot calls, when a proxy stands before us.
     """
 
     part: Literal["crm", "marketing"] = "marketing"
@@ -94,6 +95,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     forms: dict[str, str] = {}
     crm_ids: dict[str, str] = {}
     signing_secret: Secret | None = None
+    signing_secrets: tuple[Secret, ...] = ()
     public_url: str = ""
     lists: tuple[int, ...] = ()
     expect_status: tuple[str, ...] = ()

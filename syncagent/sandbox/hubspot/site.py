@@ -121,6 +121,9 @@ class HubSpot:
         if call.method == "GET" and parts[1:2] == ["access-tokens"] and len(parts) == 3:
             told = self.gate.describe(parts[2]) or {}
             return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
+        if call.method == "POST" and parts == ["oauth", "token", "introspect"]:
+            told = self.gate.introspect(dict(parse_qsl(call.body.decode("utf-8", "replace"))))
+            return json_answer(told, 200 if "active" in told else 400, cost=0)
         if call.method == "POST" and parts == ["oauth", "private-apps", "get", "access-token-info"]:
             info = self.gate.private_app(call.body)
             return json_answer(info or {"status": "error", "message": "Unknown token"}, 200 if info else 404, cost=0)
