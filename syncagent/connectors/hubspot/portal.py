@@ -418,11 +418,12 @@ class Portal:
         return ""
 
     def stages(self, kind: str) -> dict[str, Row]:
-        """The stages of all pipelines of "deals" or "leads" by id, each with its label and metadata."""
+        """The stages of all pipelines of "deals" or "leads" by id, each with its label, metadata and pipeline."""
 
         def fetch() -> dict[str, Row]:
             reply = self._pipelines.get_all(kind, _preload_content=False)
-            return {stage["id"]: stage for one in self.decoded(reply)["results"] for stage in one["stages"]}
+            told = self.decoded(reply)["results"]
+            return {stage["id"]: {**stage, "pipeline": one["id"]} for one in told for stage in one["stages"]}
 
         found: dict[str, Row] = self.once(f"stages/{kind}", fetch)
         return found

@@ -23,7 +23,7 @@ from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.hubspot import acts, associations, catalog, gate, lists, marketing, objects, seeding
 from syncagent.sandbox.hubspot.gate import Gate
 from syncagent.sandbox.hubspot.portal import Portal
-from syncagent.sandbox.hubspot.refusal import RefusedError, invalid
+from syncagent.sandbox.hubspot.refusal import RefusedError, invalid, missing_scopes
 from syncagent.sandbox.hubspot.request import Handler, Reply, Request, place
 from syncagent.sandbox.hubspot.webhooks import Webhooks
 from syncagent.sandbox.vendor import JSON, Answer, Call, json_answer, write_secret
@@ -141,10 +141,7 @@ class HubSpot:
             told = "The OAuth token used to make this call expired 0 second(s) ago."
             return self._refused(RefusedError(401, "EXPIRED_AUTHENTICATION", told), cost=0)
         if kind == "missing_scopes":
-            told = "This app hasn't been granted all required scopes to make this call."
-            context = {"requiredGranularScopes": value}
-            errors = [{"message": "One or more of the following scopes are required.", "context": context}]
-            return self._refused(RefusedError(403, "MISSING_SCOPES", told, errors=errors), cost=0)
+            return self._refused(missing_scopes(*value), cost=0)
         if kind == "rate_limit":
             return self._refused(self.gate.refusal(str(value)), cost=0)
         if kind == "locked":
