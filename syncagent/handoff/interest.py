@@ -13,8 +13,8 @@ from syncagent.handoff.calendar import before
 from syncagent.handoff.conditions import as_glob, fits_of
 from syncagent.handoff.fading import Fader, Room
 from syncagent.handoff.fit import earliest, length_of, next_hour
-from syncagent.handoff.robots import MARK, Name, RobotTests
-from syncagent.model import Activity, Contribution
+from syncagent.handoff.robots import Name, RobotTests
+from syncagent.model import BOT, Activity, Contribution
 from syncagent.policy import Duration, Globs, HandRaiser, InterestChoice, InterestRule, ScoreModel
 
 AHEAD = timedelta(minutes=10)  # so far a source's clock may run ahead of ours; what is later has not happened yet
@@ -90,7 +90,7 @@ class InterestRules:
                 continue
             seen.add(name)
             if marked:
-                mark = activity.attributes.get(MARK)
+                mark = activity.attributes.get(BOT)
                 if mark is not None and self.robots.says_so(activity):
                     continue
             rules, guarded, raises = meaning

@@ -11,12 +11,11 @@ from math import exp, isnan
 from typing import NamedTuple
 
 from syncagent.handoff.conditions import fold, is_known, is_yes, number
-from syncagent.model import Activity, Dossier, Feature, Influence, Likelihood, Scorecard, Value
+from syncagent.model import BOT, Activity, Dossier, Feature, Influence, Likelihood, Scorecard, Value
 from syncagent.policy import Policy
 
 ATTRIBUTE = "likelihood"
 _DAY = 86_400
-_BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activity attribute
 
 
 class Doings(NamedTuple):
@@ -165,7 +164,7 @@ def as_text(value: Value) -> str:
 
 
 def _by_robot(activity: Activity) -> bool:
-    return bool(activity.attributes) and is_yes(activity.attributes.get(_BOT))
+    return bool(activity.attributes) and is_yes(activity.attributes.get(BOT))
 
 
 def _days(since: datetime, now: datetime) -> float:
