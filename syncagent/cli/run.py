@@ -132,6 +132,7 @@ def _obey_signals(agent: Agent, config_path: Path) -> None:
                 return
             agent.take_over(policy)
             try:
+                agent.store.use_policy(policy, now=agent.clock.now())
                 log.info("The config was read again; %d people are planned by it.", sweep(agent))
                 agent.store.set_meta("policy", policy.digest)
             except StoreFullError as error:
