@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import plan, score_lines, why
 from syncagent.handoff.gate import answers, check_by_wins, next_questions, obstacle
-from syncagent.handoff.nearest import nearest
+from syncagent.handoff.nearest import Nearest, nearest
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.scoring import judge, judge_by
 from syncagent.model import (
@@ -323,7 +323,7 @@ def test_the_nearest_changes_that_would_do() -> None:
     assert not far.single
     assert sorted(one.what for one in far.together) == ["2 more page.visited (*pricing*)", "title = Director"]
     out_of_reach = at_line(Threshold(score=99))
-    assert nearest(facts, out_of_reach, NOW) == ((), ())
+    assert nearest(facts, out_of_reach, NOW) == Nearest()
     assert "No 3 changes together would do." in "\n".join(score_lines(facts, out_of_reach, NOW))
 
 
@@ -331,7 +331,7 @@ def test_the_nearest_changes_for_a_grade() -> None:
     facts = dossier(leads=(lead(title="Clerk"),), activities=(activity("f", NOW),))
     assert [one.what for one in nearest(facts, at_line(Threshold(grades=("A2",))), NOW).single] == ["title = Director"]
     over = at_line(Threshold(grades=("D2",)))
-    assert nearest(facts, over, NOW) == ((), ())
+    assert nearest(facts, over, NOW) == Nearest()
     assert "Over the line." in "\n".join(score_lines(facts, over, NOW))
 
 
