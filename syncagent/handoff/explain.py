@@ -8,7 +8,7 @@ from syncagent.handoff.draft import Draft
 from syncagent.handoff.fit import shown
 from syncagent.handoff.gate import answers, attribute_of
 from syncagent.handoff.insight import moment_of
-from syncagent.handoff.likelihood import likelihood, told
+from syncagent.handoff.likelihood import LETTER, likelihood, told
 from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import excluded, is_ready, judge, known_of
@@ -121,6 +121,7 @@ class Standing(Struct, frozen=True):
     nearest: Nearest
     answers: tuple[Asked, ...]
     likelihood: Likelihood | None
+    likelihood_grade: str
 
 
 def standing(dossier: Dossier, policy: Policy, now: datetime) -> Standing:
@@ -148,6 +149,7 @@ def standing(dossier: Dossier, policy: Policy, now: datetime) -> Standing:
             for one in answers(dossier, policy, known, now)
         ),
         likelihood=likelihood(card, known, dossier, now) if card is not None else None,
+        likelihood_grade=str(known.get(LETTER, "")) if card is not None else "",
     )
 
 

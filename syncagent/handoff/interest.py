@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from syncagent.handoff.calendar import before
 from syncagent.handoff.conditions import as_glob, fits_of
+from syncagent.handoff.earnable import earnable_interest
 from syncagent.handoff.fading import Fader, Room
 from syncagent.handoff.fit import earliest, length_of, next_hour
 from syncagent.handoff.robots import Name, RobotTests
@@ -56,7 +57,7 @@ class InterestRules:
     def __init__(self, model: ScoreModel, raisers: Sequence[HandRaiser], zone: str) -> None:
         self._zone = zone
         self.rules = tuple(_compile(rule, model, zone) for rule in model.interest)
-        self.possible = sum(rule.weight for rule in model.interest)
+        self.possible = earnable_interest(model)
         self._globs = tuple(_place_of(rule) for rule in model.interest)
         self._guards = tuple(_guard_of(rule) for rule in model.interest)
         self._raisers = tuple((as_glob(one.activity), _any_or(one.asset)) for one in raisers)
