@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from syncagent.handoff import plan, score_lines, why
-from syncagent.handoff.gate import answers, check_by_wins, next_questions, obstacle
+from syncagent.handoff.gate import answers, check_by_outcome, next_questions, obstacle
 from syncagent.handoff.nearest import Nearest, nearest
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.scoring import judge, judge_by
@@ -156,9 +156,9 @@ def won(**known: str) -> Decision:
 def test_how_many_won_deals_a_gate_would_have_refused() -> None:
     past = (won(need="yes", budget="unknown"), won(need="no", budget="yes"), won(need="yes", budget="yes"), won())
     lost = replace(won(need="no"), handoffs=(replace(won().handoffs[0], outcome="lost"),))
-    assert check_by_wins((*past, lost), Gate(("need", "budget"), "wait")) == (4, 3, 2)
-    assert check_by_wins(past, Gate(("need", "budget"), "ask")) == (4, 3, 1)
-    assert check_by_wins(past, Gate(("need", "budget"), "ask", "pass")) == (4, 3, 0)
+    assert check_by_outcome((*past, lost), Gate(("need", "budget"), "wait")) == (4, 3, 2)
+    assert check_by_outcome(past, Gate(("need", "budget"), "ask")) == (4, 3, 1)
+    assert check_by_outcome(past, Gate(("need", "budget"), "ask", "pass")) == (4, 3, 0)
 
 
 def test_the_answers_of_the_opening_are_kept_with_the_handoff() -> None:
