@@ -90,7 +90,7 @@ class NotCounted(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A question of the gate, and what is known of it. `source` told it, at the latest at `at`."""
+    """A question of the gate, and what is known of it. `source` says so, since `at`."""
 
     question: str
     word: str

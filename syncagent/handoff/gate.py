@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from syncagent.handoff.calendar import after
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Test, as_test, fold, is_known
-from syncagent.model import Decision, Dossier, Value
+from syncagent.model import Decision, Dossier, Identity, Value
 from syncagent.policy import QUESTIONS, Gate, Policy, Question
 
 Word = Literal["yes", "no", "unknown"]
@@ -20,7 +20,7 @@ _UNKNOWN = frozenset(("unknown", "?", "n/a", "not asked"))
 
 
 class Answer(NamedTuple):
-    """What is known of one question. `source` told it, at the latest at `at` (that system's stamp)."""
+    """What is known of one question. `source` says so, since `at` (that system's stamp)."""
 
     question: Question
     word: Word
@@ -146,9 +146,12 @@ def _word(asked: _Asked, value: Value) -> Word:
 
 
 def _told(dossier: Dossier, attribute: str, value: Value) -> tuple[str, datetime | None]:
-    """Who told this value, and when it is known to have stood: the newest of those that say it."""
-    told: list[tuple[datetime, str]] = []
-    told += [(one.seen_at, one.identity.system) for one in dossier.leads if one.attributes.get(attribute) == value]
+    """Who told this value, and since when: the newest of those that say it. Telling it again makes it no younger."""
+    told = [
+        (_since(dossier, lead.identity, attribute, value, lead.seen_at), lead.identity.system)
+        for lead in dossier.leads
+        if lead.attributes.get(attribute) == value
+    ]
     for record in dossier.records:
         if record.fields.get(attribute) == value:
             changed = [
@@ -156,8 +159,18 @@ def _told(dossier: Dossier, attribute: str, value: Value) -> tuple[str, datetime
                 for one in dossier.changes
                 if one.record == record.identity and one.field == attribute and one.new == value
             ]
-            told.append((max(changed, default=record.modified_at), record.identity.system))
+            since = _since(dossier, record.identity, attribute, value, record.modified_at)
+            told.append((max(changed, default=since), record.identity.system))
     if not told:
         return "", None
     at, source = max(told)
     return source, at
+
+
+def _since(dossier: Dossier, identity: Identity, attribute: str, value: Value, last: datetime) -> datetime:
+    """Since when a record says so, by its history; `last` is when it was told last."""
+    history = next((one for one in dossier.histories if one.identity == identity), None)
+    if history is None:
+        return last
+    seen = history.seen.get(attribute, ())
+    return next((one.first for one in seen if one.value == value), history.born)

@@ -25,6 +25,7 @@ from syncagent.model import (
     Roster,
     Value,
 )
+from syncagent.model.profile import History, Seen
 from syncagent.policy import (
     Condition,
     Duration,
@@ -45,6 +46,7 @@ from syncagent.policy import (
 from tests.unit.handoff.worlds import (
     BEN,
     LEAD,
+    MARKETO,
     NOW,
     accept,
     activity,
@@ -108,6 +110,20 @@ def test_an_answer_has_a_source_and_an_age_and_grows_too_old() -> None:
     assert old.word == "unknown"
     assert now(facts, terms).decision.handoffs
     assert now(facts, terms, NOW + timedelta(days=10)).decision.waiting == "gate: need unknown"
+
+
+def test_telling_an_answer_again_makes_it_no_younger() -> None:
+    """A lead that is told of every day has said so since the first time."""
+    question = Question("need", keeps=Duration(days=30))
+    terms = policy(gate=Gate(("need",), "wait", questions=(question,)))
+    first, second = NOW - timedelta(days=40), NOW - timedelta(days=8)
+    for seen, since, word in (
+        ({}, first, "unknown"),  # the one value it ever had
+        ({"bantfo_need": (Seen("no", first, first), Seen("yes", second, NOW))}, second, "yes"),
+    ):
+        facts = dossier(leads=(lead(bantfo_need="yes"),), records=(), histories=(History(MARKETO, first, seen),))
+        (found,) = answers(facts, terms, attributes_of(facts, terms), NOW)
+        assert (found.word, found.at) == (word, since)
 
 
 @pytest.mark.parametrize(
