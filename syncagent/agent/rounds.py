@@ -184,6 +184,7 @@ class Agent:
             if stream not in running:
                 self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
                 self.store.set_meta("backfills", json.dumps([*running, stream]))
+        self.sooner[name].set()
         return stream
 
     def _stream(self, name: str) -> str:
@@ -335,7 +336,9 @@ class Agent:
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
             roster = planned.roster or roster
-            settlements.append(Settlement(dossier.person, dossier.revision, planned))
+            # Most of what people do moves nothing: a decision that stands is not written again.
+            unchanged = planned.decision == dossier.decision and not dossier.absorbed
+            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged))
         self._failpoint("settle.before")
         taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
         self._failpoint("settle.after")

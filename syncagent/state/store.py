@@ -43,11 +43,15 @@ class Unsettled(Struct, frozen=True):
 
 
 class Settlement(Struct, frozen=True):
-    """A plan and the dossier revision that it was made from."""
+    """A plan and the dossier revision that it was made from.
+
+    `unchanged`: the plan's decision is the one that the dossier holds, and nobody was merged in: it stands as it is.
+    """
 
     person: int
     revision: int
     plan: Plan
+    unchanged: bool = False
 
 
 class Held(Struct, frozen=True):
