@@ -16,7 +16,7 @@ from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 from syncagent.handoff import as_of, is_over, profile_of, score_lines, why
-from syncagent.handoff.explain import Found, found, standing
+from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
 from syncagent.policy import Policy
@@ -59,7 +59,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         dossier = as_of(dossier, now, guess=kept is None)
         journal = tuple(entry for entry in journal if entry.at <= now)
     if as_json:
-        planned = None if at_text else found(dossier, policy, roster, now)
+        planned = None if at_text else outlook(dossier, policy, roster, now)
         _print_json(dossier, policy, now, kept, planned, journal)
         return
     told = (
@@ -69,7 +69,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
 
 
 def _print_json(
-    dossier: Dossier, policy: Policy, now: datetime, kept: InUse | None, planned: Found | None, journal: Journal
+    dossier: Dossier, policy: Policy, now: datetime, kept: InUse | None, planned: Outlook | None, journal: Journal
 ) -> None:
     """All that the text says, for a program. `policy.digest` names the policy that was used, `policy.kept` the one
     that decided at that moment (None: before the first that was kept), `decision` is our last word, `planned` what

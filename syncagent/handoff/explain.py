@@ -19,7 +19,7 @@ from syncagent.policy import Policy, Threshold
 
 def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tuple[str, ...]:
     """Explain the decision that `plan` would come to at `now`; nothing is decided by asking. Ids, no email address."""
-    planned = found(dossier, policy, roster, now)
+    planned = outlook(dossier, policy, roster, now)
     decision = planned.decision
     lines = [f"Stage: {decision.stage}."]
     if decision.score is not None:
@@ -48,7 +48,7 @@ class Due(Struct, frozen=True):
     at: datetime
 
 
-class Found(Struct, frozen=True):
+class Outlook(Struct, frozen=True):
     """What `plan` would decide at a moment, for a program; `why` says the same in words.
 
     `record`, `status` and `owner` are the CRM's, as it last told them; `record` is None where it has none.
@@ -61,11 +61,11 @@ class Found(Struct, frozen=True):
     due: tuple[Due, ...]
 
 
-def found(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Found:
+def outlook(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Outlook:
     """The decision that `plan` would come to at `now`, and what it rests on; nothing is decided by asking."""
     decision = plan(dossier, policy, roster, now).decision
     draft = Draft(dossier, policy, roster, now)
-    return Found(
+    return Outlook(
         decision,
         draft.view.record.identity if draft.view is not None else None,
         draft.current.get("status"),
