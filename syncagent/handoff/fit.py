@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from syncagent.handoff.calendar import before, start_of_day, zone_of
 from syncagent.handoff.conditions import Test, as_test, is_known
+from syncagent.handoff.earnable import earnable_fit
 from syncagent.model import Contribution, Value
 from syncagent.policy import Condition, Duration, FitRule
 
@@ -59,7 +60,7 @@ class FitRules:
     def __init__(self, rules: Sequence[FitRule], zone: str) -> None:
         self._zone = zone
         self.rules = tuple(_compile(rule) for rule in rules)
-        self.possible = sum(rule.weight for rule in rules)
+        self.possible = earnable_fit(rules)
 
     def weigh(
         self, attributes: Mapping[str, Value], now: datetime, into: list[Contribution]

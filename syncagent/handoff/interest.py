@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from syncagent.handoff.calendar import before
 from syncagent.handoff.conditions import as_glob, fits_of
+from syncagent.handoff.earnable import earnable_interest
 from syncagent.handoff.fading import Fader, Room
 from syncagent.handoff.fit import earliest, length_of, next_hour
-from syncagent.handoff.robots import MARK, Name, RobotTests
-from syncagent.model import Activity, Contribution
+from syncagent.handoff.robots import Name, RobotTests
+from syncagent.model import BOT, Activity, Contribution
 from syncagent.policy import Duration, Globs, HandRaiser, InterestChoice, InterestRule, ScoreModel
 
 AHEAD = timedelta(minutes=10)  # so far a source's clock may run ahead of ours; what is later has not happened yet
@@ -117,7 +118,7 @@ class InterestRules:
         self._windows = [*dict.fromkeys(window for window in windows if window is not None)]
         self._lasts = [length_of(window) for window in self._windows]
         self.rules = tuple(_compile(rule, model, zone, self._windows) for rule in model.interest)
-        self.possible = sum(rule.weight for rule in model.interest)
+        self.possible = earnable_interest(model)
         places = [_place_of(index, rule) for index, rule in enumerate(model.interest)]
         self._kinds = _Kinds([*places, *(_Place(as_glob(one.activity), _any_or(one.asset)) for one in raisers)])
         self.robots = RobotTests(model)
@@ -148,7 +149,7 @@ class InterestRules:
             if name in seen:
                 continue
             seen.add(name)
-            if marked and MARK in one.attributes and self.robots.says_so(one):
+            if marked and BOT in one.attributes and self.robots.says_so(one):
                 continue
             for index in meaning.rules if not meaning.guarded else meaning.rules_of(one):
                 if index in hits:

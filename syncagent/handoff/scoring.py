@@ -172,7 +172,7 @@ class Scorer:
         return Judged(found, latest, raiser, changes_at, line)
 
     def grade(self, fit: float, interest: float) -> str:
-        """The letter of the fit and the number of the interest, by their shares of what is possible."""
+        """The letter of the fit and the number of the interest, by their shares of what can be earned."""
         letter = _step(fit, self.fit.possible, self._letters, "ABCD")
         return letter + _step(interest, self.interest.possible, self._numbers, "1234")
 

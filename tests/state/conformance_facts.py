@@ -138,6 +138,13 @@ class Accounts:
         take(store, record(2, 3, kind="Contact", account="A2", company="Bolt", account_owner="ben"))
         assert store.dossier(2).account == AccountView("A2", "ben", "Bolt")
 
+    def test_a_bots_clicks_engage_nobody(self, store):
+        take(store, record(1, kind="Contact", account="A1"), lead(1, also=[sf(1, "Contact")]))
+        take(store, replace(act(1, "a"), attributes={"Is Bot Activity": True}))
+        assert only_account(store).engaged == 0
+        take(store, replace(act(1, "b"), attributes={"Is Bot Activity": False}))
+        assert only_account(store).engaged == 1
+
     def test_two_of_one_company_who_turn_out_to_be_one_are_counted_once(self, store):
         take(store, record(1, kind="Contact", account="A1"), record(2, kind="Contact", account="A1"))
         take(store, lead(1, also=[sf(1, "Contact")]), act(1, "a"), lead(2, also=[sf(2, "Contact")]), act(2, "b"))
