@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
+from syncagent.handoff.companies import placed
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.routing import Loads, team_of
@@ -45,6 +46,7 @@ class Draft:
     """One person's plan in the making. Steps change it in order; `finish` turns it into a `Plan`."""
 
     def __init__(self, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> None:
+        dossier = placed(dossier, policy) if dossier.candidates else dossier
         self.dossier, self.policy, self.now, self._roster = dossier, policy, now, roster
         decision = dossier.decision or NO_DECISION
         self.before = decision
@@ -171,6 +173,12 @@ class Draft:
         return False
 
     @property
+    def matched(self) -> str:
+        """The account that they were found to belong to, where the CRM says none."""
+        account = self.dossier.account
+        return account.id if account is not None and account.matched and not self.dossier.erased else ""
+
+    @property
     def active(self) -> dict[str, bool]:
         return self._roster.active
 
@@ -234,6 +242,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            account=self.matched,
         )
         return Plan(
             decision=decision,

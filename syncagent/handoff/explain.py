@@ -29,6 +29,10 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append(f"CRM: {record.identity.object} {record.identity.id}, status {status}, owner {owner}.")
     else:
         lines.append("CRM: no record.")
+    account = draft.dossier.account
+    if account is not None:
+        of = f"{account.name or 'nameless'} ({account.id})"
+        lines.append(f"Company: {of}, {account.matched or 'as the CRM says'}.")
     if decision.waiting:
         lines.append(f"Ready, but not handed off: {decision.waiting}.")
     if decision.contested:

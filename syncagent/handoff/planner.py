@@ -313,5 +313,10 @@ def _tell_journal(draft: Draft) -> None:
                 "; ".join(f"{one.why} ({one.points:+g})" for one in new.contributions[:5]) or "nothing counts any more"
             )
             draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
+    account = draft.dossier.account
+    if draft.matched != past.account:
+        told = f"the CRM counts them to {account.id}" if account is not None else "no account fits any more"
+        why = account.matched if draft.matched and account is not None else told
+        draft.event("account", f"{why[:1].upper()}{why[1:]}.", account=draft.matched)
     if draft.stage is not past.stage:
         draft.event("stage", f"From {past.stage} to {draft.stage}.", before=str(past.stage), stage=str(draft.stage))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from syncagent.handoff.companies import placed
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import fits_of
 from syncagent.handoff.derived import account_of, derive, wanted_of
@@ -217,6 +218,8 @@ class _Models:
     def judge(self, dossier: Dossier, attributes: dict[str, Value], now: datetime) -> Judged:
         if self._plain:
             return self.live.judge(done_by(dossier), attributes, now, self._default.line)
+        if dossier.candidates and self._of_account:
+            dossier = placed(dossier, self._policy)
         known, changes_at = self.known(dossier, attributes, now)
         live = self.pick(known)
         judged = live.scorer.judge(done_by(dossier), known, now, live.line)
@@ -236,6 +239,8 @@ class _Models:
         """What systems tell and what is worked out; and when the account's score changes by itself."""
         if not self.wanted:
             return attributes, None
+        if dossier.candidates and self._of_account:
+            dossier = placed(dossier, self._policy)
         known = {**attributes, **derive(dossier, self.wanted, attributes, deal)}
         if self._accounts is None or dossier.account is None:
             return known, None

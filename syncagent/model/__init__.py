@@ -20,8 +20,9 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, CrmView, Dossier, HealthSnapshot, Plan, Roster
+from syncagent.model.dossier import AccountView, Candidate, CrmView, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -59,11 +60,13 @@ from syncagent.model.judgement import (
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
+    "Account",
     "AccountView",
     "Activity",
     "Alert",
     "AnyCommand",
     "Assignment",
+    "Candidate",
     "CloseTask",
     "Command",
     "Contribution",
@@ -108,6 +111,7 @@ __all__ = [
     "Roster",
     "Score",
     "Scorecard",
+    "Share",
     "Sla",
     "SlaStep",
     "Stage",
