@@ -11,10 +11,8 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.companies import placed
-from syncagent.handoff.likelihood import with_likelihood
-from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.routing import Loads, team_of
-from syncagent.handoff.scoring import Judged, judge
+from syncagent.handoff.scoring import Judged, judge, routed_by
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
     AnyCommand,
@@ -66,9 +64,7 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = (
-            {} if dossier.erased else with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
-        )
+        self.attributes: dict[str, Value] = {} if dossier.erased else routed_by(dossier, policy, now)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.waits: list[str] = list(self.judged.waits_on)
         self.look()

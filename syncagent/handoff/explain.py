@@ -9,7 +9,7 @@ from syncagent.handoff.insight import moment_of
 from syncagent.handoff.likelihood import told
 from syncagent.handoff.nearest import TOGETHER, nearest
 from syncagent.handoff.planner import plan
-from syncagent.handoff.scoring import Judged, excluded, is_ready, judge, known_of
+from syncagent.handoff.scoring import Judged, excluded, is_ready, judge, known_of, list_of
 from syncagent.handoff.sla import pending_steps
 from syncagent.model import Dossier, Handoff, HandoffState, Roster
 from syncagent.policy import Policy
@@ -32,7 +32,9 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
     account = draft.dossier.account
     if account is not None:
         of = f"{account.name or 'nameless'} ({account.id})"
-        lines.append(f"Company: {of}, {account.matched or 'as the CRM says'}.")
+        found = list_of(draft.dossier, policy, now)
+        listed = f"; on the list {found}" if found else ""
+        lines.append(f"Company: {of}, {account.matched or 'as the CRM says'}{listed}.")
     if decision.waiting:
         lines.append(f"Ready, but not handed off: {decision.waiting}.")
     if decision.contested:
