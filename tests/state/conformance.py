@@ -16,7 +16,8 @@ from syncagent.model import (
 )
 from syncagent.policy import Threshold
 from syncagent.state.store import Held, Settlement
-from tests.state.conformance_facts import Accounts, FactsIn, Records, WhoIsWho
+from tests.state.conformance_accounts import Accounts, Candidates, Waking
+from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
 from tests.state.conformance_people import Joins, Splits
@@ -211,5 +212,7 @@ class Looking:
         assert store.next_wake() == at(30) + stamp
 
 
-class StoreConformance(FactsIn, Accounts, Joins, Splits, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking):
+class StoreConformance(
+    FactsIn, Accounts, Candidates, Waking, Joins, Splits, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking
+):
     """All of it."""
