@@ -2,20 +2,53 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from threading import Event
 
+from syncagent.clock import Clock
+from syncagent.errors import StoreFullError
 from syncagent.handoff.alerting import after_quiet, beside
-from syncagent.model import Alert, AnyCommand, Dossier, Identity
+from syncagent.model import Alert, AnyCommand, Dossier, Identity, Lane
 from syncagent.policy import Policy, RejectionAlarm
 from syncagent.reports.rejections import Rejections, days_of, rejections
 from syncagent.state.store import Store
+
+log = logging.getLogger("syncagent")
 
 EVERY = timedelta(hours=1)
 STANDING = "alarms/rejections"
 """The setting that keeps which matters are told, since when, and how often each was."""
 _OVER = 0.8
 """A matter is over once its share has fallen below so much of the line: one at the line must not come and go."""
+
+
+class Watch:
+    """Looks, at most hourly, at many leads at once, and rings at the targets' doors when somebody is to be told."""
+
+    def __init__(
+        self, store: Store, clock: Clock, policy: Callable[[], Policy], doors: Mapping[tuple[str, Lane], Event]
+    ) -> None:
+        self._store, self._clock, self._policy, self._doors = store, clock, policy, doors
+        self._looked: datetime | None = None
+
+    def __call__(self) -> int:
+        """How many alerts were made; what goes wrong is logged, and tried again at the next look."""
+        now = self._clock.now()
+        if self._looked is not None and now - self._looked < EVERY:
+            return 0
+        self._looked = now
+        try:
+            made = watch(self._store, self._policy(), now)
+        except StoreFullError:
+            raise
+        except Exception:
+            log.exception("What is rejected could not be looked at; it is tried again in an hour.")
+            return 0
+        for door in self._doors.values() if made else ():
+            door.set()
+        return made
 
 
 def watch(store: Store, policy: Policy, now: datetime) -> int:

@@ -15,6 +15,8 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
 class RejectionsTable(Struct, frozen=True):
+    """[alerts.rejections]: when many rejected leads are an alarm."""
+
     share: float = 0.4
     least: int = 10
     within: str = "28d"
@@ -29,6 +31,8 @@ class SinkTable(Struct, frozen=True):
 
 
 class AlertsTable(Struct, frozen=True):
+    """[alerts]."""
+
     quiet: str = ""
     budget: int | None = None
     digest: str = "08:00"

@@ -17,11 +17,15 @@ _RETURNING = (Stage.RECYCLED, Stage.ON_HOLD)
 
 
 class WakeTable(Struct, frozen=True):
+    """[recycle] wake_early: the strong signal."""
+
     points: float
     within: str = "7d"
 
 
 class NurtureTable(Struct, frozen=True):
+    """A list or a campaign of a source."""
+
     source: str
     list: int | None = None
     campaign: int | None = None
@@ -51,6 +55,8 @@ class OnBehalfTable(Struct, frozen=True):
 
 
 class NoAnswerTable(Struct, frozen=True):
+    """[recycle.on_behalf] no_answer: so many tries without a conversation."""
+
     tries: int
     wait: str = "1d"
     reason: str = "no answer"
@@ -58,6 +64,8 @@ class NoAnswerTable(Struct, frozen=True):
 
 
 class OnBehalfTables(Struct, frozen=True):
+    """[recycle.on_behalf]."""
+
     no_answer: NoAnswerTable | None = None
     lost: OnBehalfTable | None = None
     on_hold: OnBehalfTable | None = None
@@ -65,6 +73,8 @@ class OnBehalfTables(Struct, frozen=True):
 
 
 class RecycleTable(Struct, frozen=True):
+    """[recycle]."""
+
     default: str = "90d"
     wake_early: WakeTable | None = None
     nurture: NurtureTable | None = None
@@ -76,6 +86,8 @@ class RecycleTable(Struct, frozen=True):
 
 
 class StageTable(Struct, frozen=True):
+    """[stages.STAGE]: one stage of the process map."""
+
     owner: str = ""
     longest: str = ""
     next: str = ""

@@ -2,6 +2,7 @@
 
 from syncagent.handoff.audit import Seen, Standing, adopt, stand
 from syncagent.handoff.explain import score_lines, why
+from syncagent.handoff.past import as_of
 from syncagent.handoff.planner import plan
 from syncagent.handoff.process import allowed, longest_stay
 from syncagent.handoff.profile import profile_of
@@ -13,6 +14,7 @@ __all__ = [
     "Standing",
     "adopt",
     "allowed",
+    "as_of",
     "is_over",
     "longest_stay",
     "plan",

@@ -70,9 +70,10 @@ def tell_journal(draft: Draft) -> None:
     before, after = draft.before.stage, draft.stage
     if after is before:
         return
-    draft.event("stage", f"From {before} to {after}.", before=str(before), stage=str(after))
+    was, now = str(before), str(after)  # an enum formats itself slowly
+    draft.event("stage", f"From {was} to {now}.", before=was, stage=now)
     if draft.dossier.decision is None or draft.dossier.absorbed or draft.waiting:
         return  # where they were found is no move
     if not allowed(before, after, draft.policy):
-        why = f"The process map allows no move from {before} to {after}: sales made it, and it stands."
-        draft.event("off_map", why, before=str(before), stage=str(after))
+        why = f"The process map allows no move from {was} to {now}: sales made it, and it stands."
+        draft.event("off_map", why, before=was, stage=now)

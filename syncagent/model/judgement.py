@@ -185,6 +185,7 @@ class Decision(Struct, frozen=True):
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
     models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
     stage_since: datetime | None = None  # None: since before this was kept
+    account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
 
     @property
     def handoff(self) -> Handoff | None:

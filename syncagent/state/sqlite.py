@@ -30,7 +30,20 @@ from syncagent.model import (
     Roster,
 )
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import auditing, backup, decisions, facts, hints, inbox, outbox, reading, splitting, visits
+from syncagent.policy import Policy
+from syncagent.state import (
+    auditing,
+    backup,
+    decisions,
+    facts,
+    hints,
+    inbox,
+    outbox,
+    policies,
+    reading,
+    splitting,
+    visits,
+)
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
@@ -38,6 +51,7 @@ from syncagent.state.store import (
     Accepted,
     HandedOver,
     Held,
+    InUse,
     JournalEntry,
     OutboxItem,
     Parted,
@@ -257,6 +271,13 @@ class SqliteStore:
     def retry_posts(self, ids: Sequence[int] | None = None) -> int:
         return self._write("retry_posts", lambda db: inbox.retry(db, ids))
 
+    def expire_posts(self, before: datetime) -> int:
+        now = self._clock.now()
+        with self._reading() as db:
+            if not inbox.anything_expired(db, before, now):
+                return 0
+        return self._write("expire_posts", lambda db: inbox.expire(db, before, now), Lane.COLD)
+
     def drop_posts(self, ids: Sequence[int]) -> int:
         return self._write("drop_posts", lambda db: inbox.drop(db, ids))
 
@@ -387,6 +408,14 @@ class SqliteStore:
     def next_wake(self) -> datetime | None:
         with self._reading() as db:
             return reading.next_wake(db)
+
+    def use_policy(self, policy: Policy, *, now: datetime) -> None:
+        body = policies.body_of(policy)
+        self._write("use_policy", lambda db: policies.use(db, policy.digest, body, now))
+
+    def policy_at(self, at: datetime) -> InUse | None:
+        with self._reading() as db:
+            return policies.in_use(db, at)
 
     def meta(self, name: str) -> str | None:
         with self._reading() as db:
