@@ -29,7 +29,7 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import activities
+from syncagent.state import activities, inbox
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
@@ -301,7 +301,31 @@ class _Taking:
             said.opportunities = _with_deleted(said.opportunities, identity, at)
             if before != (said.leads, said.records, said.tasks, said.opportunities):
                 self.people.changed(person)
+        if known is not None and deleted.privacy:
+            self._forget(known, identity)
         return new
+
+    def _forget(self, person: int, identity: Identity) -> None:
+        """They asked to be forgotten there: nothing that it told is kept, and nothing at all of whom no other knows.
+
+        A refused delivery that names them goes whole: it may hold anything of them.
+        """
+        said = self.people.said(person)
+        gone = [lead for lead in said.leads if lead.identity == identity]
+        records = [record for record in said.records if record.identity == identity]
+        said.leads = tuple(lead for lead in said.leads if lead.identity != identity)
+        said.records = tuple(
+            replace(each, fields={}, emails=(), deleted=True) if each in records else each for each in said.records
+        )
+        said.changes = tuple(change for change in said.changes if change.record != identity)
+        said.histories = tuple(history for history in said.histories if history.identity != identity)
+        activities.forget(self._db, person, identity)
+        told = {email for lead in gone for email in lead.emails}
+        told.update(email for record in records for email in record.emails)
+        if not said.leads and all(each.deleted or each.merged_into for each in said.records):
+            told |= self.people.erase(person)
+        inbox.forget(self._db, told)
+        self.people.changed(person)
 
     def _save_gone(self, identity: Identity, gone: Gone) -> bool:
         key = (identity.id, identity.object, identity.system)
