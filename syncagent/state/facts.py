@@ -29,7 +29,7 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import activities, inbox
+from syncagent.state import activities
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
@@ -324,7 +324,7 @@ class _Taking:
         told.update(email for record in records for email in record.emails)
         if not said.leads and all(each.deleted or each.merged_into for each in said.records):
             told |= self.people.erase(person)
-        inbox.forget(self._db, told)
+        _forget_refused(self._db, told)
         self.people.changed(person)
 
     def _save_gone(self, identity: Identity, gone: Gone) -> bool:
@@ -426,6 +426,14 @@ Stamped = TypeVar("Stamped", CrmRecord, CrmTask, Opportunity)
 
 def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) -> tuple[Stamped, ...]:
     return tuple(replace(f, deleted=True) if f.identity == identity and f.modified_at <= at else f for f in facts)
+
+
+def _forget_refused(db: sqlite3.Connection, addresses: Iterable[str]) -> None:
+    """Refused deliveries that name one of these go. What waits is read first, and then known not to be kept."""
+    for address in {one.strip().lower() for one in addresses} - {""}:
+        spelled = (address, address.replace("@", "%40"))
+        sql = "delete from inbox where refused is not null and instr(lower(cast(body as text)), ?)"
+        db.executemany(sql, [(one,) for one in spelled])
 
 
 def _load_gone(connection: sqlite3.Connection, identities: Sequence[Identity]) -> dict[Identity, Gone]:

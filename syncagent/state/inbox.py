@@ -132,14 +132,6 @@ def drop(db: sqlite3.Connection, numbers: Sequence[int]) -> int:
     return sum(db.execute(sql, (number,)).rowcount for number in numbers)
 
 
-def forget(db: sqlite3.Connection, addresses: Iterable[str]) -> None:
-    """Refused ones that name one of these addresses go. What waits is read first, and then known not to be kept."""
-    for address in {one.strip().lower() for one in addresses} - {""}:
-        spelled = (address, address.replace("@", "%40"))
-        sql = "delete from inbox where refused is not null and instr(lower(cast(body as text)), ?)"
-        db.executemany(sql, [(one,) for one in spelled])
-
-
 def counts(db: sqlite3.Connection) -> dict[str, int]:
     """How many wait to be read, and how many could not be."""
     # Each from its own index: the rows themselves hold whole bodies.
