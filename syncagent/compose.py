@@ -319,6 +319,7 @@ def compose(
     except BaseException:
         state.close()
         raise
+    state.use_policy(policy, now=clock.now())
     agent = Agent(
         store=state,
         sources=sources,

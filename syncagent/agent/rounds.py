@@ -98,7 +98,7 @@ class Agent:
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
-        self._suspects = {name: Suspects() for name in targets}
+        self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
@@ -200,6 +200,7 @@ class Agent:
             if stream not in running:
                 self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
                 self.store.set_meta("backfills", json.dumps([*running, stream]))
+        self.sooner[name].set()
         return stream
 
     def _stream(self, name: str) -> str:
@@ -358,7 +359,9 @@ class Agent:
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
             roster = planned.roster or roster
-            settlements.append(Settlement(dossier.person, dossier.revision, planned))
+            # Most of what people do moves nothing: a decision that stands is not written again.
+            unchanged = planned.decision == dossier.decision and not dossier.absorbed
+            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged))
         self._failpoint("settle.before")
         taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
         self._failpoint("settle.after")

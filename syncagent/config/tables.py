@@ -86,6 +86,7 @@ class RobotsTable(Struct, frozen=True):
 
 class TrainedTable(Struct, frozen=True):
     file: str
+    grade: tuple[float, float, float] | None = None
 
 
 class ScoreTable(Struct, frozen=True):

@@ -22,6 +22,7 @@ from syncagent.model.commands import (
 )
 from syncagent.model.dossier import AccountView, CrmView, Dossier, HealthSnapshot, Plan, Roster
 from syncagent.model.facts import (
+    BOT,
     Activity,
     CrmRecord,
     CrmTask,
@@ -59,6 +60,7 @@ from syncagent.model.judgement import (
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
+    "BOT",
     "AccountView",
     "Activity",
     "Alert",
