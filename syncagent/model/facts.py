@@ -151,10 +151,11 @@ class Merged(Struct, frozen=True, tag=True, tag_field="fact"):
 
 
 class Deleted(Struct, frozen=True, tag=True, tag_field="fact"):
-    """A system has deleted this record."""
+    """A system has deleted this record. `privacy`: they asked to be forgotten, so what it told of them is not kept."""
 
     identity: Identity
     at: datetime
+    privacy: bool = False
 
 
 class Hint(Struct, frozen=True, tag=True, tag_field="fact"):

@@ -158,6 +158,15 @@ class People:
         row = self._db.execute("select erased from person where id = ?", (person,)).fetchone()
         return bool(row and row[0])
 
+    def erase(self, person: int) -> set[str]:
+        """They are forgotten: no address finds them, and what is told of their ids is not stored; their addresses."""
+        rows = self._db.execute("delete from email where person = ? returning address", (person,)).fetchall()
+        for (key,) in rows:
+            self._email.pop(key, None)
+        self._db.execute("update person set erased = 1 where id = ?", (person,))
+        self.any_erased = True
+        return {key.partition(" ")[0] for (key,) in rows if "@" in key}
+
     def changed(self, person: int) -> None:
         """Something about them is new: a newer revision, and dirty."""
         self._changed.add(person)

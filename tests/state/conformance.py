@@ -20,7 +20,7 @@ from tests.state.conformance_accounts import Accounts, Candidates, Waking
 from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
-from tests.state.conformance_people import Joins, Splits
+from tests.state.conformance_people import Forgotten, Joins, Splits
 from tests.state.story_values import (
     T0,
     act,
@@ -213,6 +213,18 @@ class Looking:
 
 
 class StoreConformance(
-    FactsIn, Accounts, Candidates, Waking, Joins, Splits, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking
+    FactsIn,
+    Accounts,
+    Candidates,
+    Waking,
+    Joins,
+    Splits,
+    Forgotten,
+    WhoIsWho,
+    Records,
+    Inbox,
+    Decisions,
+    CommandsOut,
+    Looking,
 ):
     """All of it."""
