@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from syncagent.connectors.hubspot.facts import TOUCHES, Words, stamp_of
-from syncagent.connectors.hubspot.options import LEAD_STAGE, Options
+from syncagent.connectors.hubspot.options import COMPANY, LEAD_STAGE, Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Owner, Property
 from syncagent.connectors.hubspot.values import AUTOMATION
@@ -59,6 +59,7 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
         ("tasks", lambda: _tasks(portal, options)),
         ("owners", lambda: _owners(portal.owners(), options.expect_owners)),
         ("deals", lambda: _deals(portal)),
+        ("companies", lambda: _companies(portal, words)),
         *((kind, partial(_touches, portal, kind)) for kind in TOUCHES),
         ("app", lambda: _app(words)),
     )
@@ -83,7 +84,7 @@ def _fields(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
         path = f"crm.fields.{ours}" if ours in given else "crm"
         fatal = ours in ("status", "owner") or ours in given
         there = known.get(theirs)
-        if theirs == LEAD_STAGE:
+        if theirs == LEAD_STAGE or theirs.startswith(COMPANY):
             continue
         if there is None:
             if fatal or ours == "email":
@@ -198,6 +199,17 @@ def _deals(portal: Portal) -> Iterator[Problem]:
     if not portal.stages("deals"):
         help_ = "Give the app the scope crm.objects.deals.read."
         yield Problem("crm", "No deal pipeline can be seen: deals won and lost are not heard of.", help_, fatal=False)
+
+
+def _companies(portal: Portal, words: Words) -> Iterator[Problem]:
+    """What the config names of companies, their owners first: they come before every route."""
+    portal.forget("properties/companies")
+    known = portal.properties("companies")
+    for ours, theirs in words.names.items():
+        if theirs.startswith(COMPANY) and theirs.removeprefix(COMPANY) not in known:
+            text = f"HubSpot has no property {theirs.removeprefix(COMPANY)} on companies, or the app may not see it."
+            help_ = "Its internal name stands under Settings > Properties, Company properties."
+            yield Problem(f"crm.fields.{ours}", text, help_, fatal=ours in words.options.fields)
 
 
 def _touches(portal: Portal, kind: str) -> Iterator[Problem]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from syncagent.connectors.hubspot.options import Options
+from syncagent.connectors.hubspot.options import COMPANY, Options
+from syncagent.connectors.hubspot.options import CONTACT as CONTACT_FIELDS
 from syncagent.connectors.hubspot.portal import Portal
-from syncagent.connectors.hubspot.shapes import Owner, Row
+from syncagent.connectors.hubspot.shapes import Owner, Property, Row
 from syncagent.connectors.hubspot.values import AUTOMATION, actor, millis, moment, read
 from syncagent.model import (
     CrmRecord,
@@ -135,8 +136,14 @@ class Words:
 
     def values(self, row: Row) -> dict[str, Value]:
         """The mapped fields of a row by our names; those that were not read are missing."""
-        known, given = self.portal.properties("contacts"), row["properties"]
-        return {ours: read(given[theirs], known.get(theirs)) for theirs, ours in self.ours.items() if theirs in given}
+        given = row["properties"]
+        return {ours: read(given[theirs], self._known(theirs)) for theirs, ours in self.ours.items() if theirs in given}
+
+    def _known(self, theirs: str) -> Property | None:
+        if theirs == CONTACT_FIELDS["account_owner"]:
+            return None
+        kind = "companies" if theirs.startswith(COMPANY) else "contacts"
+        return self.portal.properties(kind).get(theirs.removeprefix(COMPANY))
 
     def at(self, row: Row) -> datetime:
         """The row's own stamp of modification."""
@@ -225,8 +232,10 @@ class Words:
                     deleted=undone or bool(row.get("archived")),
                 )
 
-    def deals(self, rows: Sequence[Row], people: Mapping[str, Sequence[str]]) -> Iterator[Fact]:
-        """Deals of the contacts in `people` (by deal id)."""
+    def deals(
+        self, rows: Sequence[Row], people: Mapping[str, Sequence[str]], companies: Mapping[str, Sequence[str]]
+    ) -> Iterator[Fact]:
+        """Deals of the contacts in `people` and with the first of `companies` (both by deal id)."""
         stages = self.portal.stages("deals") if rows else {}
         for row in rows:
             given, ident = row["properties"], str(row["id"])
@@ -247,6 +256,7 @@ class Words:
                 won=won,
                 amount=_number(amount),
                 closed_on=str(given.get("closedate") or "")[:10] if over else "",
+                account=next(iter(companies.get(ident, ())), ""),
                 deleted=bool(row.get("archived")),
             )
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from syncagent.connectors.hubspot.companies import Companies
 from syncagent.connectors.hubspot.facts import CONTACT, DEAL, TASK, TOUCHES, Words, stamp_of, swallowed
 from syncagent.connectors.hubspot.leads import Leads
-from syncagent.connectors.hubspot.portal import WITH_HISTORY, Portal
+from syncagent.connectors.hubspot.portal import WITH_HISTORY, DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Row
 from syncagent.connectors.hubspot.values import millis, moment
 from syncagent.connectors.hubspot.walk import Pace, Place, Steps, Told, Walk
@@ -31,6 +32,7 @@ class Reader:
         self.words = words
         self.leads = leads  # where handoffs are leads
         self.name = portal.name
+        self.companies = Companies(portal, words.ours)
         self.needed: tuple[str, ...] = ("records", "tasks") if leads is None else ("records", "leads", "tasks")
         self.seen: tuple[str, ...] = (*self.needed, *TOUCHES)
         self.kinds: tuple[str, ...] = (*self.seen, "deals")
@@ -151,9 +153,10 @@ class Reader:
         found, _ = self.portal.read("contacts", ids, self.words.asked(), history=self.words.history())
         return [fact for row in self.whole(_once(found), history=True) for fact in self.words.record(row)]
 
-    def whole(self, rows: Sequence[Row], *, history: bool = False) -> list[Row]:
-        """The contacts' rows with all that belongs to them: their leads', where handoffs are leads."""
-        return list(rows) if self.leads is None else self.leads.beside(rows, history=history)
+    def whole(self, rows: Sequence[Row], *, history: bool = False, companies: bool = True) -> list[Row]:
+        """The contacts' rows with what their leads say, where handoffs are leads, and their companies."""
+        told = list(rows) if self.leads is None else self.leads.beside(rows, history=history)
+        return self.companies.beside(told) if companies else told
 
     def _leads(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
         """The records whose leads have changed."""
@@ -166,8 +169,19 @@ class Reader:
         return list(self.words.touches(kind, rows, holders))
 
     def _deals(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
-        people = self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts")
-        return list(self.words.deals(rows, people))
+        return self._told_deals(rows)
+
+    def _told_deals(self, rows: Sequence[Row]) -> list[Fact]:
+        """Deals with the people and the company of each."""
+        ids = [str(row["id"]) for row in rows]
+        if not ids:
+            return []
+        people = self.portal.linked("deals", ids, "contacts")
+        try:
+            companies = self.portal.linked("deals", ids, "companies")
+        except DeniedError:  # without the scope for companies
+            companies = {}
+        return list(self.words.deals(rows, people, companies))
 
     def _tasks(self, rows: Sequence[Row], live: datetime) -> list[Fact]:
         """Tasks with the record that each belongs to; a history is read where somebody else made or changed one."""
@@ -238,7 +252,7 @@ class Reader:
         """The records as they are now, by the ids that were asked for: a merged one answers with its survivor."""
         watched = self.words.history() if history else ()
         found, began = self.portal.read("contacts", ids, self.words.asked(), history=watched)
-        found = self.whole(found, history=history)
+        found = self.whole(found, history=history, companies=history)  # who only writes can do without
         rows = {str(row["id"]): row for row in found}
         for row in found:
             rows |= {loser: row for loser in swallowed(row) if loser in ids}
@@ -246,7 +260,7 @@ class Reader:
         if told - set(ids) and any(one not in rows for one in ids):
             for lost in [one for one in ids if one not in rows]:  # a survivor that does not tell whom it has swallowed
                 single, _ = self.portal.read("contacts", [lost], self.words.asked())
-                rows.update((lost, row) for row in self.whole(single))
+                rows.update((lost, row) for row in self.whole(single, companies=history))
         return {one: rows[one] for one in ids if one in rows}, began
 
     def _became(self, rows: dict[str, Row]) -> Iterator[Merged]:
@@ -279,8 +293,7 @@ class Reader:
 
     def _look_deals(self, ids: list[str]) -> tuple[list[Fact], datetime]:
         rows, began = self.portal.read("deals", ids, DEAL)
-        people = self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts") if rows else {}
-        return list(self.words.deals(rows, people)), began
+        return self._told_deals(rows), began
 
 
 def _once(rows: Iterable[Row]) -> list[Row]:

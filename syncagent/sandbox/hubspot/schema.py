@@ -123,6 +123,7 @@ hs_linkedin_url
 lifecyclestage enumeration {LIFECYCLE}
 hs_lead_status enumeration {_LEAD_STATUS}
 hs_email_optout bool
+associatedcompanyid number ro
 hs_analytics_source ro
 num_conversion_events number ro
 recent_conversion_date datetime ro
