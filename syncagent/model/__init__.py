@@ -20,7 +20,7 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, CrmView, Dossier, HealthSnapshot, Plan, Roster
+from syncagent.model.dossier import AccountView, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster
 from syncagent.model.facts import (
     Activity,
     CrmRecord,
@@ -42,12 +42,14 @@ from syncagent.model.facts import (
 )
 from syncagent.model.judgement import (
     Assignment,
+    Clock,
     Contribution,
     Decision,
     Desired,
     Event,
     Handoff,
     HandoffState,
+    Hold,
     InterestingMoment,
     ModelScore,
     Score,
@@ -55,6 +57,7 @@ from syncagent.model.judgement import (
     SlaStep,
     Stage,
     StepDone,
+    Touch,
 )
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
@@ -64,6 +67,7 @@ __all__ = [
     "Alert",
     "AnyCommand",
     "Assignment",
+    "Clock",
     "CloseTask",
     "Command",
     "Contribution",
@@ -72,6 +76,7 @@ __all__ = [
     "CrmTask",
     "CrmUser",
     "CrmView",
+    "Crowd",
     "Cursor",
     "Decision",
     "Deleted",
@@ -86,6 +91,7 @@ __all__ = [
     "HandoffState",
     "HealthSnapshot",
     "Hint",
+    "Hold",
     "Identity",
     "Influence",
     "InterestingMoment",
@@ -112,6 +118,7 @@ __all__ = [
     "SlaStep",
     "Stage",
     "StepDone",
+    "Touch",
     "Value",
     "WriteLead",
 ]
