@@ -17,6 +17,7 @@ handoff    a projection of the decisions, for counts
 account    whom and which open deals the CRM counts to a company; `name`, `owner` as a person's record tells them
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
+edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -343,6 +344,24 @@ create index account_person on account (person)
 def account(db: Database) -> None:
     """Who is of one company, for the company's picture in a dossier; filled as people's records are told again."""
     for statement in _ACCOUNT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_EDIT = """
+create table edit (
+  at integer not null,
+  by text not null,
+  person integer not null,
+  primary key (at, by, person)
+) strict, without rowid;
+create index edit_person on edit (person)
+"""
+
+
+@migrations()
+def edit(db: Database) -> None:
+    """Who did something to whom in which second, to tell a bulk edit from a touch; filled as facts come in."""
+    for statement in _EDIT.split(";\n"):
         db.conn.execute(statement)
 
 

@@ -18,7 +18,7 @@ from syncagent.state.store import Held, Settlement
 from tests.state.conformance_facts import Accounts, FactsIn, Records, WhoIsWho
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
-from tests.state.conformance_people import Joins, Splits
+from tests.state.conformance_people import Crowds, Joins, Splits
 from tests.state.story_values import (
     T0,
     act,
@@ -195,5 +195,7 @@ class Looking:
         assert store.next_wake() == at(30) + stamp
 
 
-class StoreConformance(FactsIn, Accounts, Joins, Splits, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking):
+class StoreConformance(
+    FactsIn, Accounts, Joins, Splits, Crowds, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking
+):
     """All of it."""

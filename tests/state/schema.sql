@@ -1,6 +1,8 @@
 CREATE INDEX account_person on account (person)
 ;
 CREATE INDEX child_person on child (person);
+CREATE INDEX edit_person on edit (person)
+;
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
 CREATE INDEX handoff_state on handoff (state, owner);
@@ -67,6 +69,12 @@ CREATE TABLE crm_user (
   active integer not null,
   queue integer not null,
   primary key (system, id)
+) strict, without rowid;
+CREATE TABLE edit (
+  at integer not null,
+  by text not null,
+  person integer not null,
+  primary key (at, by, person)
 ) strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
 CREATE TABLE gone (
