@@ -228,7 +228,7 @@ def _manager(draft: Draft, step: SlaStep) -> str:
     """Whom an alert or an escalation reaches: who is named, else the owner's manager; escalations go one level up."""
     owner = draft.handoffs[-1].assignments[-1].owner
     manager = manager_of(owner, draft.policy)
-    if step.do == "escalate" and step.to not in ("", "manager"):
+    if step.do in ("alert", "escalate") and step.to not in ("", "manager"):
         return step.to if draft.active.get(step.to, True) else manager
     above = manager_of(manager, draft.policy) if step.do == "escalate" and _was_alerted(draft) else ""
     return above or manager or step.to
