@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from syncagent.handoff.conditions import as_glob
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.sla import DROPPED, elapsed, running
-from syncagent.model import CrmTask, Handoff, Sla, Touch, Value
+from syncagent.model import CrmTask, Handoff, OutboxEntry, Receipt, Sla, Touch, Value
 
 _TOUCHING = ("Call", "Email", "Meeting")
 _AUTOMATION = "automation"
@@ -165,9 +165,7 @@ def _done_tasks(draft: Draft, handoff: Handoff) -> Iterator[tuple[CrmTask, str]]
     """The owner's closed tasks and booked meetings, and how to tell of them."""
     owner, number = handoff.assignments[-1].owner, len(handoff.assignments)
     key = draft.key(handoff.id, f"a{number}", "task")
-    entry = draft.entry(key)
-    receipt = entry.receipt if entry is not None and entry.receipt is not None else draft.receipt
-    view = draft.view
+    receipt, view = _given(draft, handoff, draft.entry(key)), draft.view
     for task in sorted(view.tasks if view is not None else (), key=lambda one: (one.modified_at, one.identity)):
         if task.deleted or not (task.closed or task.type == "Meeting"):
             continue
@@ -176,6 +174,18 @@ def _done_tasks(draft: Draft, handoff: Handoff) -> Iterator[tuple[CrmTask, str]]
                 yield task, "completed the task"
         elif receipt is not None and _logged(task, handoff, owner, receipt.at):
             yield task, f"logged: {task.type}{f' ({task.outcome})' if task.outcome else ''}"
+
+
+def _given(draft: Draft, handoff: Handoff, task: OutboxEntry | None) -> Receipt | None:
+    """The CRM's word that the present owner has the lead; what they did before it is no touch of theirs.
+
+    Who has taken it themselves needs no word of ours.
+    """
+    if task is not None and task.receipt is not None:
+        return task.receipt
+    told = handoff.assignments[-1].route == "crm"
+    under_way = draft.write_pending or (task is not None and task.state in ("queued", "sending"))
+    return None if under_way and not told else draft.receipt
 
 
 def _logged(task: CrmTask, handoff: Handoff, owner: str, since: datetime) -> bool:
