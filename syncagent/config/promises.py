@@ -46,7 +46,8 @@ def _terms(
             says = f"{name!r} is none of [[handoff.segments]]."
             tell(f"{path}.when.segments", says, nearest(name, segments))
     talk = sla.conversation or ConversationTable()
-    if sla.conversation is not None and key != "first_conversation":
+    is_talk = key == "first_conversation"
+    if sla.conversation is not None and not is_talk:
         tell(f"{path}.conversation", "Only a first_conversation asks what a conversation is.", "Take it out.")
     if sla.touch.bulk < 0:
         tell(f"{path}.touch.bulk", "A number of records is 0 or more.", "0 lets bulk edits count as touches.")
@@ -66,8 +67,8 @@ def _terms(
         pause_holidays=sla.pause_holidays,
         by=sla.touch.by,
         bulk=sla.touch.bulk,
-        talk_tasks=talk.tasks,
-        outcomes=talk.outcomes or (() if talk.statuses else _OUTCOMES),
+        talk_tasks=talk.tasks if is_talk else (),
+        outcomes=talk.outcomes or (_OUTCOMES if is_talk and not talk.statuses else ()),
         statuses=talk.statuses,
     )
 

@@ -196,6 +196,7 @@ def _do(draft: Draft, due: Due, reached: _Reached) -> None:
         figures: dict[str, Value] = {"owner": last.owner, "step": step.at, "minutes": _minutes(draft, due)}
         name = name_of(draft.attributes, draft.dossier.emails)
         body = f"Promised: {sla.promised} within the SLA {sla.name}. {handoff.cause}."
+        reached.told.add(last.owner)
         alert(draft, key_of(handoff, due), last.owner, f"Still waiting for you: {name}", body)
         called = draft.called(last.owner)
         of = "promised time" if sla.of == "first touch" else f"time promised for the {sla.promised}"

@@ -394,6 +394,14 @@ def test_two_promises_broken_at_once_are_one_alert_to_the_manager() -> None:
     assert not life.go(at(22)).events
 
 
+def test_two_reminders_due_at_once_are_one() -> None:
+    slas = (replace(TOUCH, steps=(REMIND,)), replace(TALK, steps=(REMIND,), within=Duration(minutes=10)))
+    life = Life(terms(*slas))
+    result = life.go(at(6))
+    assert [one.to for one in alerts(result)] == [ANA] and kinds(result) == ["reminded"]
+    assert not life.go(at(7)).events
+
+
 def test_a_new_policy_changes_no_live_promise_and_fires_nothing_again() -> None:
     life = Life(terms())
     assert "reminded" in kinds(life.go(at(6)))
