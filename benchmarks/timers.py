@@ -8,6 +8,7 @@ past that moment (law 12), so the CRM is polled four times a second here; a slow
 
 import json
 import logging
+import os
 import statistics
 import tempfile
 import threading
@@ -135,8 +136,9 @@ def _copies(path: Path, count: int, due: int) -> dict[int, datetime]:
         for table in TABLES[:3]:
             _fill(db, table, rows, others)
         db.execute("commit")
+        _flush(path)
         db.execute("begin")
-        begin = SystemClock().now().replace(microsecond=0) + BEFORE + timedelta(seconds=due / 500)
+        begin = SystemClock().now().replace(microsecond=0) + BEFORE + timedelta(seconds=due / 100)
         told = {number: begin + timedelta(seconds=place / RATE) for place, number in enumerate(whose)}
         for table in TABLES:
             _fill(db, table, rows, lambda: told.items())
@@ -147,7 +149,14 @@ def _copies(path: Path, count: int, due: int) -> dict[int, datetime]:
         db.execute("insert or replace into meta values ('roster', ?)", (with_sales,))
         db.execute("commit")
         db.execute("pragma journal_mode = wal")
+    _flush(path)
     return told
+
+
+def _flush(path: Path) -> None:
+    """To the disk with it: else the daemon's first commit waits for the whole file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
