@@ -1,6 +1,8 @@
 CREATE INDEX child_person on child (person);
 CREATE INDEX company_key_told on company_key (id) where told = 1;
 CREATE INDEX deal_open on deal (account, created) where open = 1;
+CREATE INDEX edit_person on edit (person)
+;
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
 CREATE INDEX handoff_state on handoff (state, owner);
@@ -95,6 +97,12 @@ CREATE TABLE deal (
   open integer not null,
   created integer not null,
   modified integer not null
+) strict, without rowid;
+CREATE TABLE edit (
+  at integer not null,
+  by text not null,
+  person integer not null,
+  primary key (at, by, person)
 ) strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
 CREATE TABLE gone (
