@@ -39,8 +39,8 @@ def allowed(before: Stage, after: Stage, policy: Policy) -> bool:
 
 
 def forbidden(draft: Draft, after: Stage) -> str:
-    """Why the agent may not move this lead to `after`; empty when it may."""
-    before = draft.before.stage
+    """Why the agent may not move this lead to `after`; empty when it may. Where it stands now counts, as for all else."""
+    before = draft.stage_now()
     if allowed(before, after, draft.policy):
         return ""
     return f"the process map allows no move from {before} to {after}"

@@ -77,7 +77,7 @@ def put_on_hold(draft: Draft, by: str) -> None:
     draft.event("recycled", f"{draft.called(by)} put it on hold.", reason=reason, come_back_at=back.isoformat(), by=by)
 
 
-def moved_date(draft: Draft, by: "Actor") -> None:
+def moved_date(draft: Draft, by: str, *, person: bool) -> None:
     """A rep has set a come-back date: another one, or, while the lead is with them, one that gives it back."""
     handoff = draft.handoffs[-1]
     if handoff.state is HandoffState.CLOSED or draft.write_pending or "recycle_until" not in draft.current:
@@ -90,20 +90,12 @@ def moved_date(draft: Draft, by: "Actor") -> None:
     if moment is None:
         return
     if handoff.state is HandoffState.WITH_SALES:
-        if by.person and _moves(draft, Stage.RECYCLED):
-            recycle(draft, by.by)
+        if person and _moves(draft, Stage.RECYCLED):
+            recycle(draft, by)
             _move_status(draft)
     elif moment != handoff.come_back_at:
         draft.put(replace(handoff, come_back_at=moment))
         draft.event("recycled", "Sales has set another date.", come_back_at=moment.isoformat())
-
-
-class Actor(NamedTuple):
-    """Who gave an answer, when, and whether that is a person."""
-
-    by: str
-    at: datetime
-    person: bool
 
 
 # -- on their behalf

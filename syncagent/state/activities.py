@@ -108,6 +108,14 @@ def part(db: sqlite3.Connection, person: int, other: int, identities: Collection
     put(db, sorted(rows))
 
 
+def forget(db: sqlite3.Connection, person: int, identity: Identity) -> None:
+    """What this identity of theirs did is not kept."""
+    theirs = (person << SHIFT, person << SHIFT | LAST)
+    told = db.execute("delete from activity where id between ? and ? returning body", theirs).fetchall()
+    kept = [activity for (body,) in told if (activity := decode_activity(body)).identity != identity]
+    put(db, sorted((person << SHIFT | number, body) for number, body in map(row_of, kept)))
+
+
 def _insert(rows: int) -> tuple[str, str]:
     """For rows that are all new, and for rows of which some may be known: the latter tells which were new."""
     values = ", ".join(["(?, ?)"] * rows)
