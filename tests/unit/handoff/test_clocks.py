@@ -394,6 +394,15 @@ def test_two_promises_broken_at_once_are_one_alert_to_the_manager() -> None:
     assert not life.go(at(22)).events
 
 
+def test_two_reassignments_due_at_once_are_one() -> None:
+    slas = (replace(TOUCH, steps=(REASSIGN,)), replace(TALK, steps=(TO_QUEUE,), within=Duration(minutes=2)))
+    life = Life(terms(*slas))
+    result = life.go(at(12))
+    assert kinds(result) == ["reassigned"] and life.owner == QUEUE, "the weightier one"
+    assert [one.owner for one in life.handoff.assignments] == [ANA, QUEUE]
+    assert result.events[0].data["overtook"] == "reassign at 100% of the first touch"
+
+
 def test_two_reminders_due_at_once_are_one() -> None:
     slas = (replace(TOUCH, steps=(REMIND,)), replace(TALK, steps=(REMIND,), within=Duration(minutes=10)))
     life = Life(terms(*slas))
