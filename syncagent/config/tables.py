@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from syncagent.model import Value
+from syncagent.model.address import MOBILE
 
 Test = str | bool | int | float | list[str | int | float]
 
@@ -85,6 +86,7 @@ class RobotsTable(Struct, frozen=True):
 
 class TrainedTable(Struct, frozen=True):
     file: str
+    grade: tuple[float, float, float] | None = None
 
 
 class ScoreTable(Struct, frozen=True):
@@ -285,14 +287,21 @@ class CrmPolicyTable(Struct, frozen=True):
 
 
 class IdentityTable(Struct, frozen=True):
-    """[identity]: which addresses mean one person, and which domains mean a company."""
+    """[identity]: which addresses and numbers mean one person, and which domains mean a company."""
 
     plus_tags: Literal["keep", "ignore"] = "keep"
     gmail_dots: Literal["keep", "ignore"] = "keep"
     placeholders: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     not_shared: tuple[str, ...] = ()
+    phones: tuple[str, ...] = MOBILE
     free_mail: tuple[str, ...] = ()
+
+
+class AccountsTable(Struct, frozen=True):
+    """[accounts]: lists of key accounts, the most important first."""
+
+    lists: dict[str, tuple[str, ...]] = {}
 
 
 class AgreementTables(Struct, frozen=True):
@@ -308,5 +317,6 @@ class AgreementTables(Struct, frozen=True):
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
+    accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()
     profile: dict[str, str | list[str]] = field(default_factory=dict)

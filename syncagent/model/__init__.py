@@ -20,8 +20,10 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster
+from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
+    BOT,
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -62,11 +64,14 @@ from syncagent.model.judgement import (
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
+    "BOT",
+    "Account",
     "AccountView",
     "Activity",
     "Alert",
     "AnyCommand",
     "Assignment",
+    "Candidate",
     "Clock",
     "CloseTask",
     "Command",
@@ -114,6 +119,7 @@ __all__ = [
     "Roster",
     "Score",
     "Scorecard",
+    "Share",
     "Sla",
     "SlaStep",
     "Stage",
