@@ -288,6 +288,9 @@ def test_a_meeting_counts_from_its_booking() -> None:
     call(life, 3, kind="Meeting", closed=False, closed_at=None)
     life.go(at(4))
     assert life.handoff.touched_at == at(3)
+    held = replace(life.dossier.tasks[-1], outcome="Connected", modified_at=at(50))
+    life.dossier = replace(life.dossier, tasks=(*life.dossier.tasks[:-1], held))
+    assert "talked" in kinds(life.go(at(51))) and life.handoff.clocks[0].ended_at == at(50)
 
 
 @pytest.mark.parametrize("by", [ME, FLOW, BEN, BOSS])
