@@ -19,7 +19,6 @@ from syncagent.model import (
     Handoff,
     Hold,
     Identity,
-    Roster,
     Sla,
     SlaStep,
     Stage,
@@ -493,9 +492,3 @@ def test_back_to_the_queue_and_on() -> None:
     life.go(at(32))
     assert [(one.sla.name, one.start) for one in running(life.handoff)] == [("touch", at(32))]
     assert "escalated" in kinds(life.go(at(65))), "nobody is left who has not had it"
-
-
-def test_the_roster_is_not_asked_when_nothing_moves() -> None:
-    life = Life(terms())
-    assert life.go(at(6)).roster is None
-    assert isinstance(life.roster, Roster)
