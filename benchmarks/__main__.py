@@ -11,24 +11,27 @@ from benchmarks.report import Figure, Outcome, hand_over, peak_mb, table, tell
 from syncagent.agent.process import tuned
 from syncagent.clock import monotonic
 
-NAMES = ("ingest", "decide", "latency", "deliver", "hooks")
+NAMES = ("ingest", "decide", "latency", "deliver", "hooks", "rescore")
 MEMORY_MB = 300.0
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*NAMES, "memory"]))
 @click.option(
-    "--people", multiple=True, type=int, help="For decide (each size) and latency (the backfill). Repeatable."
+    "--people",
+    multiple=True,
+    type=int,
+    help="For decide (each size), latency (the backfill) and rescore (1000000: the real thing). Repeatable.",
 )
 @click.option("--quick", is_flag=True, help="So small that the figures mean nothing: only to see that all of it runs.")
 @click.option("--child", is_flag=True, hidden=True)
 def main(names: tuple[str, ...], people: tuple[int, ...], *, quick: bool, child: bool) -> None:
-    """Print speed as ratios against ceilings measured in the same run; about four minutes.
+    """Print speed as ratios against ceilings measured in the same run; about five minutes.
 
     ingest: activities from a local Marketo into the state. decide: dossiers read, planned, settled. latency: from an
     activity to the call of a slow CRM, beside a backfill. deliver: handoffs into a local Salesforce. hooks: signed
-    posts, on the disk before they are answered. memory is the
-    peak of each of these processes, and comes with any of them.
+    posts, on the disk before they are answered. rescore: everybody scored anew on all cores. memory is the peak of each
+    of these processes, and comes with any of them.
     """
     if child:
         start = monotonic()
