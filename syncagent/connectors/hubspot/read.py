@@ -5,7 +5,7 @@ happened before the first round of a poll is nobody's answer: of such records th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ _BIN_EVERY: Final = 360  # turns
 _REMEMBERED: Final = 50_000
 _OWNERS_EVERY: Final = 60
 _OTHERS_EVERY: Final = 4
+_AGAIN: Final = timedelta(seconds=25)  # a promise that waits looks every half minute
 
 
 class Reader:
@@ -58,6 +59,7 @@ class Reader:
         turn = place.turn
         self._room = WITH_HISTORY
         if turn == 0 or place.until is not None:
+            self._binned = True  # what was deleted before was never told
             return ("owners", *self.kinds)
         rare = tuple(
             what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
@@ -66,7 +68,9 @@ class Reader:
         others = ("deals", *TOUCHES)
         if pace != "quiet":
             first, self._binned = ("bin",) if not self._binned and not rare else (), True
-            others = others if pace == "afresh" else self._stalest(others, place)
+            if pace == "hot":
+                since = self.portal.there() - self.walk.lag - _AGAIN
+                others = tuple(what for what in others if place.marks[what] < since)
             return (*self.needed, *others, *checks, *rare, *first)
         if rare:
             return rare
