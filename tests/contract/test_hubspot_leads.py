@@ -214,6 +214,25 @@ def test_without_a_unique_key_a_lost_creation_is_only_made_again_after_a_while(p
     handed_off(desk, contact)
 
 
+def test_a_creation_of_another_life_that_comes_through_late_is_found(plain_portal):
+    """Nobody remembers when it was sent: the second look comes after a minute, within which the lead appears."""
+    desk = with_leads(plain_portal, unique=False)
+    [contact] = desk.contacts(1)
+    sleep = desk.sleep
+
+    def meanwhile(seconds):
+        if seconds > 30:
+            late = {"hs_lead_name": "Person 0", "hs_pipeline_stage": "MQL", "hubspot_owner_id": desk.rep}
+            desk.control.seed(leads=[{**late, "syncagent_key": "e1:1.1:lead", "associate": {"contacts": [contact.id]}}])
+        return sleep(seconds)
+
+    desk.sleep = meanwhile
+    outcome = dict(desk.connect().apply([again(write(desk, contact))]))["e1:1.1:write"]
+    assert isinstance(outcome, Done)
+    assert desk.waits == [60.0]
+    handed_off(desk, contact)
+
+
 def test_a_second_lead_that_a_late_call_has_made_is_archived(plain_portal):
     desk = with_leads(plain_portal, unique=False)
     [contact] = desk.contacts(1)
