@@ -294,6 +294,28 @@ def test_a_call_an_email_and_a_meeting_that_a_rep_logs_are_told_as_done(portal, 
         assert facts == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "outcome"),
+    [
+        ("calls", {"hs_call_disposition": "f240bbac-87c9-4f6e-bf70-924b57d47db7"}, "Connected"),
+        (
+            "calls",
+            {"hs_call_disposition": "e448b440-6d4a-4830-9408-9504e32407e5"},
+            "e448b440-6d4a-4830-9408-9504e32407e5",
+        ),
+        ("calls", {"hs_call_status": "COMPLETED"}, ""),
+        ("meetings", {"hs_meeting_outcome": "COMPLETED"}, "COMPLETED"),
+    ],
+)
+def test_what_came_of_a_call_or_a_meeting_is_told(portal, kind, values, outcome):
+    [contact] = portal.contacts(1)
+    cursor = begin(portal)
+    portal.control.clock_advance(5)
+    portal.act("log", object=kind, contact=contact.id, values=values, **{"as": portal.second})
+    [fact], _ = hear(portal, cursor, CrmTask)
+    assert fact.outcome == outcome
+
+
 @pytest.mark.parametrize(("kind", "values"), NO_TOUCH)
 def test_what_a_prospect_has_sent_or_what_came_to_nothing_is_no_touch(portal, kind, values):
     [contact] = portal.contacts(1)

@@ -82,6 +82,9 @@ class HubSpotCrm:
         """Wake up whoever waits, and close the connections."""
         self.portal.close()
 
+    def renew(self) -> None:
+        """The secrets are read with each delivery."""
+
     # -- Source
 
     def check(self) -> Sequence[Problem]:

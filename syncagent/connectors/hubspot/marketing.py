@@ -43,6 +43,9 @@ class HubSpotMarketing:
         """Wake up whoever waits, and close the connections."""
         self.portal.close()
 
+    def renew(self) -> None:
+        """The secrets are read with each delivery."""
+
     def calls(self) -> Mapping[str, int]:
         """API calls made, and the portal's day."""
         return self.portal.budget.calls()
