@@ -100,7 +100,20 @@ class Config(Struct, frozen=True):
         return policy
 
 
-AGREED = ("score", "models", "handoff", "reps", "team", "routes", "sla", "recycle", "stages", "identity", "profile")
+AGREED = (
+    "score",
+    "models",
+    "accounts",
+    "handoff",
+    "reps",
+    "team",
+    "routes",
+    "sla",
+    "recycle",
+    "stages",
+    "identity",
+    "profile",
+)
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from syncagent.config.companies import account_lists, check_asked
 from syncagent.config.conditions import conditions
 from syncagent.config.person import free_mail, profile
 from syncagent.config.reading import days, duration, hours, nearest
@@ -68,6 +69,7 @@ class Translation:
         tables = self._tables
         team = tables.team
         self._check_reps()
+        check_asked(tables, self._problem)
         scoring = ScoringTranslation(tables, self._problem, self._is_whole, self._problems)
         return Policy(
             timezone=self._zone,
@@ -96,6 +98,7 @@ class Translation:
             manager=self._user(team.manager, "team.manager"),
             write_scores=tables.score.write,
             free_mail=free_mail(tables.identity, self._problem),
+            accounts=account_lists(tables.accounts, self._problem),
             profile=profile(tables.profile, (*self._systems, crm_system), self._problem),
             digest=digest,
         )

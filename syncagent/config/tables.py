@@ -283,6 +283,12 @@ class IdentityTable(Struct, frozen=True):
     free_mail: tuple[str, ...] = ()
 
 
+class AccountsTable(Struct, frozen=True):
+    """[accounts]: lists of key accounts, the most important first."""
+
+    lists: dict[str, tuple[str, ...]] = {}
+
+
 class AgreementTables(Struct, frozen=True):
     """All tables of the agreement, as read."""
 
@@ -296,5 +302,6 @@ class AgreementTables(Struct, frozen=True):
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
+    accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()
     profile: dict[str, str | list[str]] = field(default_factory=dict)

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.likelihood import with_likelihood
-from syncagent.handoff.profile import attributes_of
+from syncagent.handoff.companies import placed
 from syncagent.handoff.routing import Loads, team_of
-from syncagent.handoff.scoring import Judged, judge
+from syncagent.handoff.scoring import Judged, judge, routed_by
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
     AnyCommand,
@@ -46,6 +45,7 @@ class Draft:
     """One person's plan in the making. Steps change it in order; `finish` turns it into a `Plan`."""
 
     def __init__(self, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> None:
+        dossier = placed(dossier, policy) if dossier.candidates else dossier
         self.dossier, self.policy, self.now, self._roster = dossier, policy, now, roster
         decision = dossier.decision or NO_DECISION
         self.before = decision
@@ -65,9 +65,7 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = (
-            {} if dossier.erased else with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
-        )
+        self.attributes: dict[str, Value] = {} if dossier.erased else routed_by(dossier, policy, now)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.waits: list[str] = list(self.judged.waits_on)
         self.look()
@@ -172,6 +170,12 @@ class Draft:
         return False
 
     @property
+    def matched(self) -> str:
+        """The account that they were found to belong to, where the CRM says none."""
+        account = self.dossier.account
+        return account.id if account is not None and account.matched and not self.dossier.erased else ""
+
+    @property
     def active(self) -> dict[str, bool]:
         return self._roster.active
 
@@ -235,6 +239,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            account=self.matched,
         )
         return Plan(
             decision=decision,

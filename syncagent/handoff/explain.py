@@ -11,9 +11,20 @@ from syncagent.handoff.insight import moment_of
 from syncagent.handoff.likelihood import LETTER, likelihood, told
 from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
-from syncagent.handoff.scoring import excluded, is_ready, judge, known_of
+from syncagent.handoff.scoring import excluded, is_ready, judge, known_of, list_of
 from syncagent.handoff.sla import pending_steps
-from syncagent.model import Decision, Dossier, Handoff, HandoffState, Identity, Likelihood, Roster, Score, Value
+from syncagent.model import (
+    AccountView,
+    Decision,
+    Dossier,
+    Handoff,
+    HandoffState,
+    Identity,
+    Likelihood,
+    Roster,
+    Score,
+    Value,
+)
 from syncagent.policy import Policy, Threshold
 
 
@@ -30,6 +41,11 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append(f"CRM: {record}, status {planned.status}, owner {planned.owner}.")
     else:
         lines.append("CRM: no record.")
+    account = planned.account
+    if account is not None:
+        of = f"{account.name or 'nameless'} ({account.id})"
+        listed = f"; on the list {planned.account_list}" if planned.account_list else ""
+        lines.append(f"Company: {of}, {account.matched or 'as the CRM says'}{listed}.")
     if decision.waiting:
         lines.append(f"Ready, but not handed off: {decision.waiting}.")
     if decision.contested:
@@ -51,7 +67,8 @@ class Due(Struct, frozen=True):
 class Outlook(Struct, frozen=True):
     """What `plan` would decide at a moment, for a program; `why` says the same in words.
 
-    `record`, `status` and `owner` are the CRM's, as it last told them; `record` is None where it has none.
+    `record`, `status` and `owner` are the CRM's, as it last told them; `record` is None where it has none. `account` is
+    their company, `account_list` the list of key accounts that it is on.
     """
 
     decision: Decision
@@ -59,6 +76,8 @@ class Outlook(Struct, frozen=True):
     status: Value
     owner: Value
     due: tuple[Due, ...]
+    account: AccountView | None
+    account_list: str
 
 
 def outlook(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Outlook:
@@ -76,6 +95,8 @@ def outlook(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> 
             if _is_running(one) and one.sla is not None
             for due, _, step in pending_steps(one, policy)
         ),
+        draft.dossier.account,
+        list_of(draft.dossier, policy, now) if draft.dossier.account is not None else "",
     )
 
 

@@ -318,6 +318,11 @@ def _tell_journal(draft: Draft) -> None:
             why = "; ".join([f"{one.why} ({_signed(one.points)})" for one in new.contributions[:5]])
             why = why or "nothing counts any more"
             draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
+    account = draft.dossier.account
+    if draft.matched != past.account:
+        told = f"the CRM counts them to {account.id}" if account is not None else "no account fits any more"
+        why = account.matched if draft.matched and account is not None else told
+        draft.event("account", f"{why[:1].upper()}{why[1:]}.", account=draft.matched)
     if draft.stage is not past.stage:
         before, stage = str(past.stage), str(draft.stage)  # an enum formats itself slowly
         draft.event("stage", f"From {before} to {stage}.", before=before, stage=stage)

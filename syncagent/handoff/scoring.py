@@ -11,11 +11,13 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from syncagent.handoff.companies import placed
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import fits_of
-from syncagent.handoff.derived import account_of, derive, wanted_of
+from syncagent.handoff.derived import derive, wanted_of
 from syncagent.handoff.fit import FitRules, earliest
 from syncagent.handoff.interest import AHEAD, InterestRules
+from syncagent.handoff.key_accounts import KeyAccounts
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
@@ -62,6 +64,17 @@ def known_of(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value
 def worked_out(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
     """As `known_of`, with what the policy asks to be worked out from it."""
     return _models_of(policy).known(dossier, known_of(dossier, policy, now), now)[0]
+
+
+def routed_by(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
+    """As `known_of`, with what routes and promises ask to be worked out."""
+    models, known = _models_of(policy), known_of(dossier, policy, now)
+    return models.known(dossier, known, now)[0] if models.routed else known
+
+
+def list_of(dossier: Dossier, policy: Policy, now: datetime) -> str:
+    """The list of key accounts that somebody's company is in; empty when it is in none."""
+    return _models_of(policy).list_of(dossier, known_of(dossier, policy, now))
 
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
@@ -205,9 +218,14 @@ class _Models:
         self._accounts = self.named[accounts.name] if accounts is not None else None
         asked = [rule.attribute for model in self._all(policy) for rule in model.fit]
         asked += [name for one in policy.segments for name in one.when]
-        self.wanted = wanted_of(asked)
-        self._plain = not self.wanted and not self.segments
-        self._of_account = any(name.startswith("account.") for name in self.wanted)
+        scored = wanted_of(asked)
+        self.routed = wanted_of([name for one in policy.routes for name in one.when])
+        self.routed |= wanted_of([name for one in policy.slas for name in one.when])
+        self.wanted = scored | self.routed
+        self._plain = not scored and not self.segments
+        self._of_account = any(name.startswith("account.") for name in scored)
+        self._lists = KeyAccounts(policy.accounts, policy.free_mail)
+        self._listed = bool(policy.accounts) and not self.wanted.isdisjoint(("account.key", "account.list"))
 
     @staticmethod
     def _all(policy: Policy) -> tuple[ScoreModel, ...]:
@@ -216,6 +234,7 @@ class _Models:
     def judge(self, dossier: Dossier, attributes: dict[str, Value], now: datetime) -> Judged:
         if self._plain:
             return self.live.judge(done_by(dossier), attributes, now, self._default.line)
+        dossier = placed(dossier, self._policy)
         known, changes_at = self.known(dossier, attributes, now)
         live = self.pick(known)
         judged = live.scorer.judge(done_by(dossier), known, now, live.line)
@@ -236,12 +255,24 @@ class _Models:
         """What systems tell and what is worked out; and when the account's score changes by itself."""
         if not self.wanted:
             return attributes, None
+        dossier = placed(dossier, self._policy)
         known = {**attributes, **derive(dossier, self.wanted, attributes, deal)}
-        if self._accounts is None or dossier.account is None:
-            return known, None
-        judged = self._accounts.judge((), account_of(dossier), now)
-        known["account.score"], known["account.grade"] = judged.score.total, judged.score.grade[0]
-        return known, judged.changes_at
+        account, changes_at = dossier.account, None
+        if account is not None and self._listed:
+            known |= _listed(self._lists.of_account(account))
+        if account is not None and self._accounts is not None:
+            judged = self._accounts.judge((), known, now)
+            known["account.score"], known["account.grade"] = judged.score.total, judged.score.grade[0]
+            changes_at = judged.changes_at
+        if self._listed and "account.list" not in known:
+            known |= _listed(self._lists.of_person(dossier, attributes))
+        return known, changes_at
+
+    def list_of(self, dossier: Dossier, attributes: Mapping[str, Value]) -> str:
+        """The list of key accounts that somebody's company is in."""
+        account = dossier.account
+        found = self._lists.of_account(account) if account is not None else ""
+        return found or self._lists.of_person(dossier, attributes)
 
     def live_for(self, dossier: Dossier, now: datetime) -> Live:
         """As `pick`, of a dossier."""
@@ -255,6 +286,10 @@ class _Models:
 
 
 _models_of = once_per_policy(_Models)
+
+
+def _listed(name: str) -> dict[str, Value]:
+    return {"account.list": name, "account.key": True} if name else {}
 
 
 def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:

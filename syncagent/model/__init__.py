@@ -20,9 +20,10 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, CrmView, Dossier, HealthSnapshot, Plan, Roster
+from syncagent.model.dossier import AccountView, Candidate, CrmView, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
     BOT,
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -61,11 +62,13 @@ from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "BOT",
+    "Account",
     "AccountView",
     "Activity",
     "Alert",
     "AnyCommand",
     "Assignment",
+    "Candidate",
     "CloseTask",
     "Command",
     "Contribution",
@@ -110,6 +113,7 @@ __all__ = [
     "Roster",
     "Score",
     "Scorecard",
+    "Share",
     "Sla",
     "SlaStep",
     "Stage",

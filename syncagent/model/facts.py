@@ -120,6 +120,19 @@ class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):
     deleted: bool = False
 
 
+class Account(Struct, frozen=True, tag=True, tag_field="fact"):
+    """A company as the CRM last said. `attributes` go by our names: name, owner, website, phone, country, industry ...
+
+    What a page tells of it replaces what was told before, unless that was later.
+    """
+
+    identity: Identity
+    modified_at: datetime
+    attributes: dict[str, Value]
+    created_at: datetime | None = None
+    deleted: bool = False
+
+
 class CrmUser(Struct, frozen=True, tag=True, tag_field="fact"):
     """A rep, a manager or a queue of the CRM."""
 
@@ -151,7 +164,7 @@ class Hint(Struct, frozen=True, tag=True, tag_field="fact"):
     identity: Identity
 
 
-Fact = Lead | Activity | CrmRecord | FieldChange | CrmTask | Opportunity | CrmUser | Merged | Deleted | Hint
+Fact = Lead | Activity | Account | CrmRecord | FieldChange | CrmTask | Opportunity | CrmUser | Merged | Deleted | Hint
 
 
 class Page(Struct, frozen=True):

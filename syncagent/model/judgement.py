@@ -183,6 +183,7 @@ class Decision(Struct, frozen=True):
     adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
     models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
+    account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
 
     @property
     def handoff(self) -> Handoff | None:

@@ -148,6 +148,7 @@ class Policy(Struct, frozen=True):
     alarm_undelivered: Duration = Duration(minutes=5)
     write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
     free_mail: tuple[str, ...] = ()  # mail domains that are no company, beyond those that everybody knows
+    accounts: dict[str, tuple[str, ...]] = {}  # lists of key accounts: names, domains or CRM ids; the first counts
     profile: ProfilePolicy = ProfilePolicy()
     likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
     digest: str = ""  # hash of the config that this was built from

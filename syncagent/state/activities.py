@@ -15,6 +15,7 @@ from syncagent.state.codec import decode_activity, ms, text
 
 SHIFT = 32
 LAST = (1 << SHIFT) - 1
+_DONE_TO_THEM = "('email.bounced', 'email.delivered', 'email.sent')"
 Row = tuple[int, str]
 """Number and body."""
 
@@ -40,11 +41,11 @@ def bodies_of(person: str) -> str:
 
 
 def any_of(person: str) -> str:
-    """SQL for whether a person has done anything, besides what a source marks as a bot's."""
+    """SQL for whether a person has done anything: not what was done to them, nor what a source marks as a bot's."""
     first = f"{person} << {SHIFT}"
     return (
         f"exists (select 1 from activity where activity.id between {first} and {first} | {LAST}"  # noqa: S608
-        f""" and not instr(body, '"{BOT}":true'))"""
+        f""" and json_extract(body, '$[3]') not in {_DONE_TO_THEM} and not instr(body, '"{BOT}":true'))"""
     )
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import (
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -29,7 +30,7 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import activities
+from syncagent.state import accounts, activities
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
@@ -46,6 +47,7 @@ class Sorted:
         self.activities: dict[Identity, list[activities.Row]] = {}
         self.users: list[CrmUser] = []
         self.leads: list[tuple[Lead, tuple[str, ...]]] = []  # with the names under which their addresses join
+        self.accounts: list[Account] = []
         self.changes: list[FieldChange] = []
         self.records: list[tuple[CrmRecord, tuple[str, ...]]] = []
         self.tasks: list[CrmTask] = []
@@ -55,15 +57,13 @@ class Sorted:
         for fact in facts:
             match fact:
                 case Activity():
-                    row = activities.row_of(fact)
-                    if (rows := self.activities.get(fact.identity)) is not None:
-                        rows.append(row)
-                    else:
-                        self.activities[fact.identity] = [row]
+                    self.activities.setdefault(fact.identity, []).append(activities.row_of(fact))
                 case Lead():
                     self.leads.append((fact, addresses.keys(fact.emails, fact.attributes, fact.identity)))
                 case CrmRecord():
                     self.records.append((fact, addresses.keys(fact.emails, fact.fields, fact.identity)))
+                case Account():
+                    self.accounts.append(fact)
                 case FieldChange():
                     self.changes.append(fact)
                 case CrmTask():
@@ -136,6 +136,8 @@ class _Taking:
         new = 0
         for user in facts.users:
             new += self._user(user)
+        for account in facts.accounts:
+            new += self._account(account)
         for change in facts.changes:
             new += self._change(change)
         for lead in facts.leads:
@@ -165,6 +167,12 @@ class _Taking:
             self.people.wake_waiting("roster:")
             self.people.wake_with(user.identity.id)
         return True
+
+    def _account(self, account: Account) -> bool:
+        changed = accounts.tell(self._db, account)
+        if changed:
+            self.people.companies.add(account.identity.id)
+        return changed is not None
 
     def _lead(self, lead: Lead, keys: Sequence[str]) -> bool:
         known = self.people.known(lead.identity)
@@ -202,8 +210,6 @@ class _Taking:
         changed = put_record(self.people.said(person), record)
         if changed:
             self.people.changed(person)
-            if record.account:
-                self.people.wake_waiting(f"account:{record.account}")
         return changed
 
     def _change(self, change: FieldChange) -> bool:
@@ -239,6 +245,8 @@ class _Taking:
         gone = self._gone.get(deal.identity)
         if gone is not None and deal.modified_at <= gone.at:
             deal = replace(deal, deleted=True)
+        companies = accounts.tell_deal(self._db, deal)
+        self.people.companies |= companies
         holders = self.people.holders(deal.identity)
         for holder in holders:
             old = next((d for d in self.people.said(holder).opportunities if d.identity == deal.identity), None)
@@ -253,9 +261,7 @@ class _Taking:
             said.opportunities = (*(d for d in said.opportunities if d.identity != deal.identity), deal)
             self.people.hold(deal.identity, person)
             self.people.changed(person)
-        if deal.account:
-            self.people.wake_waiting(f"account:{deal.account}")
-        return True
+        return bool(concerned or companies)
 
     def _let_go(self, person: int, child: Identity) -> None:
         said = self.people.said(person)

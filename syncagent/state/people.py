@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities
+from syncagent.state import accounts, activities, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -36,6 +36,7 @@ class People:
         self._changed: set[int] = set()
         self._fresh: set[int] = set()
         self._holders: dict[Identity, set[int]] = {}
+        self.companies: set[str] = set()  # whose picture is another now
         self._apart = _load_apart(connection)
         self.any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
 
@@ -249,7 +250,7 @@ class People:
         for table in ("child", "waits"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
-        accounts.forget(self._db, loser)
+        self.companies |= accounts.forget(self._db, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.
@@ -305,7 +306,8 @@ class People:
         changed = sorted({self._root(person) for person in self._changed})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
-        accounts.put(self._db, ((person, self._said[person]) for person in changed if person in self._said))
+        self.companies |= accounts.put(self._db, ((each, self._said[each]) for each in changed if each in self._said))
+        self.companies |= accounts.engage(self._db, [person for person in changed if person not in self._said])
         known = [person for person in changed if person not in self._fresh]
         for start in range(0, len(known), _IN):
             some = known[start : start + _IN]
@@ -320,6 +322,8 @@ class People:
                 f" where {these} and (dirty_since is null or lane > ?)",
                 (self._lane, self._now, *some, self._lane),
             )
+        if self.companies:
+            waking.wake(self._db, self.companies, self._now)
         return tuple(changed)
 
 

@@ -14,7 +14,6 @@ from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
 from syncagent.state import hints, inbox
-from syncagent.state.accounts import with_accounts
 from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
     Said,
@@ -29,6 +28,7 @@ from syncagent.state.codec import (
     moment,
     ms,
 )
+from syncagent.state.companies import with_accounts
 from syncagent.state.store import Held, JournalEntry
 
 IN = 500

@@ -16,7 +16,8 @@ from syncagent.model import (
 )
 from syncagent.policy import Threshold
 from syncagent.state.store import Held, Settlement
-from tests.state.conformance_facts import Accounts, FactsIn, Records, WhoIsWho
+from tests.state.conformance_accounts import Accounts, Candidates, Waking
+from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
 from tests.state.conformance_people import Forgotten, Joins, Splits
@@ -212,6 +213,18 @@ class Looking:
 
 
 class StoreConformance(
-    FactsIn, Accounts, Joins, Splits, Forgotten, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking
+    FactsIn,
+    Accounts,
+    Candidates,
+    Waking,
+    Joins,
+    Splits,
+    Forgotten,
+    WhoIsWho,
+    Records,
+    Inbox,
+    Decisions,
+    CommandsOut,
+    Looking,
 ):
     """All of it."""
