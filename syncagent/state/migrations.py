@@ -16,6 +16,7 @@ outbox     one row a command key; `next_*` is a newer revision that came while t
 handoff    a projection of the decisions, for counts
 company    a row each: `told` by the CRM; `name`, `owner` as a person's record tells them; how many people are of it
 company_title  the titles of those who have done something · company_key: what names it (model/company.py)
+clue       what could name the company of somebody (model/company.py)
 company_wake   companies whose people are being woken, up to `after` (NULL: they rest until `rest_until`)
 member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
@@ -397,6 +398,7 @@ create table deal (
   created integer not null,
   modified integer not null
 ) strict, without rowid;
+create table clue (person integer primary key, keys text not null) strict;
 create index deal_open on deal (account, created) where open = 1;
 insert into member select distinct account.person, account.id, 0, exists (select 1 from activity
   where activity.id between account.person << 32 and account.person << 32 | 4294967295), '', ''

@@ -97,7 +97,7 @@ class Candidates:
         one, two, three = (of(store, name) for name in ("L1", "L2", "L3"))
         [found] = one.candidates
         assert (found.view.id, found.view.owner) == ("A1", "ana")
-        assert found.shares == tuple(map(Share, ("d:nordvind.example", "n:nordvind", "p:+468987650", "s:nrdvnd")))
+        assert found.shares == tuple(map(Share, ("d:nordvind.example", "n:nrdvnd", "p:+468987650")))
         [found] = two.candidates
         assert found.shares == (Share("d:zerkovia.example", told=False, people=1),)
         assert (found.people, found.created_at) == (2, at(0))

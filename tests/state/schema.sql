@@ -52,6 +52,7 @@ CREATE TABLE child (
   person integer not null,
   primary key (ext, object, system, person)
 ) strict, without rowid;
+CREATE TABLE clue (person integer primary key, keys text not null) strict;
 CREATE TABLE company (
   id text primary key,
   told text,

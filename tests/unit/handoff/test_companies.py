@@ -135,9 +135,10 @@ def somebody(*accounts, emails=(), **attributes):
     told = lead(**{"company": "", **attributes})
     keys = keys_of(
         emails,
-        [attributes.get("website")],
-        [attributes.get("company")],
-        [(attributes.get("phone"), attributes.get("country"))],
+        attributes.get("website"),
+        attributes.get("company"),
+        attributes.get("phone"),
+        attributes.get("country"),
     )
     found = [replace(one, shares=tuple(s for s in one.shares if s.key in keys)) for one in accounts]
     return dossier(
