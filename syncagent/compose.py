@@ -42,7 +42,8 @@ SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
 
-IMPORTED = ("files", "webhook")
+FILES, POSTING = "files", "webhook"
+IMPORTED = (FILES, POSTING)
 """Types of sources that files can be imported for, by the mapping in their table."""
 
 
@@ -318,13 +319,14 @@ def compose(
     except BaseException:
         state.close()
         raise
+    state.use_policy(policy, now=clock.now())
     agent = Agent(
         store=state,
         sources=sources,
         targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
         policy=policy,
         clock=clock,
-        settings=Settings(polls=polls, crm=config.crm.name),
+        settings=Settings(polls=polls, crm=config.crm.name, keep_refused=seconds(config.agent.keep_refused)),
         failpoint=failpoint,
     )
     known = state.meta("policy")
@@ -344,6 +346,45 @@ def listener(config: Config, agent: Agent) -> Listener | None:
         agent.posted[name].set()
 
     return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen)
+
+
+def take_over_doors(agent: Agent, listening: Listener | None, config: Config) -> None:
+    """Sources that only post are as this config has them; the others read their secrets anew. Raises `ConfigError`.
+
+    Whose door is closed: what they posted before is still read, by the mapping that they had.
+    """
+    problems: list[Problem] = []
+    known = {"timezone": config.agent.timezone}
+    opened = {
+        table.name: _open(table, known, config.folder, problems, secrets=True)
+        for table in config.sources
+        if table.type == POSTING
+    }
+    if problems:
+        raise ConfigError(problems)
+    agent.hang({name: door for name, door in opened.items() if door is not None})
+    open_now = {table.name for table in (*config.sources, config.crm) if table.type != FILES}
+    doors = {name: door for name, door in agent.webhooks.items() if name in open_now}
+    for door in doors.values():
+        door.renew()
+    if listening is not None:
+        listening.change(doors)
+
+
+def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, ...]:
+    """What differs and is not taken over by a running agent, by its path."""
+    agents = zip(old.agent.__struct_fields__, structs.astuple(old.agent), structs.astuple(new.agent), strict=True)
+    paths = [f"agent.{name}" for name, before, after in agents if before != after]
+    tables = [
+        {table.path: table for table in (*config.sources, config.crm) if table.type not in (FILES, POSTING)}
+        for config in (old, new)
+    ]
+    paths += sorted(path for path in tables[0].keys() | tables[1].keys() if tables[0].get(path) != tables[1].get(path))
+    if old.addresses != new.addresses:
+        paths.append("identity")
+    if not listening:
+        paths += [table.path for table in new.sources if table.type == POSTING]
+    return tuple(paths)
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "sheet": "syncagent.cli.sheet",
     "score": "syncagent.cli.score",
     "rescore": "syncagent.cli.score",
+    "report": "syncagent.cli.report",
     "split": "syncagent.cli.person",
     "inbox": "syncagent.cli.inbox",
     "model": "syncagent.cli.model",

@@ -43,11 +43,15 @@ __all__ = [
 
 
 class AgentTable(Struct, frozen=True):
-    """[agent]: where the state lives, where to listen, and the zone that calendar days are meant in."""
+    """[agent]: where the state lives, where to listen, the zone that calendar days are meant in.
+
+    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at.
+    """
 
     state: str = "syncagent.db"
     listen: str = "127.0.0.1:8474"
     timezone: str = "UTC"
+    keep_refused: str = "30d"
 
 
 class ConnectorTable(Struct, frozen=True):
@@ -77,7 +81,8 @@ class Config(Struct, frozen=True):
     def addresses(self) -> AddressRules:
         """[identity] as the state reads it."""
         given = self.tables.identity
-        return AddressRules(given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared)
+        told = (given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared, given.phones)
+        return AddressRules(*told)
 
     def policy(self, live_from: datetime) -> Policy:
         """The agreement, with `live_from` unless the config gives its own."""
@@ -226,7 +231,13 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
                 "agent.listen", f"{agent.listen!r} is not a host and a port.", 'Write for example "127.0.0.1:8474".'
             )
         )
-    return AgentTable(str(folder / agent.state), agent.listen, zone)
+    keep = agent.keep_refused
+    try:
+        seconds(keep)
+    except ValueError as error:
+        problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
+        keep = AgentTable().keep_refused
+    return AgentTable(str(folder / agent.state), agent.listen, zone, keep)
 
 
 def _mapped(crm: ConnectorTable) -> tuple[str, ...]:

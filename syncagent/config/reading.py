@@ -1,6 +1,7 @@
 """Tables in, Structs out: every problem is gathered with its path and the nearest known key, none is raised."""
 
 import difflib
+import math
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -146,12 +147,21 @@ def _read(kind: Any, raw: object, path: str, problems: list[Problem]) -> Any:  #
         return {key: item for key, item in given.items() if item is not _BROKEN}
     if date in inside:
         return _read_day(raw, path, problems)
+    odd = next((one for one in (raw if isinstance(raw, list) else (raw,)) if _is_odd(one)), None)
+    if odd is not None:
+        problems.append(Problem(path, f"A number is needed here that can be counted with, not {odd}."))
+        return _BROKEN
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:
         wanted = wording(kind)
         problems.append(Problem(path, f"{wanted[0].upper()}{wanted[1:]} is needed here, not {_what_it_is(raw)}."))
         return _BROKEN
+
+
+def _is_odd(raw: object) -> bool:
+    """TOML knows nan and inf; no rule does."""
+    return isinstance(raw, float) and not math.isfinite(raw)
 
 
 def _read_day(raw: object, path: str, problems: list[Problem]) -> Any:  # noqa: ANN401  (a day, a moment, or broken)

@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from syncagent.model import Value
+from syncagent.model.address import MOBILE
 
 Test = str | bool | int | float | list[str | int | float]
 
@@ -85,6 +86,7 @@ class RobotsTable(Struct, frozen=True):
 
 class TrainedTable(Struct, frozen=True):
     file: str
+    grade: tuple[float, float, float] | None = None
 
 
 class ScoreTable(Struct, frozen=True):
@@ -270,13 +272,14 @@ class CrmPolicyTable(Struct, frozen=True):
 
 
 class IdentityTable(Struct, frozen=True):
-    """[identity]: which addresses mean one person, and which domains mean a company."""
+    """[identity]: which addresses and numbers mean one person, and which domains mean a company."""
 
     plus_tags: Literal["keep", "ignore"] = "keep"
     gmail_dots: Literal["keep", "ignore"] = "keep"
     placeholders: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     not_shared: tuple[str, ...] = ()
+    phones: tuple[str, ...] = MOBILE
     free_mail: tuple[str, ...] = ()
 
 

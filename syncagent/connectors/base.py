@@ -149,3 +149,7 @@ class Webhook(Protocol):
         `delivery` has the headers that `verify` kept. Raises `UnreadableDeliveryError` when none of it can be read.
         """
         ...
+
+    def renew(self) -> None:
+        """Read the secrets anew for the next delivery: they may have been changed where they are kept."""
+        ...

@@ -36,6 +36,7 @@ class _Event(Struct, rename="camel"):
     object_id: int | None = None
     occurred_at: int = 0
     source_id: str | int | None = None
+    app_id: str | int | None = None
     primary_object_id: int | None = None
     merged_object_ids: list[int] = []
     new_object_id: int | None = None
@@ -78,7 +79,8 @@ def called(delivery: Delivery, public_url: str = "") -> str:
 def read(body: bytes, system: str, objects: Mapping[str, str], arrived: datetime, *, own_source: str = "") -> Delivered:
     """What a batch says of the objects that `objects` names: HubSpot's word ("contact") -> `Identity.object`.
 
-    Identities are (`system`, objects[word], id). Changes whose `sourceId` is `own_source` are our own echo and pass.
+    Identities are (`system`, objects[word], id). Changes whose `sourceId` is `own_source` are our own echo and pass;
+    while that is not known, those of the app that the notification was made for: it is the one whose secret signs.
     One notification that cannot be read is refused, and harms no other.
     """
     facts: dict[Fact, None] = {}
@@ -130,7 +132,7 @@ def _facts(
         return (Deleted(named(event.object_id), _moment(event.occurred_at, arrived)),)
     if verb == "associationChange":
         return (Hint(named(event.from_object_id if event.object_id is None else event.object_id)),)
-    if verb == "propertyChange" and own_source and str(event.source_id) == own_source:
+    if verb == "propertyChange" and event.source_id and str(event.source_id) == (own_source or str(event.app_id)):
         return ()
     return (Hint(named(event.object_id)),)
 

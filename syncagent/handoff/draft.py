@@ -38,6 +38,7 @@ PENDING = frozenset(("queued", "sending", "conflict", "parked", "unknown"))
 """Outbox states in which a command has not (surely) taken effect."""
 
 NO_DECISION = Decision()
+_A_MOMENT = timedelta(seconds=1)
 
 
 class Draft:
@@ -188,8 +189,8 @@ class Draft:
     def stage_now(self) -> Stage:
         """The stage as everything decided so far gives it."""
         crm = self.policy.crm
-        status = self.want.get("status", self.current.get("status"))
         if self.handoffs:
+            status = self.want.get("status", self.current.get("status"))
             deals = stages.stage_of_deals(self.view.opportunities) if self.view is not None else None
             found = stages.stage_of_handoff(self.handoffs[-1], status, deals, crm)
         elif self.view is not None:
@@ -200,7 +201,7 @@ class Draft:
             return found
         if self.waiting:
             return Stage.PROSPECT if self.waiting.startswith("gate") else Stage.MQL
-        return Stage.PROSPECT if self.score.interest > 0 else Stage.SUSPECT
+        return Stage.PROSPECT if self.judged.score.interest > 0 else Stage.SUSPECT
 
     # -- what is decided
     def put(self, handoff: Handoff) -> None:
@@ -216,7 +217,7 @@ class Draft:
         """Look again at `at`, or a moment from now if that is past."""
         if at is None:
             return
-        at = max(at, self.now + timedelta(seconds=1))
+        at = max(at, self.now + _A_MOMENT)
         if self._wake is None or at < self._wake:
             self._wake = at
 

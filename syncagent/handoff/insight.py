@@ -59,7 +59,7 @@ def brief(
     found = moments(dossier, score, handoff.cause)
     if found:
         lines.append("Moments:")
-        lines += [f"- {moment.at:%Y-%m-%d %H:%M} UTC {moment.text}" for moment in found]
+        lines += [f"- {moment.at.isoformat(' ', 'minutes')[:16]} UTC {moment.text}" for moment in found]
     given = answers(dossier, policy, attributes, handoff.opened_at)
     known = [f"{one.question.name} {one.word}" for one in given if one.word != "unknown"]
     if known:

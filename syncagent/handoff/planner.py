@@ -5,6 +5,7 @@ lost, late, doubled and reordered events, and a kill at any instant, change noth
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -302,6 +303,11 @@ def _after_the_write(draft: Draft) -> None:
     ]
 
 
+@lru_cache(maxsize=1024)
+def _signed(points: float) -> str:
+    return f"{points:+g}"  # weights and priorities are few, and so are their products
+
+
 def _tell_journal(draft: Draft) -> None:
     """Stage and score, when they have changed."""
     past = draft.before
@@ -309,9 +315,8 @@ def _tell_journal(draft: Draft) -> None:
     if new.contributions or old is not None:
         total = round(new.total)
         if old is None or old.grade != new.grade or round(old.total) != total:
-            why = (
-                "; ".join(f"{one.why} ({one.points:+g})" for one in new.contributions[:5]) or "nothing counts any more"
-            )
+            why = "; ".join([f"{one.why} ({_signed(one.points)})" for one in new.contributions[:5]])
+            why = why or "nothing counts any more"
             draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
     account = draft.dossier.account
     if draft.matched != past.account:
@@ -319,4 +324,5 @@ def _tell_journal(draft: Draft) -> None:
         why = account.matched if draft.matched and account is not None else told
         draft.event("account", f"{why[:1].upper()}{why[1:]}.", account=draft.matched)
     if draft.stage is not past.stage:
-        draft.event("stage", f"From {past.stage} to {draft.stage}.", before=str(past.stage), stage=str(draft.stage))
+        before, stage = str(past.stage), str(draft.stage)  # an enum formats itself slowly
+        draft.event("stage", f"From {before} to {stage}.", before=before, stage=stage)

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from syncagent.handoff.conditions import as_glob, is_yes
-from syncagent.model import Activity
+from syncagent.model import BOT, Activity
 from syncagent.policy import Robots, ScoreModel
 
-MARK = "Is Bot Activity"
 _LINK = "Link"
 _MANY_WITHIN = timedelta(seconds=1)
 Name = tuple[str, str]
@@ -39,7 +38,7 @@ class RobotTests:
 
     def says_so(self, activity: Activity) -> bool:
         """Whether the source has marked it, and the policy does not admit it all the same."""
-        return is_yes(activity.attributes.get(MARK)) and not (self._admit is not None and self._admit(activity.asset))
+        return is_yes(activity.attributes.get(BOT)) and not (self._admit is not None and self._admit(activity.asset))
 
     def by_time(self, activities: Sequence[Activity]) -> dict[Name, str]:
         """Opens and clicks that no hand did, by name, with the reason. Order and repetition do not matter."""

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from syncagent.handoff.companies import placed
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import fits_of
@@ -25,7 +28,7 @@ _NO_LINE = Threshold()
 _COLLEAGUES = timedelta(days=1)  # what others of a company do wakes nobody: whoever is scored by it looks daily
 
 
-class Judged(NamedTuple):
+class Judged(Struct, frozen=True):
     """A score and what the opening of a handoff asks of it.
 
     `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself.
@@ -89,7 +92,7 @@ def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: 
     models = _models_of(policy)
     known, changes_at = models.known(dossier, known_of(dossier, policy, now), now, deal)
     judged = models.named[model].judge(done_by(dossier), known, now)
-    return judged._replace(model=model, changes_at=earliest(judged.changes_at, changes_at))
+    return replace(judged, model=model, changes_at=earliest(judged.changes_at, changes_at))
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
@@ -118,14 +121,10 @@ def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live",
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:
     """Whether the score is past the line; a threshold that asks nothing is never passed."""
-    tests: list[bool] = []
-    if threshold.score is not None:
-        tests.append(judged.total >= threshold.score)
-    if threshold.grades:
-        tests.append(judged.grade in threshold.grades)
-    if not tests:
-        return False
-    return all(tests) if threshold.need == "all" else any(tests)
+    enough = threshold.score is not None and judged.fit + judged.interest >= threshold.score
+    if threshold.need == "all" and threshold.score is not None and threshold.grades:
+        return enough and judged.grade in threshold.grades
+    return enough or judged.grade in threshold.grades
 
 
 def is_over(dossier: Dossier, policy: Policy, now: datetime) -> bool:
@@ -186,7 +185,7 @@ class Scorer:
         return Judged(found, latest, raiser, changes_at, line)
 
     def grade(self, fit: float, interest: float) -> str:
-        """The letter of the fit and the number of the interest, by their shares of what is possible."""
+        """The letter of the fit and the number of the interest, by their shares of what can be earned."""
         letter = _step(fit, self.fit.possible, self._letters, "ABCD")
         return letter + _step(interest, self.interest.possible, self._numbers, "1234")
 
@@ -242,7 +241,8 @@ class _Models:
         account = dossier.account if self._of_account else None
         if account is not None:
             changes_at = earliest(changes_at, now + _COLLEAGUES)
-        return judged._replace(
+        return replace(
+            judged,
             changes_at=earliest(judged.changes_at, changes_at),
             segment=live.segment,
             model=live.model,
@@ -294,7 +294,9 @@ def _listed(name: str) -> dict[str, Value]:
 
 def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:
     share = points / possible if possible > 0 else 0.0
-    for name, least in zip(names, shares, strict=False):
-        if share >= least:
-            return name
-    return names[-1]
+    first, second, third = shares
+    if share >= first:
+        return names[0]
+    if share >= second:
+        return names[1]
+    return names[2] if share >= third else names[3]

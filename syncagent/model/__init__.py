@@ -22,6 +22,7 @@ from syncagent.model.commands import (
 )
 from syncagent.model.dossier import AccountView, Candidate, CrmView, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
+    BOT,
     Account,
     Activity,
     CrmRecord,
@@ -60,6 +61,7 @@ from syncagent.model.judgement import (
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
+    "BOT",
     "Account",
     "AccountView",
     "Activity",

@@ -11,6 +11,9 @@ Value = str | int | float | bool | None
 Cursor = str
 """Where to go on reading: JSON that only its own connector understands."""
 
+BOT = "Is Bot Activity"
+"""The attribute by which a source marks what a bot or a mail scanner did. Source: marketing_automation.md 1.4."""
+
 Key = str
 """Names one command for ever: the installation's epoch, the handoff's stored id, the step and the verb."""
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Activity, Identity
+from syncagent.model import BOT, Activity, Identity
 from syncagent.state.codec import decode_activity, ms, text
 
 SHIFT = 32
@@ -19,6 +19,7 @@ Row = tuple[int, str]
 """Number and body."""
 
 _CHUNK = 300
+_DONE_TO_THEM = "('email.bounced', 'email.delivered', 'email.sent')"
 
 
 def slot(key: str) -> int:
@@ -40,9 +41,12 @@ def bodies_of(person: str) -> str:
 
 
 def any_of(person: str) -> str:
-    """SQL for whether a person has any activity."""
+    """SQL for whether a person has done anything: not what a source marks as a bot's, nor what was done to them."""
     first = f"{person} << {SHIFT}"
-    return f"exists (select 1 from activity where activity.id between {first} and {first} | {LAST})"  # noqa: S608
+    return (
+        f"exists (select 1 from activity where activity.id between {first} and {first} | {LAST}"  # noqa: S608
+        f""" and not instr(body, '"{BOT}":true') and json_extract(body, '$[3]') not in {_DONE_TO_THEM})"""
+    )
 
 
 def put(db: sqlite3.Connection, rows: Sequence[Row]) -> list[int]:

@@ -21,7 +21,7 @@ class Prepared(Struct):
 
     person: int
     revision: int
-    decision: str
+    decision: str | None  # None: it stands as it is
     wake_at: int | None
     roster: Roster | None
     commands: list[outbox.Row]
@@ -43,13 +43,13 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
             Prepared(
                 person,
                 settlement.revision,
-                text(plan.decision),
+                None if settlement.unchanged else text(plan.decision),
                 maybe_ms(plan.wake_at),
                 plan.roster,
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,
                 [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
-                [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
+                [] if settlement.unchanged else [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
                 plan.decision.account,
@@ -92,7 +92,7 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     db.executemany(
         "insert into judged (person, decision) values (?, ?) on conflict (person) do update"
         " set decision = excluded.decision, absorbed = null",
-        [(each.person, each.decision) for each in taken],
+        [(each.person, each.decision) for each in taken if each.decision is not None],
     )
     db.executemany(
         "insert into journal (at, person, kind, why, handoff, data, config) values (?, ?, ?, ?, ?, ?, ?)",

@@ -350,6 +350,19 @@ def account(db: Database) -> None:
         db.conn.execute(statement)
 
 
+_POLICY = """
+create table policy (digest text primary key, body blob not null, first_used integer not null) strict, without rowid;
+create table policy_use (since integer primary key, digest text not null) strict
+"""
+
+
+@migrations()
+def policy(db: Database) -> None:
+    """The policies that decide are kept, each once, and when they were in use: the past is explained by its own."""
+    for statement in _POLICY.split(";\n"):
+        db.conn.execute(statement)
+
+
 _COMPANY = """
 create table company (
   id text primary key,

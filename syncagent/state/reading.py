@@ -107,6 +107,8 @@ def _batch(
     emails: dict[int, list[str]] = {}
     shared: dict[int, set[str]] = {}
     for person, each in db.execute(f"select person, address from email where person {within}", people):  # noqa: S608
+        if "@" not in each:
+            continue  # a telephone number
         if " " in each:
             shared.setdefault(person, set()).add(each.partition(" ")[0])
         else:

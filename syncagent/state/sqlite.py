@@ -18,11 +18,12 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import backup, decisions, facts, hints, inbox, outbox, reading, splitting
+from syncagent.policy import Policy
+from syncagent.state import backup, decisions, facts, hints, inbox, outbox, policies, reading, splitting
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
-from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Parted, Post, Settlement, Unsettled
+from syncagent.state.store import Accepted, Held, InUse, JournalEntry, OutboxItem, Parted, Post, Settlement, Unsettled
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -232,6 +233,13 @@ class SqliteStore:
     def retry_posts(self, ids: Sequence[int] | None = None) -> int:
         return self._write("retry_posts", lambda db: inbox.retry(db, ids))
 
+    def expire_posts(self, before: datetime) -> int:
+        now = self._clock.now()
+        with self._reading() as db:
+            if not inbox.anything_expired(db, before, now):
+                return 0
+        return self._write("expire_posts", lambda db: inbox.expire(db, before, now), Lane.COLD)
+
     def drop_posts(self, ids: Sequence[int]) -> int:
         return self._write("drop_posts", lambda db: inbox.drop(db, ids))
 
@@ -338,6 +346,14 @@ class SqliteStore:
     def next_wake(self) -> datetime | None:
         with self._reading() as db:
             return reading.next_wake(db)
+
+    def use_policy(self, policy: Policy, *, now: datetime) -> None:
+        body = policies.body_of(policy)
+        self._write("use_policy", lambda db: policies.use(db, policy.digest, body, now))
+
+    def policy_at(self, at: datetime) -> InUse | None:
+        with self._reading() as db:
+            return policies.in_use(db, at)
 
     def meta(self, name: str) -> str | None:
         with self._reading() as db:

@@ -25,6 +25,10 @@ from syncagent.model import (
     Plan,
     Roster,
 )
+from syncagent.policy import Policy
+
+MOST_REFUSED = 10_000
+"""So many deliveries that could not be read are kept at most; the oldest go first."""
 
 
 class Accepted(Struct, frozen=True):
@@ -42,11 +46,15 @@ class Unsettled(Struct, frozen=True):
 
 
 class Settlement(Struct, frozen=True):
-    """A plan and the dossier revision that it was made from."""
+    """A plan and the dossier revision that it was made from.
+
+    `unchanged`: the plan's decision is the one that the dossier holds, and nobody was merged in: it stands as it is.
+    """
 
     person: int
     revision: int
     plan: Plan
+    unchanged: bool = False
 
 
 class Held(Struct, frozen=True):
@@ -81,6 +89,14 @@ class JournalEntry(Struct, frozen=True):
     handoff: str
     data: dict[str, Any]
     config: str
+
+
+class InUse(Struct, frozen=True):
+    """The policy that decided at a moment, since when. `policy` is None when this version cannot read it any more."""
+
+    digest: str
+    since: datetime
+    policy: Policy | None
 
 
 class Post(Struct, frozen=True, gc=False):
@@ -192,6 +208,13 @@ class Store(Protocol):
 
     def retry_posts(self, ids: Sequence[int] | None = None) -> int:
         """Have refused deliveries (None: all) read again; how many."""
+        ...
+
+    def expire_posts(self, before: datetime) -> int:
+        """Give up refused ones that arrived before, and the oldest of too many; how many. Names heard long ago go too.
+
+        What was not read yet stays, however long it waits: it was promised.
+        """
         ...
 
     def drop_posts(self, ids: Sequence[int]) -> int:
@@ -314,6 +337,14 @@ class Store(Protocol):
 
     def roster(self) -> Roster:
         """The roster as it stands."""
+        ...
+
+    def use_policy(self, policy: Policy, *, now: datetime) -> None:
+        """Decisions are made by this policy from now on: keep it, so that what it decides can be explained later."""
+        ...
+
+    def policy_at(self, at: datetime) -> InUse | None:
+        """The policy that decided at that moment; None before the first one that was kept."""
         ...
 
     def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:

@@ -14,6 +14,7 @@ from syncagent.model import (
     Merged,
     Roster,
 )
+from syncagent.policy import Threshold
 from syncagent.state.store import Held, Settlement
 from tests.state.conformance_accounts import Accounts, Candidates, Waking
 from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
@@ -32,6 +33,7 @@ from tests.state.story_values import (
     sf,
     take,
 )
+from tests.unit.handoff.worlds import policy
 
 
 class Decisions:
@@ -182,6 +184,20 @@ class Looking:
         assert told.seen_until == {"marketo/poll": at(4)}
         assert told.down == {"salesforce": "quota spent until 10:00"}
         assert told.calls_today == {"salesforce": 12}
+
+    def test_the_policy_of_a_moment_is_the_one_that_was_in_use_then(self, store):
+        first, second = policy(digest="a"), policy(digest="b", mql=Threshold(score=70))
+        assert store.policy_at(at(0)) is None
+        for minute, one in ((1, first), (2, first), (5, second), (9, first)):
+            store.use_policy(one, now=at(minute))
+        told = [store.policy_at(at(minute)) for minute in (0, 1, 4, 5, 8, 9, 99)]
+        assert [one and (one.digest, one.since) for one in told] == [
+            None,
+            *[("a", at(1))] * 2,
+            *[("b", at(5))] * 2,
+            *[("a", at(9))] * 2,
+        ]
+        assert [one.policy for one in told[1:]] == [first, first, second, second, first, first]
 
     def test_settings(self, store):
         assert store.meta("live_from") is None

@@ -36,6 +36,13 @@ class Accounts:
         assert store.dossier(2).account == AccountView("A2", "ben", "Bolt")
         assert store.dossier(1).account == AccountView("A1", "ana", "Acme", engaged=1)
 
+    def test_a_bots_clicks_engage_nobody(self, store):
+        take(store, contact(1), lead(1, also=[sf(1, "Contact")]))
+        take(store, replace(act(1, "a"), attributes={"Is Bot Activity": True}))
+        assert store.dossier(1).account.engaged == 0
+        take(store, replace(act(1, "b"), attributes={"Is Bot Activity": False}))
+        assert store.dossier(1).account.engaged == 1
+
     def test_two_of_one_company_who_turn_out_to_be_one_are_counted_once(self, store):
         take(store, contact(1), contact(2))
         take(store, lead(1, also=[sf(1, "Contact")]), act(1, "a"), lead(2, also=[sf(2, "Contact")]), act(2, "b"))

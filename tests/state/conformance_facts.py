@@ -174,6 +174,24 @@ class WhoIsWho:
         assert store.find(str(loser)) == (one.person,)
         assert store.dossier(loser) is None
 
+    def test_a_decision_that_stands_is_settled_without_being_told_again(self, store):
+        take(store, act(1, "a"))
+        (before,) = store.unsettled(at(1), 10).dossiers
+        settle(store, decision=Decision(handoffs=(handoff(before.person),)))
+        take(store, act(1, "b"))
+        found = store.unsettled(at(2), 10)
+        (one,) = found.dossiers
+        told = plan(commands=(write(one.person),), decision=one.decision, wake_at=at(9))
+        settlement = Settlement(one.person, one.revision, told, unchanged=True)
+        assert store.settle([settlement], found.roster, now=at(2), config="c") == 1
+        after = only(store)
+        assert after.decision == one.decision
+        assert [entry.key for entry in after.outbox] == ["w1"]
+        assert store.next_wake() == at(9)
+        assert store.unsettled(at(3), 10).dossiers == ()
+        assert store.health(at(3)).with_sales == 1
+        assert store.settle([settlement], found.roster, now=at(3), config="c") == 0
+
     def test_two_with_handoffs_keep_both_until_they_are_folded_in(self, store):
         take(store, act(1, "a"), act(2, "b"))
         found = store.unsettled(at(1), 10)

@@ -209,6 +209,9 @@ CREATE TABLE person (
   lease_until integer,
   epoch integer not null default 0
 ) strict;
+CREATE TABLE policy (digest text primary key, body blob not null, first_used integer not null) strict, without rowid;
+CREATE TABLE policy_use (since integer primary key, digest text not null) strict
+;
 CREATE TABLE said (person integer primary key, body text not null) strict;
 CREATE TABLE stream (
   name text primary key,

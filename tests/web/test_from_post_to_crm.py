@@ -74,6 +74,9 @@ class Hinting(Memory):
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         return Delivered(tuple(Hint(Identity("web", "lead", one)) for one in delivery.body.decode().split()))
 
+    def renew(self) -> None:
+        pass
+
     def look(self, identities):
         self.looked.append(tuple(one.id for one in identities))
         return super().look(identities)

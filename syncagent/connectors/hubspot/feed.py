@@ -39,6 +39,7 @@ class Feed:
         self.name = portal.name
         self.options = options
         self.doings = Doings(portal, options, self.identity)
+        self.kinds: tuple[str, ...] = ("contacts", *self.doings.kinds)
         self.walk = Walk(portal, options, self)
         self._names = options.names()
         self._watched = [one.removeprefix(PROPERTY) for one in options.activities if one.startswith(PROPERTY)]
@@ -52,7 +53,7 @@ class Feed:
 
     def begin(self, since: datetime, until: datetime | None) -> str:
         """The cursor where reading starts."""
-        return self.walk.begin(since, until, ("contacts", *self.doings.kinds))
+        return self.walk.begin(since, until, self.kinds)
 
     # -- a round
 
@@ -60,7 +61,7 @@ class Feed:
         """Contacts and their doings take turns; forms are asked for when a contact says that one was sent."""
         turn = place.turn
         if turn == 0 or place.until is not None:
-            return ("contacts", *self.doings.kinds)
+            return self.kinds
         rare = ("bin",) if turn % _BIN_EVERY == _BIN_EVERY - 1 else ()
         forms = ("forms",) if FORM in self.options.activities else ()
         others = [one for one in self.doings.kinds if one != "forms"]

@@ -23,6 +23,9 @@ CONTACT: Final = {
 }
 """Ours = HubSpot's, for contacts; the config adds to these and overrides them."""
 
+LEAD_STAGE: Final = "hs_pipeline_stage"
+"""Where the status stands with `object = "leads"`: on the contact's lead."""
+
 PROFILE: Final = {
     "first_name": "firstname",
     "last_name": "lastname",
@@ -57,7 +60,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `searches`: at most so many in a second, of the five that the whole account has (0: no bound).
 
-    As CRM. `fields`: our name -> the property.
+    As CRM. `fields`: our name -> the property. `object`: "contacts", whose lead status is the status; or "leads": a
+    handoff is a lead of Sales Hub beside its contact, and the stage of that lead is the status.
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
     note on the timeline. `index_lag`: how long a change may take to be found by search; `overlap`: how late it may
@@ -67,7 +71,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     "email_open" ..., or "property:NAME" for changes of a property; what is not here is not read. `forms`: form id ->
     what it is called; empty: all forms. `crm_ids`: a property -> "system/object" whose id it holds
     (`hs_object_id = "hubspot/contact"` when this very portal is the CRM, too). `signing_secret`: the app's client
-    secret, for webhooks; `public_url`: the address that HubSpot calls, when a proxy stands before us.
+    secret, for webhooks; `signing_secrets`: several that hold at once, while one takes the other's place;
+    `public_url`: the address that HubSpot calls, when a proxy stands before us.
     """
 
     part: Literal["crm", "marketing"] = "marketing"
@@ -78,6 +83,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
     app_id: str = ""
+    object: Literal["contacts", "leads"] = "contacts"
     fields: dict[str, str] = {}
     lifecycle: dict[str, str] = {}
     lifecycle_keep: tuple[str, ...] = ("customer", "evangelist")
@@ -94,6 +100,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     forms: dict[str, str] = {}
     crm_ids: dict[str, str] = {}
     signing_secret: Secret | None = None
+    signing_secrets: tuple[Secret, ...] = ()
     public_url: str = ""
     lists: tuple[int, ...] = ()
     expect_status: tuple[str, ...] = ()
@@ -113,6 +120,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         for name, place in self.crm_ids.items():
             if place.count("/") != 1 or not all(place.split("/")):
                 raise ValueError(f'crm_ids: {name} = "{place}" should look like "salesforce/Lead".')
+        if self.object == "leads" and "status" in self.fields:
+            raise ValueError('With object = "leads" the status is the stage of the lead: leave fields.status out.')
         for text in (self.poll, self.index_lag, self.overlap, self.late):
             seconds(text)
         try:
@@ -124,4 +133,4 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Our name -> the property, of the records that this part reads."""
         if self.part == "marketing":
             return PROFILE | self.fields
-        return CONTACT | self.fields
+        return CONTACT | ({"status": LEAD_STAGE} if self.object == "leads" else {}) | self.fields

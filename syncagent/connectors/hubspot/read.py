@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from syncagent.connectors.hubspot.facts import CONTACT, DEAL, TASK, Words, stamp_of, swallowed
+from syncagent.connectors.hubspot.leads import Leads
 from syncagent.connectors.hubspot.portal import Portal
 from syncagent.connectors.hubspot.shapes import Row
 from syncagent.connectors.hubspot.values import millis, moment
@@ -18,7 +19,6 @@ from syncagent.model import Cursor, Deleted, Fact, Identity, Merged, Page
 _BIN_EVERY: Final = 360  # turns
 _OWNERS_EVERY: Final = 60
 _DEALS_EVERY: Final = 10
-_ROUND: Final = ("records", "tasks", "deals")
 
 
 class Reader:
@@ -26,10 +26,14 @@ class Reader:
 
     needed: tuple[str, ...] = ("records", "tasks")
 
-    def __init__(self, portal: Portal, words: Words) -> None:
+    def __init__(self, portal: Portal, words: Words, leads: Leads | None = None) -> None:
         self.portal = portal
         self.words = words
+        self.leads = leads  # where handoffs are leads
         self.name = portal.name
+        if leads is not None:
+            self.needed = ("records", "leads", "tasks")
+        self.kinds: tuple[str, ...] = (*self.needed, "deals")
         self.walk = Walk(portal, words.options, self)
         self._binned = False  # what was deleted while nobody looked is found at the start
 
@@ -37,7 +41,7 @@ class Reader:
 
     def begin(self, since: datetime, until: datetime | None) -> Cursor:
         """The cursor where reading starts."""
-        return self.walk.begin(since, until, _ROUND)
+        return self.walk.begin(since, until, self.kinds)
 
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round."""
@@ -47,18 +51,18 @@ class Reader:
         """Records and tasks take turns; now and then deals, owners, the recycle bin."""
         turn = place.turn
         if turn == 0 or place.until is not None:
-            return ("owners", *_ROUND)
+            return ("owners", *self.kinds)
         rare = tuple(
             what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
         )
         if whole:
             first, self._binned = ("bin",) if not self._binned and not rare else (), True
-            return (*_ROUND, *rare, *first)
+            return (*self.kinds, *rare, *first)
         if rare:
             return rare
         if turn % _DEALS_EVERY == _DEALS_EVERY - 1:
             return ("deals",)
-        return ("records",) if turn % 2 else ("tasks",)
+        return (self.needed[turn % len(self.needed) - 1],)
 
     def step(self, what: str, place: Place, told: Told) -> Steps:
         """One thing that a round asks for."""
@@ -73,6 +77,10 @@ class Reader:
             yield from self.walk.changed(what, "contacts", names, place, told, self._records)
         elif what == "tasks":
             yield from self.walk.changed(what, what, self.task_names(), place, told, self._tasks)
+        elif what == "leads" and place.turn == 0:  # they were told with their records
+            yield [], self.walk.done(what, place, place.live, sweeping=True)
+        elif what == "leads" and self.leads is not None:
+            yield from self.walk.changed(what, what, self.leads.names(), place, told, self._leads)
         else:
             yield from self.walk.changed(what, what, DEAL, place, told, self._deals)
 
@@ -84,11 +92,24 @@ class Reader:
     def _records(self, rows: Sequence[Row], live: datetime) -> list[Fact]:
         """What changed since `live` is read by id; what is gone is told by the recycle bin, or when it is used."""
         new = _since("contacts", rows, live)
-        facts = [fact for row in rows if str(row["id"]) not in new for fact in self.words.record(row)]
-        if new:
-            found, _ = self.portal.read("contacts", sorted(new), self.words.asked(), history=self.words.history())
-            facts += [fact for row in _once(found) for fact in self.words.record(row)]
-        return facts
+        old = self.whole([row for row in rows if str(row["id"]) not in new])
+        facts = [fact for row in old for fact in self.words.record(row)]
+        return [*facts, *self._now(sorted(new))]
+
+    def _now(self, ids: Sequence[str]) -> list[Fact]:
+        """These records as they stand, with their histories."""
+        if not ids:
+            return []
+        found, _ = self.portal.read("contacts", ids, self.words.asked(), history=self.words.history())
+        return [fact for row in self.whole(_once(found), history=True) for fact in self.words.record(row)]
+
+    def whole(self, rows: Sequence[Row], *, history: bool = False) -> list[Row]:
+        """The contacts' rows with all that belongs to them: their leads', where handoffs are leads."""
+        return list(rows) if self.leads is None else self.leads.beside(rows, history=history)
+
+    def _leads(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
+        """The records whose leads have changed."""
+        return [] if self.leads is None else self._now(self.leads.holders(rows))
 
     def _deals(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
         people = self.portal.linked("deals", [str(row["id"]) for row in rows], "contacts")
@@ -121,6 +142,8 @@ class Reader:
                 asked.setdefault(one.object, []).append(one.id)
         facts: list[Fact] = []
         began: datetime | None = None
+        if (ids := asked.get("lead")) and self.leads is not None:
+            facts += self._now(self.leads.holders([{"id": one} for one in ids]))
         if ids := asked.get(CONTACT):
             rows, began = self.rows_of(ids, history=True)
             records = sorted({str(row["id"]) for row in rows.values()})
@@ -146,6 +169,7 @@ class Reader:
         """The records as they are now, by the ids that were asked for: a merged one answers with its survivor."""
         watched = self.words.history() if history else ()
         found, began = self.portal.read("contacts", ids, self.words.asked(), history=watched)
+        found = self.whole(found, history=history)
         rows = {str(row["id"]): row for row in found}
         for row in found:
             rows |= {loser: row for loser in swallowed(row) if loser in ids}
@@ -153,7 +177,7 @@ class Reader:
         if told - set(ids) and any(one not in rows for one in ids):
             for lost in [one for one in ids if one not in rows]:  # a survivor that does not tell whom it has swallowed
                 single, _ = self.portal.read("contacts", [lost], self.words.asked())
-                rows.update((lost, row) for row in single)
+                rows.update((lost, row) for row in self.whole(single))
         return {one: rows[one] for one in ids if one in rows}, began
 
     def _became(self, rows: dict[str, Row]) -> Iterator[Merged]:

@@ -64,6 +64,7 @@ class Plan(Protocol):
     """What is read, and when: the CRM's and marketing's part differ in it."""
 
     needed: tuple[str, ...]  # what `seen_until` speaks of, and what the app must be allowed to read
+    kinds: tuple[str, ...]  # all that has a mark of its own in the cursor
 
     def asks(self, place: Place, *, whole: bool) -> tuple[str, ...]:
         """What this round asks for."""
@@ -100,6 +101,8 @@ class Walk:
         if place.done:
             yield Page((), cursor, place.until)
             return
+        # What an older cursor does not know of, because the config has named it since, is read from the floor on.
+        place = structs.replace(place, marks=dict.fromkeys(self.plan.kinds, place.floor) | place.marks)
         whole = self._may_ask_all(place)
         if place.owed and not whole and not place.rested:
             yield Page((), _encode(structs.replace(place, owed=place.owed - 1, rested=True)))

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 from syncagent.handoff.gate import attribute_of
+from syncagent.handoff.lint.asked import misspelt, without_model
 from syncagent.handoff.lint.covering import all_imply, cannot_hold
 from syncagent.handoff.lint.model import lint_model
 from syncagent.handoff.lint.observed import Look, Observed, models_of
@@ -32,8 +33,12 @@ def lint(policy: Policy, observed: Observed | None = None) -> tuple[Finding, ...
     found += _first_that_fits(policy)
     found += _promises(policy, reaches)
     found += _stages(policy, reaches)
+    found += without_model(policy)
     if observed is not None and observed.people:
-        found += _never_seen(policy, observed)
+        meant = tuple(misspelt(policy, observed))
+        found += meant
+        named = {one.path for one in meant}
+        found += (one for one in _never_seen(policy, observed) if one.kind != "value" or one.path not in named)
     return tuple(sorted(found, key=lambda one: _ORDER[one.level]))
 
 

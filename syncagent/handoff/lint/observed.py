@@ -20,7 +20,8 @@ from syncagent.handoff.scoring import Scorer, done_by, is_ready, weigh, worked_o
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
 
-_VALUES = 200
+VALUES = 200
+"""Of an attribute with more than twice as many values only so many are kept, the most frequent."""
 _REMEMBERED = 20_000
 
 
@@ -106,6 +107,10 @@ class _Eyes:
         by_name = {one.name: one for one in policy.gate.questions}
         self._attributes = {attribute_of(by_name.get(name, Question(name))) for name in asked}
         self._attributes.update(rule.attribute for _, model, _ in models_of(policy) for rule in model.fit)
+        whens = [one.when for one in policy.segments]
+        whens += [one.when for one in policy.routes]
+        whens += [one.when for one in policy.slas]
+        self._attributes.update(name for when in whens for name in when)
         self._raisers = [
             (f"handoff.always[{n}]", Scorer(ScoreModel(), (one,), policy.timezone))
             for n, one in enumerate(policy.always, 1)
@@ -197,4 +202,4 @@ def _choices(path: str, model: ScoreModel, zone: str) -> list[tuple[FitRule, tup
 
 
 def _most(seen: Counter[str]) -> Counter[str]:
-    return Counter(dict(seen.most_common(_VALUES))) if len(seen) > 2 * _VALUES else seen
+    return Counter(dict(seen.most_common(VALUES))) if len(seen) > 2 * VALUES else seen

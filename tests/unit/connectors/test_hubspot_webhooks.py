@@ -105,7 +105,8 @@ class TestRead:
         ours = event("contact.propertyChange", objectId=7, changeSource="INTEGRATION", sourceId="54321")
         human = event("contact.propertyChange", objectId=8, changeSource="CRM_UI", sourceId="userId:1")
         assert told(ours, human, own_source="54321").facts == (Hint(who(8)),)
-        assert len(told(ours, human).facts) == 2
+        assert len(told(ours, human, own_source="99").facts) == 2
+        assert told(ours, human).facts == (Hint(who(8)),), "the app that it was made for"
 
     def test_a_broken_notification_harms_no_other(self):
         found = told(event("contact.creation", objectId="x"), {}, event("contact.creation"), event("contact.merge"))
