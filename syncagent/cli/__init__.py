@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "syncagent.cli.explain",
     "lint": "syncagent.cli.lint",
     "sheet": "syncagent.cli.sheet",
+    "accounts": "syncagent.cli.accounts",
     "score": "syncagent.cli.score",
     "rescore": "syncagent.cli.score",
     "report": "syncagent.cli.report",

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Account, AccountView, Candidate, CrmRecord, Dossier, Share
+from syncagent.model.company import clean_name, name_key, same_words, website_domain
 from syncagent.state import clues
 from syncagent.state.codec import decode_account, decode_names
 
@@ -84,6 +85,17 @@ def candidates(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, Candid
         )
         made[ident] = Candidate(view, (), people, account.created_at if account is not None else None)
     return made
+
+
+def find(db: sqlite3.Connection, who: str) -> tuple[AccountView, ...]:
+    """Companies by id, by a domain that names them, or by their name without its legal form."""
+    who = who.strip()
+    named = "select id from company_key where key = ?"
+    domain, words = website_domain(who), same_words(clean_name(who))
+    sure = {who, *(row[0] for row in db.execute(named, (f"d:{domain}",)))}
+    found = candidates(db, {*sure, *(row[0] for row in db.execute(named, (name_key(who),)))})
+    views = [found[ident].view for ident in sorted(found)]
+    return tuple(one for one in views if one.id in sure or same_words(clean_name(one.name)) == words)
 
 
 def after(db: sqlite3.Connection, last: str, limit: int) -> tuple[AccountView, ...]:

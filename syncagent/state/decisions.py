@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Handoff, Roster
-from syncagent.state import accounts, outbox, reading, waking
+from syncagent.state import accounts, outbox, reading, results, waking
 from syncagent.state.codec import maybe_ms, ms, text
 from syncagent.state.store import Held, Settlement
 
@@ -31,6 +31,7 @@ class Prepared(Struct):
     waits: list[tuple[str, int]]
     brake: tuple[int, str, str] | None
     account: str
+    results: list[tuple[object, ...]]
 
 
 def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:
@@ -53,6 +54,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
                 plan.decision.account,
+                [] if settlement.unchanged else results.rows(person, plan.decision.models, at),
             )
         )
     return made
@@ -110,6 +112,7 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     if matched:
         waking.wake(db, matched, ms(now))
     waking.wake_some(db, ms(now))
+    results.put(db, [row for each in taken for row in each.results])
     braked = Counter(each.brake for each in taken if each.brake is not None)
     if braked:
         db.executemany(

@@ -18,6 +18,7 @@ company    a row each: `told` by the CRM; `name`, `owner` as a person's record t
 company_title  the titles of those who have done something · company_key: what names it (model/company.py)
 clue       what could name the company of somebody (model/company.py)
 company_wake   companies whose people are being woken, up to `after` (NULL: they rest until `rest_until`)
+result     what models said of "person:7", "deal:006", "account:001", and when
 member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
@@ -364,53 +365,23 @@ def policy(db: Database) -> None:
 
 
 _COMPANY = """
-create table company (
-  id text primary key,
-  told text,
-  name text not null default '',
-  owner text not null default '',
-  at integer not null default 0,
-  people integer not null default 0,
-  engaged integer not null default 0
-) strict, without rowid;
-create table company_title (
-  id text not null,
-  title text not null,
-  people integer not null,
-  primary key (id, title)
-) strict, without rowid;
-create table company_key (
-  key text not null,
-  id text not null,
-  told integer not null default 0,
-  people integer not null default 0,
-  primary key (key, id)
-) strict, without rowid;
+create table company (id text primary key, told text, name text not null default '', owner text not null default '',
+  at integer not null default 0, people integer not null default 0, engaged integer not null default 0)
+  strict, without rowid;
+create table company_title (id text not null, title text not null, people integer not null,
+  primary key (id, title)) strict, without rowid;
+create table company_key (key text not null, id text not null, told integer not null default 0,
+  people integer not null default 0, primary key (key, id)) strict, without rowid;
 create index company_key_told on company_key (id) where told = 1;
-create table company_wake (
-  id text primary key,
-  after integer,
-  again integer not null default 0,
-  rest_until integer
-) strict, without rowid;
-create table member (
-  person integer not null,
-  id text not null,
-  matched integer not null,
-  engaged integer not null,
-  title text not null,
-  domains text not null,
-  primary key (person, id)
-) strict, without rowid;
+create table company_wake (id text primary key, after integer, again integer not null default 0,
+  rest_until integer) strict, without rowid;
+create table member (person integer not null, id text not null, matched integer not null, engaged integer not null,
+  title text not null, domains text not null, primary key (person, id)) strict, without rowid;
 create index member_matched on member (person) where matched = 1;
-create table deal (
-  ext text primary key,
-  account text not null,
-  owner text not null,
-  open integer not null,
-  created integer not null,
-  modified integer not null
-) strict, without rowid;
+create table deal (ext text primary key, account text not null, owner text not null, open integer not null,
+  created integer not null, modified integer not null) strict, without rowid;
+create table result (subject text not null, model text not null, at integer not null, fit real not null,
+  interest real not null, grade text not null, primary key (subject, model, at)) strict, without rowid;
 create table clue (person integer primary key, keys text not null) strict;
 create index deal_open on deal (account, created) where open = 1;
 insert into member select distinct account.person, account.id, 0, exists (select 1 from activity

@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities, clues, waking
+from syncagent.state import accounts, activities, clues, results, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -243,6 +243,7 @@ class People:
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
         self.companies |= accounts.forget(self._db, loser)
         clues.forget(self._db, loser)
+        results.move(self._db, winner, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.

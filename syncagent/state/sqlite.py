@@ -16,14 +16,49 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
-from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
+from syncagent.model import (
+    AccountView,
+    Cursor,
+    Dossier,
+    Fact,
+    HealthSnapshot,
+    Identity,
+    Key,
+    Lane,
+    Outcome,
+    Page,
+    Roster,
+)
 from syncagent.model.address import Addresses, AddressRules
 from syncagent.policy import Policy
-from syncagent.state import backup, decisions, facts, hints, inbox, outbox, policies, reading, splitting
+from syncagent.state import (
+    backup,
+    companies,
+    decisions,
+    facts,
+    hints,
+    inbox,
+    outbox,
+    policies,
+    reading,
+    results,
+    splitting,
+)
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
-from syncagent.state.store import Accepted, Held, InUse, JournalEntry, OutboxItem, Parted, Post, Settlement, Unsettled
+from syncagent.state.store import (
+    Accepted,
+    Held,
+    InUse,
+    JournalEntry,
+    OutboxItem,
+    Parted,
+    Post,
+    Result,
+    Settlement,
+    Unsettled,
+)
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -329,6 +364,18 @@ class SqliteStore:
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
             return tuple(reading.evidence(db, after, until, decided=decided))
+
+    def companies(self, after: str, limit: int) -> tuple[AccountView, ...]:
+        with self._reading() as db:
+            return companies.after(db, after, limit)
+
+    def company(self, who: str) -> tuple[AccountView, ...]:
+        with self._reading() as db:
+            return companies.find(db, who)
+
+    def results(self, subject: str) -> tuple[Result, ...]:
+        with self._reading() as db:
+            return results.of(db, subject)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
