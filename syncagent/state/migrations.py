@@ -385,8 +385,11 @@ create table result (subject text not null, model text not null, at integer not 
 create table clue (person integer primary key, keys text not null) strict;
 create index deal_open on deal (account, created) where open = 1;
 insert into member select distinct account.person, account.id, 0, exists (select 1 from activity
-  where activity.id between account.person << 32 and account.person << 32 | 4294967295), '', ''
+  where activity.id between account.person << 32 and account.person << 32 | 4294967295), coalesce((select
+  json_extract(one.value, '$.fields.title') from said, json_each(said.body, '$.records') as one
+  where said.person = account.person and json_extract(one.value, '$.account') = account.id limit 1), ''), ''
   from account where kind = 'person';
+insert into company_title select id, title, count(*) from member where engaged and title <> '' group by id, title;
 insert into company (id, name, owner, people, engaged) select account.id, max(name), max(owner),
   count(distinct account.person), (select sum(engaged) from member where member.id = account.id)
   from account where kind = 'person' group by account.id;
@@ -402,7 +405,7 @@ drop table account
 
 @migrations()
 def company(db: Database) -> None:
-    """Companies in rows of their own, counted as their people come. Keys and titles come as records are told again."""
+    """Companies in rows of their own, counted as their people come. Their keys come as they are told again."""
     for statement in _COMPANY.split(";\n"):
         db.conn.execute(statement)
 
