@@ -99,7 +99,7 @@ class Candidates:
             store,
             lead("L1", emails=["eva@nordvind.example"], company="Nordvind", phone="0046 8 987650"),
             lead("L2", emails=["eva@zerkovia.example"]),
-            lead("L3", emails=["eva@gmail.com"], company="Tamboril", website="www.linkedin.com/in/eva"),
+            lead("L3", emails=["eva@web.de"], company="Tamboril", website="www.linkedin.com/in/eva"),
         )
         one, two, three = (of(store, name) for name in ("L1", "L2", "L3"))
         [found] = one.candidates

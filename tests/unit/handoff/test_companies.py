@@ -157,8 +157,8 @@ MUST = [
     # (the account, the person)
     (ACME, {"emails": ["eva@acme-wellen.example"]}),
     (ACME, {"emails": ["eva@eu.acme-wellen.example"], "company": "who knows"}),
-    (ACME, {"emails": ["eva@gmail.com"], "website": "acme-wellen.example/kontakt"}),
-    (ACME, {"emails": ["eva@gmail.com"], "company": "ACME Gelenkwellen", "country": "Deutschland"}),
+    (ACME, {"emails": ["eva@web.de"], "website": "acme-wellen.example/kontakt"}),
+    (ACME, {"emails": ["eva@web.de"], "company": "ACME Gelenkwellen", "country": "Deutschland"}),
     (ACME, {"company": "acme gelenkwellen g.m.b.h."}),  # two words of its own: no country is needed
     (ACME, {"emails": ["eva@acme-wellen.test"], "company": "Acme Gelenkwellen GmbH"}),  # one name, another ending
     ({"name": "Nordvind AB", "country": "Sweden"}, {"company": "Nordvind", "country": "SE"}),
@@ -178,7 +178,7 @@ MUST = [
 ]
 MUST_NOT = [
     # the same free mail, host, or address of nobody
-    ({"name": "Globex", "website": "gmail.com"}, {"emails": ["eva@gmail.com"]}),
+    ({"name": "Globex", "website": "gmail.com"}, {"emails": ["eva@web.de"]}),
     ({"name": "Globex", "website": "linkedin.com/company/globex"}, {"website": "linkedin.com/in/eva"}),
     # names that anybody may have
     ({"name": "Delta", "country": "US"}, {"company": "Delta"}),
@@ -312,7 +312,7 @@ TOLD = st.fixed_dictionaries(
 @given(
     TOLD,
     st.lists(TOLD, max_size=4),
-    st.lists(st.sampled_from(["a@nordvind.example", "b@gmail.com", "c@zerkovia.example"]), max_size=2),
+    st.lists(st.sampled_from(["a@nordvind.example", "b@web.de", "c@zerkovia.example"]), max_size=2),
     st.randoms(use_true_random=False),
 )
 def test_the_order_of_candidates_never_matters_and_a_match_is_always_told(person, companies, emails, dice):
