@@ -55,7 +55,7 @@ def list_(config_path: Path, limit: int, *, as_json: bool) -> None:
     console.print("See one with `syncagent inbox show ID`; mend the mapping, then `syncagent inbox retry`.")
     kept = config.agent.keep_refused
     console.print(
-        f"They are kept for {plain(kept)} (keep_refused under \\[agent]), the newest {MOST_REFUSED:,} at most.",
+        f"They are kept for {plain(kept)} (keep_refused under [agent]), the newest {MOST_REFUSED:,} at most.",
         soft_wrap=True,
     )
 

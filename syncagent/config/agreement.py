@@ -9,17 +9,16 @@ from zoneinfo import ZoneInfo
 from syncagent.config.companies import account_lists, check_asked
 from syncagent.config.conditions import conditions
 from syncagent.config.person import free_mail, profile
+from syncagent.config.promises import promises
 from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
     AgreementTables,
     RepTable,
-    SlaTable,
     StageTable,
-    StepTable,
 )
 from syncagent.errors import Problem
-from syncagent.model import SlaStep, Stage
+from syncagent.model import Stage
 from syncagent.policy import (
     BrakePolicy,
     CrmPolicy,
@@ -32,7 +31,6 @@ from syncagent.policy import (
     Rep,
     Route,
     RouteTarget,
-    SlaTerms,
     StageRule,
 )
 
@@ -84,7 +82,7 @@ class Translation:
             gate=scoring.gate(),
             segments=scoring.segments(),
             models=scoring.models(),
-            slas=tuple(self._sla(sla, f"sla[{n}]") for n, sla in enumerate(tables.sla, 1)),
+            slas=promises(tables, self._user, self._queue, self._problem),
             recycle=self._recycle(),
             stages=tuple(self._stage(name, rule) for name, rule in tables.stages.items()),
             brake=BrakePolicy(
@@ -257,32 +255,6 @@ class Translation:
                 path, f"{name!r} is none of the reps.", nearest(name, [rep.name for rep in self._tables.reps])
             )
         return found or name
-
-    def _sla(self, sla: SlaTable, path: str) -> SlaTerms:
-        when = dict(sla.when)
-        grades = when.pop("grades", [])
-        return SlaTerms(
-            name=sla.name,
-            first_touch=self._duration(sla.first_touch, f"{path}.first_touch"),
-            grades=tuple(str(grade) for grade in (grades if isinstance(grades, list) else [grades])),
-            when=conditions(when, f"{path}.when", self._problem),
-            clock=sla.clock,
-            steps=tuple(
-                sorted(
-                    (self._step(step, f"{path}.steps[{n}]") for n, step in enumerate(sla.steps, 1)),
-                    key=lambda step: step.at,
-                )
-            ),
-            touch_tasks=sla.touch.tasks,
-            not_by=sla.touch.not_by,
-        )
-
-    def _step(self, step: StepTable, path: str) -> SlaStep:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", step.at.strip())
-        if not found:
-            self._problem(f"{path}.at", f"{step.at!r} is not a share of the promise.", 'Write for example "60%".')
-        to = "" if step.to == "manager" else self._user(step.to, f"{path}.to")
-        return SlaStep(at=float(found[1]) / 100 if found else 1.0, do=step.do, to=to)
 
     def _recycle(self) -> RecyclePolicy:
         recycle = self._tables.recycle

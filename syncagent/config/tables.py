@@ -217,22 +217,37 @@ class RouteTable(Struct, frozen=True):
 
 class StepTable(Struct, frozen=True):
     at: str
-    do: Literal["remind", "reassign", "escalate", "queue"]
+    do: Literal["remind", "alert", "reassign", "escalate", "queue"]
     to: str = ""
 
 
 class TouchTable(Struct, frozen=True):
     tasks: tuple[str, ...] = ()
-    by: Literal["owner"] = "owner"
+    by: Literal["owner", "anyone"] = "owner"
     not_by: tuple[str, ...] = ("automation",)
+    bulk: int = 10
+
+
+class ConversationTable(Struct, frozen=True):
+    tasks: tuple[str, ...] = ("Call", "Meeting")
+    outcomes: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
 
 
 class SlaTable(Struct, frozen=True):
+    """[[sla]]: one promise: a first_touch, a first_conversation, or how long a stage may last (stage, within)."""
+
     name: str
-    first_touch: str
+    first_touch: str = ""
+    first_conversation: str = ""
+    stage: str = ""
+    within: str = ""
     when: dict[str, Test] = {}
     clock: Literal["rep", "team", "wall"] = "wall"
+    pause_on: tuple[str, ...] | None = None
+    pause_holidays: bool = False
     touch: TouchTable = TouchTable()
+    conversation: ConversationTable | None = None
     steps: tuple[StepTable, ...] = ()
 
 

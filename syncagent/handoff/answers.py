@@ -13,14 +13,11 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.calendar import after, start_of_day, zone_of
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.sla import minutes_between
 from syncagent.handoff.taking_up import take_up
+from syncagent.handoff.touches import CONVERTED, DEAL, Act, act, hear_tasks, is_person, take_back
 from syncagent.handoff.view import is_contact
-from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState, Stage, Value
+from syncagent.model import Assignment, Desired, Handoff, HandoffState, Stage, Value
 
-_TOUCHING = ("Call", "Email", "Meeting")
-_AUTOMATION = "automation"
-"""How a CRM names who did it when it was no person, and it has no user for it (HubSpot's workflows and other apps)."""
 _NOTHING = object()
 _LOST_WITHIN = timedelta(minutes=2)
 """A write that a repeat has found done had read the record at most so long before its effect."""
@@ -30,6 +27,10 @@ class _Actor(NamedTuple):
     by: str
     at: datetime
     person: bool
+    evidence: str = ""
+
+    def did(self, how: str) -> Act:
+        return Act(self.by, self.at, how, self.evidence)
 
 
 def hear(draft: Draft) -> None:
@@ -50,7 +51,8 @@ def hear(draft: Draft) -> None:
             continue
         _answer(draft, field, draft.current[field], _actor(draft, field))
     if draft.with_sales:
-        _touches(draft)
+        take_back(draft)
+        hear_tasks(draft)
     _deals(draft)
     if draft.with_sales and draft.contact:
         _follow_holder(draft)
@@ -84,7 +86,8 @@ def _follow_record(draft: Draft) -> None:
     handoff = draft.handoff
     if old is not None:
         if draft.with_sales and handoff is not None and handoff.outcome != "converted":
-            _touch(draft, _Actor(old.modified_by, old.modified_at, person=True), "converted the lead", "converted")
+            done = Act(old.modified_by, old.modified_at, CONVERTED, f"{old.identity.object} {old.identity.id}")
+            act(draft, done, outcome="converted", sure=True)
     elif draft.with_sales and handoff is not None and not is_contact(view.record):
         for field in ("owner", "status"):
             if field in draft.current:
@@ -159,7 +162,7 @@ def _mend_gap(draft: Draft) -> None:
             continue  # this write left the field alone: the row is an earlier write's, which had read their value
         ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
         stands = draft.told.get(field) == ours.new == draft.current.get(field)
-        if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):
+        if ran_over and stands and theirs.new == ours.old and is_person(draft, theirs.by):
             draft.event(
                 "restored", f"{draft.called(theirs.by)} had set {field} in the moment we wrote: put back.", field=field
             )
@@ -256,7 +259,7 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
         if handoff.state is not HandoffState.WITH_SALES:
             _taken_up(draft, handoff)
         if actor.person:
-            _touch(draft, actor, f"set the status to {value}", "accepted")
+            act(draft, actor.did(f"set the status to {value}"), outcome="accepted", status=str(value))
     elif said is Stage.RECYCLED:
         if handoff.state is not HandoffState.RETURNING:
             recycle(draft, actor)
@@ -273,7 +276,7 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
         if handoff.state is not HandoffState.CLOSED:
             draft.close(str(said), f"{draft.called(actor.by)} set the status to {value}.")
     elif handoff.state is HandoffState.WITH_SALES and actor.person and _is_working(draft, value, said):
-        _touch(draft, actor, f"set the status to {value}", handoff.outcome)
+        act(draft, actor.did(f"set the status to {value}"), status=str(value))
 
 
 def _is_working(draft: Draft, value: Value, said: Stage | None) -> bool:
@@ -309,52 +312,6 @@ def recycle(draft: Draft, actor: _Actor) -> None:
         draft.want["owner"] = rule.owner
 
 
-def _touches(draft: Draft) -> None:
-    handoff = draft.handoffs[-1]
-    if handoff.touched_at is not None or draft.view is None or not handoff.assignments:
-        return
-    owner, number = handoff.assignments[-1].owner, len(handoff.assignments)
-    key = draft.key(handoff.id, f"a{number}", "task")
-    entry = draft.entry(key)
-    receipt = entry.receipt if entry is not None and entry.receipt is not None else draft.receipt
-    for task in sorted(draft.view.tasks, key=lambda one: (one.modified_at, one.identity)):
-        if task.deleted or not task.closed:
-            continue
-        at = task.closed_at or task.modified_at
-        if task.key:
-            mine = task.key.partition(":")[2] == key.partition(":")[2]
-            if mine and task.modified_by == owner and _counts(draft, handoff, owner):
-                _touch(draft, _Actor(owner, at, person=True), "completed the task", handoff.outcome)
-                return
-        elif receipt is not None and _logged(task, handoff, owner, receipt.at) and _counts(draft, handoff, owner):
-            _touch(draft, _Actor(owner, at, person=True), f"logged: {task.type}", handoff.outcome)
-            return
-
-
-def _counts(draft: Draft, handoff: Handoff, by: str) -> bool:
-    return _is_person(draft, by) and (handoff.sla is None or by not in handoff.sla.not_by)
-
-
-def _logged(task: CrmTask, handoff: Handoff, owner: str, since: datetime) -> bool:
-    kinds = handoff.sla.touch_tasks if handoff.sla is not None and handoff.sla.touch_tasks else _TOUCHING
-    if task.type not in kinds or task.created_at < since:
-        return False
-    return task.created_by == owner or (task.owner == owner and task.modified_by == owner)
-
-
-def _touch(draft: Draft, actor: _Actor, how: str, outcome: str) -> None:
-    handoff = draft.handoffs[-1]
-    if handoff.touched_at is not None:
-        draft.put(replace(handoff, outcome=outcome))
-        return
-    minutes: float | None = None
-    if handoff.sla is not None and handoff.clock_started_at is not None and handoff.assignments:
-        owner = handoff.assignments[-1].owner
-        minutes = round(minutes_between(handoff.sla, owner, handoff.clock_started_at, actor.at, draft.policy), 1)
-    draft.put(replace(handoff, touched_at=actor.at, touched_by=actor.by, touched_how=how, outcome=outcome))
-    draft.event("touched", f"{draft.called(actor.by)} {how}.", by=actor.by, how=how, minutes=minutes)
-
-
 def _deals(draft: Draft) -> None:
     """Deals that were made or closed since the handoff reached the CRM (both by the CRM's stamps)."""
     handoff, view = draft.handoffs[-1], draft.view
@@ -376,7 +333,8 @@ def _deals(draft: Draft) -> None:
         draft.events[-1].data["amount"] = amount
     elif told is Stage.OPPORTUNITY and draft.with_sales and handoff.touched_at is None:
         first = min(ours, key=lambda deal: (deal.created_at, deal.identity))
-        _touch(draft, _Actor(first.owner, first.created_at, person=True), "opened a deal", "accepted")
+        done = Act(first.owner, first.created_at, DEAL, f"{first.identity.object} {first.identity.id}")
+        act(draft, done, outcome="accepted", sure=True)
 
 
 def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
@@ -453,10 +411,6 @@ def _actor(draft: Draft, field: str) -> _Actor:
     record = view.record
     for change in reversed(view.changes):
         if change.field == field and change.new == draft.current.get(field):
-            return _Actor(change.by, change.at, _is_person(draft, change.by))
-    return _Actor(record.modified_by, record.modified_at, _is_person(draft, record.modified_by))
-
-
-def _is_person(draft: Draft, by: str) -> bool:
-    crm = draft.policy.crm
-    return not by or by not in (crm.me, _AUTOMATION, *crm.automation_users)
+            return _Actor(change.by, change.at, is_person(draft, change.by), f"{field} change {change.key}")
+    seen = f"{record.identity.object} {record.identity.id} as read"
+    return _Actor(record.modified_by, record.modified_at, is_person(draft, record.modified_by), seen)

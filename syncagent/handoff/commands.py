@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from syncagent.handoff.conditions import is_known, is_yes
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import brief, name_of
-from syncagent.handoff.sla import promised_at
+from syncagent.handoff.sla import promised_at, step_of
 from syncagent.handoff.view import WATCHED
 from syncagent.model import (
     Alert,
@@ -397,19 +397,18 @@ def _stale(draft: Draft, handoff: Handoff, step: str, verb: str, *, is_current: 
         return f"Closed: {handoff.outcome or handoff.state}." + (
             f" {handoff.recycle_reason}" if handoff.recycle_reason else ""
         )
-    number = step.lstrip("asu").partition(".")[0]
+    number = step.lstrip("asup").partition(".")[0]
     if not number.isdigit() or int(number) >= len(handoff.assignments):
         return ""
     if verb == "Alert" and not _is_reminder(handoff, step):
         return ""
     newer = handoff.assignments[int(number)]
-    return f"Passed on to {draft.called(newer.owner)}: {newer.why}"
+    return f"Passed on to {draft.called(newer.owner)}: {newer.after or newer.why}"
 
 
-def _is_reminder(handoff: Handoff, step: str) -> bool:
-    index = step.partition(".")[2]
-    steps = handoff.sla.steps if handoff.sla is not None else ()
-    return index.isdigit() and int(index) < len(steps) and steps[int(index)].do == "remind"
+def _is_reminder(handoff: Handoff, key: str) -> bool:
+    step = step_of(handoff, key)
+    return step is not None and step.do == "remind"
 
 
 def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:

@@ -32,7 +32,7 @@ from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.promise import give_up, keep
 from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
-from syncagent.handoff.sla import terms_for
+from syncagent.handoff.sla import promising, terms_for
 from syncagent.model import Assignment, Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
 from syncagent.policy import Policy
 
@@ -226,11 +226,11 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         score=round(score.total, 2),
         grade=score.grade,
         assignments=(assignment,),
-        sla=terms_for(score.grade, draft.attributes, draft.policy),
         raised_at=draft.judged.raiser.at if draft.judged.raiser is not None else None,
         answers=_answers(draft),
         segment=draft.judged.segment,
     )
+    handoff = promising(handoff, terms_for(score.grade, draft.attributes, draft.policy, handoff.segment))
     draft.handoffs.append(handoff)
     draft.contested = draft.overwritten = ()
     draft.waiting = ""

@@ -101,6 +101,7 @@ class CrmTask(Struct, frozen=True, tag=True, tag_field="fact"):
     closed: bool = False
     closed_at: datetime | None = None
     deleted: bool = False
+    outcome: str = ""  # of a call or meeting, in the CRM's words ("Connected", "No Answer")
 
 
 class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):
@@ -151,10 +152,11 @@ class Merged(Struct, frozen=True, tag=True, tag_field="fact"):
 
 
 class Deleted(Struct, frozen=True, tag=True, tag_field="fact"):
-    """A system has deleted this record."""
+    """A system has deleted this record. `privacy`: they asked to be forgotten, so what it told of them is not kept."""
 
     identity: Identity
     at: datetime
+    privacy: bool = False
 
 
 class Hint(Struct, frozen=True, tag=True, tag_field="fact"):

@@ -110,6 +110,10 @@ def accept(
     """The whole of `Store.accept`, inside a transaction."""
     taking = _Taking(connection, facts, now, lane)
     new = taking.take(facts)
+    if page.seen_until is not None and stream.startswith("crm/") and not stream.startswith("crm/backfill"):
+        (seen,) = connection.execute("select max(seen_until) from stream where name = ?", (stream,)).fetchone()
+        if seen is None or seen < ms(page.seen_until):
+            taking.people.wake_waiting("crm")  # law 12: what was due waited for this
     if page.cursor or page.seen_until is not None:
         connection.execute(
             "insert into stream (name, cursor, seen_until, accepted_at) values (?, ?, ?, ?)"
@@ -307,7 +311,31 @@ class _Taking:
             said.opportunities = _with_deleted(said.opportunities, identity, at)
             if before != (said.leads, said.records, said.tasks, said.opportunities):
                 self.people.changed(person)
+        if known is not None and deleted.privacy:
+            self._forget(known, identity)
         return new
+
+    def _forget(self, person: int, identity: Identity) -> None:
+        """They asked to be forgotten there: nothing that it told is kept, and nothing at all of whom no other knows.
+
+        A refused delivery that names them goes whole: it may hold anything of them.
+        """
+        said = self.people.said(person)
+        gone = [lead for lead in said.leads if lead.identity == identity]
+        records = [record for record in said.records if record.identity == identity]
+        said.leads = tuple(lead for lead in said.leads if lead.identity != identity)
+        said.records = tuple(
+            replace(each, fields={}, emails=(), deleted=True) if each in records else each for each in said.records
+        )
+        said.changes = tuple(change for change in said.changes if change.record != identity)
+        said.histories = tuple(history for history in said.histories if history.identity != identity)
+        activities.forget(self._db, person, identity)
+        told = {email for lead in gone for email in lead.emails}
+        told.update(email for record in records for email in record.emails)
+        if not said.leads and all(each.deleted or each.merged_into for each in said.records):
+            told |= self.people.erase(person)
+        _forget_refused(self._db, told)
+        self.people.changed(person)
 
     def _save_gone(self, identity: Identity, gone: Gone) -> bool:
         key = (identity.id, identity.object, identity.system)
@@ -408,6 +436,14 @@ Stamped = TypeVar("Stamped", CrmRecord, CrmTask, Opportunity)
 
 def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) -> tuple[Stamped, ...]:
     return tuple(replace(f, deleted=True) if f.identity == identity and f.modified_at <= at else f for f in facts)
+
+
+def _forget_refused(db: sqlite3.Connection, addresses: Iterable[str]) -> None:
+    """Refused deliveries that name one of these go. What waits is read first, and then known not to be kept."""
+    for address in {one.strip().lower() for one in addresses} - {""}:
+        spelled = (address, address.replace("@", "%40"))
+        sql = "delete from inbox where refused is not null and instr(lower(cast(body as text)), ?)"
+        db.executemany(sql, [(one,) for one in spelled])
 
 
 def _load_gone(connection: sqlite3.Connection, identities: Sequence[Identity]) -> dict[Identity, Gone]:

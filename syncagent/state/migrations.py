@@ -22,6 +22,7 @@ result     what models said of "person:7", "deal:006", "account:001", and when
 member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
+edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -365,9 +366,9 @@ def policy(db: Database) -> None:
 
 
 _COMPANY = """
-create table company (id text primary key, told text, name text not null default '', owner text not null default '',
-  at integer not null default 0, people integer not null default 0, engaged integer not null default 0)
-  strict, without rowid;
+create table company (id text primary key, told text, name text not null default '',
+  owner text not null default '', at integer not null default 0, people integer not null default 0,
+  engaged integer not null default 0) strict, without rowid;
 create table company_title (id text not null, title text not null, people integer not null,
   primary key (id, title)) strict, without rowid;
 create table company_key (key text not null, id text not null, told integer not null default 0,
@@ -375,21 +376,15 @@ create table company_key (key text not null, id text not null, told integer not 
 create index company_key_told on company_key (id) where told = 1;
 create table company_wake (id text primary key, after integer, again integer not null default 0,
   rest_until integer) strict, without rowid;
-create table member (person integer not null, id text not null, matched integer not null, engaged integer not null,
-  title text not null, domains text not null, primary key (person, id)) strict, without rowid;
+create table member (person integer not null, id text not null, matched integer not null,
+  engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
 create index member_matched on member (person) where matched = 1;
 create table deal (ext text primary key, account text not null, owner text not null, open integer not null,
   created integer not null, modified integer not null) strict, without rowid;
-create table result (subject text not null, model text not null, at integer not null, fit real not null,
-  interest real not null, grade text not null, primary key (subject, model, at)) strict, without rowid;
-create table clue (person integer primary key, keys text not null) strict;
 create index deal_open on deal (account, created) where open = 1;
 insert into member select distinct account.person, account.id, 0, exists (select 1 from activity
-  where activity.id between account.person << 32 and account.person << 32 | 4294967295), coalesce((select
-  json_extract(one.value, '$.fields.title') from said, json_each(said.body, '$.records') as one
-  where said.person = account.person and json_extract(one.value, '$.account') = account.id limit 1), ''), ''
+  where activity.id between account.person << 32 and account.person << 32 | 4294967295), '', ''
   from account where kind = 'person';
-insert into company_title select id, title, count(*) from member where engaged and title <> '' group by id, title;
 insert into company (id, name, owner, people, engaged) select account.id, max(name), max(owner),
   count(distinct account.person), (select sum(engaged) from member where member.id = account.id)
   from account where kind = 'person' group by account.id;
@@ -405,8 +400,45 @@ drop table account
 
 @migrations()
 def company(db: Database) -> None:
-    """Companies in rows of their own, counted as their people come. Their keys come as they are told again."""
+    """Companies in rows of their own, counted as their people come. Keys and titles come as records are told again."""
     for statement in _COMPANY.split(";\n"):
+        db.conn.execute(statement)
+
+
+_EDIT = """
+create table edit (
+  at integer not null,
+  by text not null,
+  person integer not null,
+  primary key (at, by, person)
+) strict, without rowid;
+create index edit_person on edit (person)
+"""
+
+
+@migrations()
+def edit(db: Database) -> None:
+    """Who did something to whom in which second, to tell a bulk edit from a touch; filled as facts come in."""
+    for statement in _EDIT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_CLUE = """
+create table clue (person integer primary key, keys text not null) strict;
+create table result (subject text not null, model text not null, at integer not null, fit real not null,
+  interest real not null, grade text not null, primary key (subject, model, at)) strict, without rowid;
+update member set title = coalesce((select json_extract(one.value, '$.fields.title')
+  from said, json_each(said.body, '$.records') as one
+  where said.person = member.person and json_extract(one.value, '$.account') = member.id limit 1), '') where title = '';
+delete from company_title;
+insert into company_title select id, title, count(*) from member where engaged and title <> '' group by id, title
+"""
+
+
+@migrations()
+def clue(db: Database) -> None:
+    """What could name somebody's company is worked out once; what models have said is kept."""
+    for statement in _CLUE.split(";\n"):
         db.conn.execute(statement)
 
 

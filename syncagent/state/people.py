@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities, clues, results, waking
+from syncagent.state import accounts, activities, clues, crowds, results, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -158,6 +158,15 @@ class People:
         row = self._db.execute("select erased from person where id = ?", (person,)).fetchone()
         return bool(row and row[0])
 
+    def erase(self, person: int) -> set[str]:
+        """They are forgotten: no address finds them, and what is told of their ids is not stored; their addresses."""
+        rows = self._db.execute("delete from email where person = ? returning address", (person,)).fetchall()
+        for (key,) in rows:
+            self._email.pop(key, None)
+        self._db.execute("update person set erased = 1 where id = ?", (person,))
+        self.any_erased = True
+        return {key.partition(" ")[0] for (key,) in rows if "@" in key}
+
     def changed(self, person: int) -> None:
         """Something about them is new: a newer revision, and dirty."""
         self._changed.add(person)
@@ -238,7 +247,7 @@ class People:
         for table in ("identity", "email", "outbox", "handoff"):
             self._db.execute(f"update {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
         activities.move(self._db, winner, loser)
-        for table in ("child", "waits"):
+        for table in ("child", "waits", "edit"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
         self.companies |= accounts.forget(self._db, loser)
@@ -297,6 +306,8 @@ class People:
     def finish(self) -> tuple[int, ...]:
         """Write back what changed and mark whom it concerns dirty; their ids."""
         changed = sorted({self._root(person) for person in self._changed})
+        others = crowds.put(self._db, [(p, self._said[p]) for p in changed if p in self._said], self._now)
+        changed = sorted({*changed, *others})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
         told = ((each, self._said[each]) for each in changed if each in self._said)

@@ -1,6 +1,8 @@
 CREATE INDEX child_person on child (person);
 CREATE INDEX company_key_told on company_key (id) where told = 1;
 CREATE INDEX deal_open on deal (account, created) where open = 1;
+CREATE INDEX edit_person on edit (person)
+;
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
 CREATE INDEX handoff_state on handoff (state, owner);
@@ -53,9 +55,9 @@ CREATE TABLE child (
   primary key (ext, object, system, person)
 ) strict, without rowid;
 CREATE TABLE clue (person integer primary key, keys text not null) strict;
-CREATE TABLE company (id text primary key, told text, name text not null default '', owner text not null default '',
-  at integer not null default 0, people integer not null default 0, engaged integer not null default 0)
-  strict, without rowid;
+CREATE TABLE company (id text primary key, told text, name text not null default '',
+  owner text not null default '', at integer not null default 0, people integer not null default 0,
+  engaged integer not null default 0) strict, without rowid;
 CREATE TABLE company_key (key text not null, id text not null, told integer not null default 0,
   people integer not null default 0, primary key (key, id)) strict, without rowid;
 CREATE TABLE company_title (id text not null, title text not null, people integer not null,
@@ -72,6 +74,12 @@ CREATE TABLE crm_user (
 ) strict, without rowid;
 CREATE TABLE deal (ext text primary key, account text not null, owner text not null, open integer not null,
   created integer not null, modified integer not null) strict, without rowid;
+CREATE TABLE edit (
+  at integer not null,
+  by text not null,
+  person integer not null,
+  primary key (at, by, person)
+) strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
 CREATE TABLE gone (
   ext text not null,
@@ -133,8 +141,8 @@ CREATE TABLE journal (
   config text not null
 ) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
-CREATE TABLE member (person integer not null, id text not null, matched integer not null, engaged integer not null,
-  title text not null, domains text not null, primary key (person, id)) strict, without rowid;
+CREATE TABLE member (person integer not null, id text not null, matched integer not null,
+  engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
 CREATE TABLE meta (name text primary key, value text not null) strict, without rowid;
 CREATE TABLE outbox (
   id integer primary key,

@@ -1,10 +1,11 @@
 """Check: what the token, the app's scopes and the portal's properties lack, each with what helps. Only reads."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from syncagent.connectors.hubspot.facts import Words
-from syncagent.connectors.hubspot.options import LEAD_STAGE, Options
+from syncagent.connectors.hubspot.facts import TOUCHES, Words, stamp_of
+from syncagent.connectors.hubspot.options import COMPANY, LEAD_STAGE, Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Owner, Property
 from syncagent.connectors.hubspot.values import AUTOMATION
@@ -58,17 +59,19 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
         ("tasks", lambda: _tasks(portal, options)),
         ("owners", lambda: _owners(portal.owners(), options.expect_owners)),
         ("deals", lambda: _deals(portal)),
+        ("companies", lambda: _companies(portal, words)),
+        *((kind, partial(_touches, portal, kind)) for kind in TOUCHES),
         ("app", lambda: _app(words)),
     )
     for name, step in steps:
         try:
             problems += step()
         except DeniedError as error:
-            help_ = f"Give the app the scope to read {name} (Settings > Integrations > Private Apps > Scopes)."
-            where = "crm"
-            if name == "leads":
-                where, help_ = "crm.object", _NO_LEADS
-            problems.append(Problem(where, str(error), help_, fatal=name in ("tasks", "owners", "leads")))
+            also = " A logged one does not stop the clock of a promise meanwhile." if name in TOUCHES else ""
+            help_ = f"Give the app the scope to read {name} (Settings > Integrations > Private Apps > Scopes).{also}"
+            where = "crm.object" if name == "leads" else "crm"
+            fatal = name in ("tasks", "owners", "leads")
+            problems.append(Problem(where, str(error), _NO_LEADS if name == "leads" else help_, fatal=fatal))
         except (RetryableError, ConnectorDownError) as error:
             problems.append(Problem("crm", str(error), "Run `syncagent check` again in a minute."))
     problems += _allowance(portal)
@@ -81,7 +84,7 @@ def _fields(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
         path = f"crm.fields.{ours}" if ours in given else "crm"
         fatal = ours in ("status", "owner") or ours in given
         there = known.get(theirs)
-        if theirs == LEAD_STAGE:
+        if theirs == LEAD_STAGE or theirs.startswith(COMPANY):
             continue
         if there is None:
             if fatal or ours == "email":
@@ -196,6 +199,23 @@ def _deals(portal: Portal) -> Iterator[Problem]:
     if not portal.stages("deals"):
         help_ = "Give the app the scope crm.objects.deals.read."
         yield Problem("crm", "No deal pipeline can be seen: deals won and lost are not heard of.", help_, fatal=False)
+
+
+def _companies(portal: Portal, words: Words) -> Iterator[Problem]:
+    """What the config names of companies, their owners first: they come before every route."""
+    portal.forget("properties/companies")
+    known = portal.properties("companies")
+    for ours, theirs in words.names.items():
+        if theirs.startswith(COMPANY) and theirs.removeprefix(COMPANY) not in known:
+            text = f"HubSpot has no property {theirs.removeprefix(COMPANY)} on companies, or the app may not see it."
+            help_ = "Its internal name stands under Settings > Properties, Company properties."
+            yield Problem(f"crm.fields.{ours}", text, help_, fatal=ours in words.options.fields)
+
+
+def _touches(portal: Portal, kind: str) -> Iterator[Problem]:
+    """Whether what reps log may be read at all: a search that finds nothing says it."""
+    portal.search(kind, [], stamp_of(kind), [], 1)
+    yield from ()
 
 
 def _app(words: Words) -> Iterator[Problem]:

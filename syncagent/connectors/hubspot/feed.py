@@ -12,7 +12,7 @@ from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import Portal
 from syncagent.connectors.hubspot.shapes import Row
 from syncagent.connectors.hubspot.values import actor, millis, moment, read
-from syncagent.connectors.hubspot.walk import Place, Steps, Told, Walk
+from syncagent.connectors.hubspot.walk import Pace, Place, Steps, Told, Walk
 from syncagent.model import Activity, Deleted, Fact, Identity, Lead, Merged, Page, Value
 
 _OWN: Final = (
@@ -33,6 +33,7 @@ class Feed:
     """Reads one portal's contacts and their doings."""
 
     needed: tuple[str, ...] = ("contacts",)
+    seen: tuple[str, ...] = ("contacts",)
 
     def __init__(self, portal: Portal, options: Options) -> None:
         self.portal = portal
@@ -57,7 +58,7 @@ class Feed:
 
     # -- a round
 
-    def asks(self, place: Place, *, whole: bool) -> tuple[str, ...]:
+    def asks(self, place: Place, pace: Pace) -> tuple[str, ...]:
         """Contacts and their doings take turns; forms are asked for when a contact says that one was sent."""
         turn = place.turn
         if turn == 0 or place.until is not None:
@@ -65,7 +66,7 @@ class Feed:
         rare = ("bin",) if turn % _BIN_EVERY == _BIN_EVERY - 1 else ()
         forms = ("forms",) if FORM in self.options.activities else ()
         others = [one for one in self.doings.kinds if one != "forms"]
-        if whole:
+        if pace != "quiet":
             return ("contacts", *others, *forms, *rare)
         if rare:
             return rare

@@ -8,12 +8,16 @@ from msgspec import Struct
 
 from syncagent.config import Secret, seconds
 
+COMPANY: Final = "company."
+"""Before a property of a contact's company, as the config names it."""
+
 CONTACT: Final = {
     "status": "hs_lead_status",
     "owner": "hubspot_owner_id",
     "first_name": "firstname",
     "last_name": "lastname",
     "company": "company",
+    "account_owner": "company.hubspot_owner_id",
     "title": "jobtitle",
     "country": "country",
     "email": "email",
@@ -60,8 +64,9 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `searches`: at most so many in a second, of the five that the whole account has (0: no bound).
 
-    As CRM. `fields`: our name -> the property. `object`: "contacts", whose lead status is the status; or "leads": a
-    handoff is a lead of Sales Hub beside its contact, and the stage of that lead is the status.
+    As CRM. `fields`: our name -> the property; "company.PROPERTY" is one of the contact's company, only read.
+    `object`: "contacts", whose lead status is the status; or "leads": a handoff is a lead of Sales Hub beside its
+    contact, and the stage of that lead is the status.
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
     note on the timeline. `index_lag`: how long a change may take to be found by search; `overlap`: how late it may
@@ -114,7 +119,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("OAuth needs all of client_id, client_secret and refresh_token.")
         if not re.fullmatch(r"v3|20\d\d-\d\d", self.api_version):
             raise ValueError(f'api_version is "v3" or dated like "2026-03", not {self.api_version!r}.')
-        for name in (*self.fields.values(), *self.crm_ids, self.key_property):
+        for name in (*(one.removeprefix(COMPANY) for one in self.fields.values()), *self.crm_ids, self.key_property):
             if not re.fullmatch(r"[a-z]\w*", name):
                 raise ValueError(f"{name!r} is not the internal name of a property (lower-case letters, digits, _).")
         for name, place in self.crm_ids.items():

@@ -291,14 +291,20 @@ class Portal:
         return (reply.date or self._clock.now()).astimezone(UTC) - elapsed
 
     def search(
-        self, kind: str, filters: Sequence[Mapping[str, Any]], sort: str, names: Sequence[str], limit: int = 200
+        self,
+        kind: str,
+        groups: Sequence[Sequence[Mapping[str, Any]]],
+        sort: str,
+        names: Sequence[str],
+        limit: int = 200,
     ) -> tuple[list[Row], datetime, bool]:
         """What the index knows by `sort` ascending, the portal's time before it was asked, and whether more is behind.
 
-        Rows that the index cannot fill any more (just archived) are skipped: only the last page may be empty.
+        `groups` of filters: all of one must fit. Rows that the index cannot fill any more (just archived) are skipped:
+        only the last page may be empty.
         """
         body: dict[str, Any] = {
-            "filterGroups": [{"filters": list(filters)}],
+            "filterGroups": [{"filters": list(filters)} for filters in groups],
             "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
             "properties": list(names),
             "limit": limit,
@@ -315,6 +321,18 @@ class Portal:
             if following == after:
                 raise RetryableError(f"{self.name}: HubSpot told one page of a search twice.", after=30)
             after = following
+
+    def newest(
+        self, kind: str, filters: Sequence[Mapping[str, Any]], sort: str, names: Sequence[str], limit: int = 200
+    ) -> tuple[list[Row], datetime, int]:
+        """One page by `sort` descending, the portal's time before it was asked, and how many there are in all."""
+        sorts = [{"propertyName": sort, "direction": "DESCENDING"}]
+        body = {"filterGroups": [{"filters": list(filters)}], "sorts": sorts, "properties": list(names), "limit": limit}
+        self._pace_searches()
+        before = monotonic()
+        reply = self.searching.do_search(kind, body, _preload_content=False)
+        told = self.decoded(reply)
+        return told["results"], self.at_of(reply, before), int(told["total"])
 
     def _pace_searches(self) -> None:
         """Wait before a search that HubSpot would refuse: refusals count against the app (crm.md B8)."""

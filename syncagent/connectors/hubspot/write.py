@@ -322,6 +322,8 @@ class LeadWriter:
 
     def _receipt(self, write: Write) -> Done:
         before = self.words.values(write.before) if write.before else {}
+        standing = {**write.before.get("properties", {}), **write.answer["properties"]}
+        self.reader.wrote(write.id, {"properties": standing})
         after = before | self.words.values(write.answer)
         told = list(self._told(write))
         return Done(

@@ -12,15 +12,18 @@ from syncagent.handoff import plan, score
 from syncagent.model import (
     AnyCommand,
     CreateTask,
+    CrmTask,
+    Crowd,
     Dossier,
     HandoffState,
     Identity,
     OutboxEntry,
     Plan,
     Roster,
+    SlaStep,
     WriteLead,
 )
-from syncagent.policy import CrmPolicy, Duration, Gate, InterestChoice, InterestRule, Policy
+from syncagent.policy import CrmPolicy, Duration, Gate, InterestChoice, InterestRule, Policy, SlaTerms
 from tests.unit.handoff.worlds import (
     ACTIVITIES,
     ACTORS,
@@ -40,13 +43,23 @@ from tests.unit.handoff.worlds import (
     roster_after,
 )
 
+LADDER = (SlaStep(0.5, "remind"), SlaStep(0.7, "alert"), SlaStep(1.0, "reassign"), SlaStep(2.0, "queue"))
+SEVERAL = (
+    *policy().slas,
+    SlaTerms(
+        "talk", Duration(minutes=15), steps=LADDER, of="first conversation", outcomes=("connected",), pause_on=("Odd",)
+    ),
+    SlaTerms("sal", Duration(minutes=12), steps=LADDER, of="stage", stage="sal", pause_on=("Odd", "On Hold")),
+    SlaTerms("mql", Duration(days=1), steps=LADDER, of="stage", stage="mql"),
+)
 POLICIES = st.builds(
-    lambda create, unknown, required: policy(
-        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown)
+    lambda create, unknown, required, slas: policy(
+        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown), slas=slas
     ),
     st.sampled_from(("never", "when_missing")),
     st.sampled_from(("ask", "wait")),
     st.sampled_from(((), ("need",))),
+    st.sampled_from((policy().slas, SEVERAL)),
 )
 STEPS = st.lists(
     st.one_of(
@@ -54,6 +67,8 @@ STEPS = st.lists(
         st.tuples(st.just("answer"), st.just("owner"), OWNERS, ACTORS),
         st.tuples(st.just("answer"), st.just("recycle_until"), st.sampled_from(("2026-04-01", "x", None)), ACTORS),
         st.tuples(st.just("complete"), OWNERS),
+        st.tuples(st.just("call"), OWNERS, st.sampled_from(("connected", "No Answer", ""))),
+        st.tuples(st.just("crowd"), OWNERS),
         st.tuples(st.just("park"), st.sampled_from(("parked", "unknown", "conflict", "dropped", "sending"))),
         st.tuples(st.just("act"), ACTIVITIES),
         st.tuples(st.just("pass"), st.sampled_from((1, 7, 11, 25, 60 * 24, 60 * 24 * 95))),
@@ -114,6 +129,14 @@ class World:
             self.dossier = answer(self.dossier, self.now, what[3], **{what[1]: what[2]})
         elif kind == "complete":
             self.dossier = complete(self.dossier, self.now, what[1])
+        elif kind == "call" and self.dossier.records:
+            place = Identity("crm", "Task", f"call-{self.now.isoformat()}")
+            about, by, at = self.dossier.records[0].identity, what[1], self.now
+            made = CrmTask(place, about, by, at, by, by, at, type="Call", closed=True, closed_at=at, outcome=what[2])
+            self.dossier = replace(self.dossier, tasks=(*self.dossier.tasks, made))
+        elif kind == "crowd":  # what they did last, they did to many
+            at = max((one.at for one in self.dossier.changes if one.by == what[1]), default=self.now)
+            self.dossier = replace(self.dossier, crowds=(*self.dossier.crowds, Crowd(what[1], at, 40)))
         elif kind == "act":
             told = replace(what[1], key=f"{what[1].key}-{self.now.isoformat()}", at=self.now)
             self.dossier = replace(self.dossier, activities=(*self.dossier.activities, told))
@@ -200,6 +223,11 @@ def test_whatever_happens_plans_are_whole_and_silent_when_repeated(dossier: Doss
     )
     for (handoff, owner), count in opened.items():
         assert count == 1, f"{owner} has {count} open tasks for {handoff}"
+    for one in world.dossier.decision.handoffs if world.dossier.decision is not None else ():
+        steps = [(0, done.assignment, done.step) for done in one.steps_done if done.step >= 0]
+        steps += [(n, done.assignment, done.step) for n, c in enumerate(one.clocks, 1) for done in c.steps_done]
+        assert len(steps) == len(set(steps)), "a step fires once for each owner, and once for each visit"
+        assert [act.counts for act in one.touches].count(("first touch",)) <= 1
 
 
 @given(WORLDS, POLICIES, STEPS, st.randoms(use_true_random=False))
@@ -255,7 +283,7 @@ def test_for_an_erased_person_there_is_only_closing_and_withdrawing(dossier: Dos
 @settings(max_examples=200, deadline=None)
 def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, steps: Any) -> None:
     """Law 12."""
-    world = World(dossier, policy())
+    world = World(dossier, policy(slas=SEVERAL))
     for what in [*steps, ("pass", 11), ("pass", 25)]:
         world.step(what)
         if world.dossier.crm_seen_until is not None and not world.seen:
@@ -270,7 +298,7 @@ def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, s
 @settings(max_examples=200, deadline=None)
 def test_an_owner_that_a_person_chose_is_kept_for_this_handoff(dossier: Dossier, steps: Any, owner: str) -> None:
     """Law 5."""
-    world = World(dossier, policy())
+    world = World(dossier, policy(slas=SEVERAL))
     world.settle()
     handoff = world.dossier.decision.handoff
     if handoff is None or handoff.state is not HandoffState.WITH_SALES or handoff.assignments[-1].queue:
