@@ -100,6 +100,11 @@ def judge_account(account: AccountView, policy: Policy, now: datetime) -> Judged
     return _models_of(policy).judge_account(account, now)
 
 
+def company_of(account: AccountView, policy: Policy) -> dict[str, Value]:
+    """What the policy's rules ask of a company, by our names below "account."."""
+    return _models_of(policy).company(account)
+
+
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
     """Interest points from activities between `since` and `now` alone, and the newest that gave some."""
     models = _models_of(policy)
@@ -275,12 +280,12 @@ class _Models:
 
     def judge_account(self, account: AccountView, now: datetime) -> Judged | None:
         """A company by itself: what is worked out of it is the same whoever of its people is asked about."""
-        if self._accounts is None:
-            return None
+        return self._accounts.judge((), self.company(account), now) if self._accounts is not None else None
+
+    def company(self, account: AccountView) -> dict[str, Value]:
+        """What the policy asks of a company by itself."""
         known = derive(Dossier(0, 0, account=account), self.wanted, {})
-        if self._listed:
-            known |= _listed(self._lists.of_account(account))
-        return self._accounts.judge((), known, now)
+        return known | _listed(self._lists.of_account(account)) if self._listed else known
 
     def list_of(self, dossier: Dossier, attributes: Mapping[str, Value]) -> str:
         """The list of key accounts that somebody's company is in."""

@@ -12,6 +12,7 @@ import tests.story.office
 from syncagent.cli import main
 from syncagent.handoff import why
 from syncagent.model import Account, Assignment, Identity, Opportunity, Value
+from syncagent.reports.scores import Scores
 from tests.story.office import AGREEMENT, office
 from tests.story.theatre import CONFIG, T0, Theatre
 
@@ -100,6 +101,8 @@ def test_what_a_colleague_does_counts_for_the_others_at_once(stage: Theatre) -> 
     stage.after(minutes=1)
     assert score(stage, "eva") == score(stage, "tom") == 30, "two engaged (20), one of them a CFO (10)"
     assert stage.agent.decide() == 0, "and that is all"
+    rows = Scores(stage.agent.policy, stage.clock.now())(stage.agent.store.evidence(0, 9))
+    assert [row.fit for row in rows] == [30, 30], "as score --all tells it"
 
 
 def test_an_account_that_the_crm_tells_of_later_is_found_when_they_act_again(stage: Theatre) -> None:

@@ -20,7 +20,7 @@ from syncagent.model.company import (
     registered,
     website_domain,
 )
-from tests.unit.handoff.worlds import NOW, dossier, lead, policy
+from tests.unit.handoff.worlds import NOW, accept, dossier, lead, policy
 
 
 @pytest.mark.parametrize(
@@ -326,6 +326,21 @@ def test_the_order_of_candidates_never_matters_and_a_match_is_always_told(person
     dice.shuffle(shuffled)
     assert match(replace(facts, candidates=tuple(shuffled)), policy()) == found
     assert found is None or found.matched
+
+
+@given(TOLD, st.lists(TOLD, min_size=1, max_size=3), st.sampled_from(["a@nordvind.example", "b@web.de"]))
+def test_planning_again_says_nothing_more_of_the_account(person, companies, email):
+    accounts = [
+        account(f"A{n}", name=str(told.get("company", "")), **{k: v for k, v in told.items() if k != "company"})
+        for n, told in enumerate(companies)
+    ]
+    facts = somebody(*accounts, emails=[email], **person)
+    planned = plan(facts, policy(), Roster(), NOW)
+    found = match(facts, policy())
+    assert planned.decision.account == (found.id if found is not None else "")
+    assert sum(one.kind == "account" for one in planned.events) == (found is not None)
+    again = plan(accept(planned, facts), policy(), Roster(), NOW)
+    assert (again.decision, again.events, again.commands) == (planned.decision, (), ())
 
 
 @given(WORDS.map(" ".join).map(clean_name), WORDS.map(" ".join).map(clean_name))
