@@ -68,12 +68,14 @@ def profile_of(dossier: Dossier, policy: Policy) -> tuple[Attribute, ...]:
 
 def _newest(dossier: Dossier) -> dict[str, Value]:
     leads = dossier.leads
+    known: dict[str, Value] = {}
     if len(leads) == 1:
-        known = {name: value for name, value in leads[0].attributes.items() if is_known(value)}
+        known = {name: value for name, value in leads[0].attributes.items() if value is not None and value != ""}
     else:
-        known = {}
         for lead in sorted(leads, key=lambda one: (one.seen_at, one.identity)):
             known.update((name, value) for name, value in lead.attributes.items() if is_known(value))
+    if not dossier.records:
+        return known
     for record in sorted(dossier.records, key=lambda one: (one.modified_at, one.identity), reverse=True):
         for name, value in record.fields.items():
             if is_known(value):

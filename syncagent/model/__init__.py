@@ -20,9 +20,10 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, CrmView, Dossier, HealthSnapshot, Plan, Roster
+from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
     BOT,
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -43,12 +44,14 @@ from syncagent.model.facts import (
 )
 from syncagent.model.judgement import (
     Assignment,
+    Clock,
     Contribution,
     Decision,
     Desired,
     Event,
     Handoff,
     HandoffState,
+    Hold,
     InterestingMoment,
     ModelScore,
     Score,
@@ -56,16 +59,20 @@ from syncagent.model.judgement import (
     SlaStep,
     Stage,
     StepDone,
+    Touch,
 )
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "BOT",
+    "Account",
     "AccountView",
     "Activity",
     "Alert",
     "AnyCommand",
     "Assignment",
+    "Candidate",
+    "Clock",
     "CloseTask",
     "Command",
     "Contribution",
@@ -74,6 +81,7 @@ __all__ = [
     "CrmTask",
     "CrmUser",
     "CrmView",
+    "Crowd",
     "Cursor",
     "Decision",
     "Deleted",
@@ -88,6 +96,7 @@ __all__ = [
     "HandoffState",
     "HealthSnapshot",
     "Hint",
+    "Hold",
     "Identity",
     "Influence",
     "InterestingMoment",
@@ -110,10 +119,12 @@ __all__ = [
     "Roster",
     "Score",
     "Scorecard",
+    "Share",
     "Sla",
     "SlaStep",
     "Stage",
     "StepDone",
+    "Touch",
     "Value",
     "WriteLead",
 ]

@@ -17,7 +17,7 @@ def test_a_quick_run_prints_every_benchmark() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for name in ("ingest", "decide", "latency", "deliver", "hooks", "old_org", "memory"):
+    for name in ("ingest", "decide", "latency", "deliver", "hooks", "timers", "old_org", "memory"):
         assert f"│{name} " in done.stdout, done.stdout
 
 

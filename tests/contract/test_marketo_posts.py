@@ -126,3 +126,12 @@ def test_a_hint_brings_the_lead_and_what_they_did_at_once(tmp_path, monkeypatch)
             agent.stopping.set()
             daemon.join()
             agent.store.close()
+
+
+def test_a_secret_that_was_changed_where_it_is_kept_holds_once_it_is_read_anew(hook, monkeypatch):
+    hook.verify(step(b'{"leadId": 7}'), NOW)
+    monkeypatch.setenv("TEST_FLOW_SECRET", "the-next-token")
+    hook.renew()
+    hook.verify(step(b'{"leadId": 7}', secret="the-next-token"), NOW)
+    with pytest.raises(ForgedDeliveryError):
+        hook.verify(step(b'{"leadId": 7}'), NOW)

@@ -3,17 +3,14 @@
 import itertools
 
 import pytest
-from msgspec.structs import replace
 
 from syncagent.model import (
-    AccountView,
     CrmUser,
     Decision,
     Deleted,
     Hint,
     Identity,
     Merged,
-    Opportunity,
     Roster,
 )
 from syncagent.state.store import Settlement
@@ -120,41 +117,6 @@ class FactsIn:
         assert len(store.wanted("marketo", 3)) == 3
         assert len(store.wanted("marketo", 10)) == 6
         assert store.wanted("salesforce", 10) == (sf(8),)
-
-
-class Accounts:
-    def test_a_dossier_knows_its_company_over_all_its_people(self, store):
-        acme = {"kind": "Contact", "account": "A1", "company": "Acme", "account_owner": "ana"}
-        take(store, record(1, **acme), record(2, **acme), record(3, kind="Contact", account="A2", company="Bolt"))
-        take(store, lead(1, also=[sf(1, "Contact")]), act(1, "a"), act(1, "b"), record(4))
-        both = (sf(1, "Contact"), sf(2, "Contact"))
-        deals = [Opportunity(sf(n, "Opportunity"), both, at(1), at(0), account="A1") for n in "XY"]
-        take(store, *deals)
-        one, two, three, four = (store.dossier(n) for n in range(1, 5))
-        assert one.account == two.account == AccountView("A1", "ana", "Acme", open_deals=2, engaged=1)
-        assert (three.account.name, three.account.engaged, four.account) == ("Bolt", 0, None)
-        take(store, *(replace(deal, closed=bool(n), deleted=not n, modified_at=at(2)) for n, deal in enumerate(deals)))
-        assert store.dossier(2).account.open_deals == 0
-        take(store, record(2, 3, kind="Contact", account="A2", company="Bolt", account_owner="ben"))
-        assert store.dossier(2).account == AccountView("A2", "ben", "Bolt")
-
-    def test_a_bots_clicks_engage_nobody(self, store):
-        take(store, record(1, kind="Contact", account="A1"), lead(1, also=[sf(1, "Contact")]))
-        take(store, replace(act(1, "a"), attributes={"Is Bot Activity": True}))
-        assert only_account(store).engaged == 0
-        take(store, replace(act(1, "b"), attributes={"Is Bot Activity": False}))
-        assert only_account(store).engaged == 1
-
-    def test_two_of_one_company_who_turn_out_to_be_one_are_counted_once(self, store):
-        take(store, record(1, kind="Contact", account="A1"), record(2, kind="Contact", account="A1"))
-        take(store, lead(1, also=[sf(1, "Contact")]), act(1, "a"), lead(2, also=[sf(2, "Contact")]), act(2, "b"))
-        assert only_account(store).engaged == 2
-        take(store, Merged(mk(1), (mk(2),), at(3)))
-        assert only_account(store).engaged == 1
-
-
-def only_account(store):
-    return store.dossier(1).account
 
 
 class WhoIsWho:

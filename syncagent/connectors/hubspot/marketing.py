@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from syncagent.clock import Clock
+from syncagent.config import Secret
 from syncagent.connectors import hubspot_webhooks
 from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.http import Reply as Answer
@@ -42,6 +43,9 @@ class HubSpotMarketing:
         """Wake up whoever waits, and close the connections."""
         self.portal.close()
 
+    def renew(self) -> None:
+        """The secrets are read with each delivery."""
+
     def calls(self) -> Mapping[str, int]:
         """API calls made, and the portal's day."""
         return self.portal.budget.calls()
@@ -55,6 +59,7 @@ class HubSpotMarketing:
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round."""
         try:
+            self.portal.app()  # by the next delivery it is known whose writes are ours
             yield from self._feed.walk.pull(cursor)
         except DeniedError as error:
             raise _down(error) from None
@@ -74,7 +79,7 @@ class HubSpotMarketing:
 
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         """Who is to be looked up, who was merged, who is gone."""
-        own = self.options.app_id
+        own = self.portal.known_app()
         return hubspot_webhooks.read(delivery.body, self.name, {"contact": "contact"}, arrived, own_source=own)
 
     # -- Target
@@ -185,13 +190,16 @@ class HubSpotMarketing:
 
 def posted(options: Options) -> frozenset[str]:
     """The methods by which HubSpot may post; none without the secret that it signs with."""
-    return frozenset({"POST"} if options.signing_secret is not None else ())
+    return frozenset({"POST"} if _places(options) else ())
+
+
+def _places(options: Options) -> tuple[Secret, ...]:
+    return (*((options.signing_secret,) if options.signing_secret is not None else ()), *options.signing_secrets)
 
 
 def verify(options: Options, delivery: Delivery, now: datetime) -> Reply:
     """Whether HubSpot signed it; the same for both parts. The moment of its signing is all that is kept."""
-    secret = options.signing_secret
-    secrets = [secret.reveal()] if secret is not None else []
+    secrets = [secret.reveal() for secret in _places(options)]
     hubspot_webhooks.verify(delivery, secrets, now, public_url=options.public_url)
     return Reply(keep={name: value for name in _KEPT if (value := delivery.headers.get(name))})
 

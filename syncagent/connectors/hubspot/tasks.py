@@ -225,6 +225,7 @@ class TaskWriter:
 
     def _made(self, making: Making, row: Row) -> Done:
         self._memo.made[making.task.key] = str(row["id"])
+        self.reader.placed(row, making.who)
         values: dict[str, Value] = {"owner": making.body["hubspot_owner_id"], "record": making.who, "closed": False}
         note = f"HubSpot refused {', '.join(making.out)}." if making.out else ""
         identity = Identity(self.reader.name, "task", str(row["id"]))
@@ -355,7 +356,7 @@ class TaskWriter:
             found: set[str] = set()
             for some in chunks(unknown, _KEYS_A_SEARCH):
                 filters = [{"propertyName": self.key, "operator": "IN", "values": some}]
-                told, _, _ = self.portal.search("tasks", filters, "hs_object_id", [self.key])
+                told, _, _ = self.portal.search("tasks", [filters], "hs_object_id", [self.key])
                 found |= {str(row["id"]) for row in told}
             rows += self.portal.read("tasks", sorted(found), names)[0] if found else []
         return {row["properties"].get(self.key): row for row in rows}

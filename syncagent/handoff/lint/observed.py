@@ -10,6 +10,7 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from syncagent.handoff.companies import placed
 from syncagent.handoff.conditions import Fits, fits_of, is_known
 from syncagent.handoff.derived import account_of
 from syncagent.handoff.fit import FitRules, shown
@@ -129,7 +130,7 @@ class _Eyes:
         seen.grades[judged.score.grade] += 1
         seen.kinds.update(one.kind for one in dossier.activities)
         seen.assets.update(one.asset for one in dossier.activities if one.asset)
-        company = account_of(dossier)
+        company = account_of(placed(dossier, self._policy))
         for attribute in self._attributes:
             value = known.get(attribute, company.get(attribute))
             if is_known(value):
