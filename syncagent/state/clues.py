@@ -19,7 +19,7 @@ _MANY = 20
 
 def put(db: sqlite3.Connection, told: Iterable[tuple[int, Sequence[Lead], Sequence[CrmRecord]]]) -> None:
     """The keys of these people, in the place of those they had; none while there are no companies."""
-    if db.execute("select 1 from company_key limit 1").fetchone() is None:
+    if db.execute("select 1 from company_key union all select 1 from clue limit 1").fetchone() is None:
         return
     db.executemany(
         "insert into clue values (?, ?) on conflict (person) do update set keys = excluded.keys"

@@ -311,7 +311,7 @@ class People:
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
         told = ((each, self._said[each]) for each in changed if each in self._said)
-        clues.put(self._db, ((each, said.leads, said.records) for each, said in told if said.leads or said.records))
+        clues.put(self._db, ((each, said.leads, said.records) for each, said in told))
         self.companies |= accounts.put(self._db, ((each, self._said[each]) for each in changed if each in self._said))
         self.companies |= accounts.engage(self._db, [person for person in changed if person not in self._said])
         known = [person for person in changed if person not in self._fresh]
