@@ -5,6 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from syncagent.config.alerts import AlertsTable
+from syncagent.config.process import RecycleTable, StageTable
 from syncagent.model import Value
 from syncagent.model.address import MOBILE
 
@@ -217,48 +219,38 @@ class RouteTable(Struct, frozen=True):
 
 class StepTable(Struct, frozen=True):
     at: str
-    do: Literal["remind", "reassign", "escalate", "queue"]
+    do: Literal["remind", "alert", "reassign", "escalate", "queue"]
     to: str = ""
 
 
 class TouchTable(Struct, frozen=True):
     tasks: tuple[str, ...] = ()
-    by: Literal["owner"] = "owner"
+    by: Literal["owner", "anyone"] = "owner"
     not_by: tuple[str, ...] = ("automation",)
+    bulk: int = 10
+
+
+class ConversationTable(Struct, frozen=True):
+    tasks: tuple[str, ...] = ("Call", "Meeting")
+    outcomes: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
 
 
 class SlaTable(Struct, frozen=True):
+    """[[sla]]: one promise: a first_touch, a first_conversation, or how long a stage may last (stage, within)."""
+
     name: str
-    first_touch: str
+    first_touch: str = ""
+    first_conversation: str = ""
+    stage: str = ""
+    within: str = ""
     when: dict[str, Test] = {}
     clock: Literal["rep", "team", "wall"] = "wall"
+    pause_on: tuple[str, ...] | None = None
+    pause_holidays: bool = False
     touch: TouchTable = TouchTable()
+    conversation: ConversationTable | None = None
     steps: tuple[StepTable, ...] = ()
-
-
-class WakeTable(Struct, frozen=True):
-    points: float
-    within: str = "7d"
-
-
-class NurtureTable(Struct, frozen=True):
-    source: str
-    list: int | None = None
-    campaign: int | None = None
-
-
-class RecycleTable(Struct, frozen=True):
-    default: str = "90d"
-    wake_early: WakeTable | None = None
-    nurture: NurtureTable | None = None
-    most_returns: int = 5
-    owner: str = ""
-
-
-class StageTable(Struct, frozen=True):
-    owner: str = ""
-    longest: str = ""
-    next: str = ""
 
 
 class CrmPolicyTable(Struct, frozen=True):
@@ -301,6 +293,7 @@ class AgreementTables(Struct, frozen=True):
     team: TeamTable = TeamTable()
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
+    alerts: AlertsTable = AlertsTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
     accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()

@@ -12,7 +12,7 @@ from syncagent.handoff.likelihood import LETTER, likelihood, told
 from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import excluded, is_ready, judge, known_of, list_of
-from syncagent.handoff.sla import pending_steps
+from syncagent.handoff.sla import Running, pending_steps, running
 from syncagent.model import (
     AccountView,
     Decision,
@@ -90,10 +90,10 @@ def outlook(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> 
         draft.current.get("status"),
         draft.current.get("owner"),
         tuple(
-            Due(one.id, one.sla.name, step.do, due)
+            Due(one.id, due.clock.sla.name, due.step.do, due.at)
             for one in decision.handoffs
-            if _is_running(one) and one.sla is not None
-            for due, _, step in pending_steps(one, policy)
+            if one.state is HandoffState.WITH_SALES
+            for due in pending_steps(one, policy)
         ),
         draft.dossier.account,
         list_of(draft.dossier, policy, now) if draft.dossier.account is not None else "",
@@ -218,10 +218,6 @@ def _source(answer: Asked) -> str:
     return f" ({shown(answer.value)}; {answer.source}, {_moment(answer.at)})"
 
 
-def _is_running(handoff: Handoff) -> bool:
-    return handoff.state is HandoffState.WITH_SALES and handoff.touched_at is None
-
-
 def _handoff(handoff: Handoff, policy: Policy) -> list[str]:
     lines = [f"Handoff {handoff.id} ({handoff.state}), opened {_moment(handoff.opened_at)}: {handoff.cause}."]
     for one in handoff.assignments:
@@ -230,16 +226,37 @@ def _handoff(handoff: Handoff, policy: Policy) -> list[str]:
         lines += [f"    {state}" for state in one.pool]
     if handoff.touched_at is not None:
         lines.append(f"  Touched {_moment(handoff.touched_at)}: {handoff.touched_by} {handoff.touched_how}.")
-    elif _is_running(handoff) and handoff.sla is not None:
-        if handoff.clock_started_at is None:
-            lines.append(f"  SLA {handoff.sla.name}: the clock starts when owner and task stand in the CRM.")
-        for due, _, step in pending_steps(handoff, policy):
-            lines.append(f"  SLA {handoff.sla.name}: {step.do} at {_moment(due)}.")
+    elif handoff.state is HandoffState.WITH_SALES and handoff.sla is not None and handoff.clock_started_at is None:
+        lines.append(f"  SLA {handoff.sla.name}: the clock starts when owner and task stand in the CRM.")
+    if handoff.state is HandoffState.WITH_SALES:
+        lines += _clocks(handoff, policy)
     if handoff.come_back_at is not None:
         lines.append(f"  Comes back {_moment(handoff.come_back_at)}.")
     if handoff.outcome:
         lines.append(f"  Outcome: {handoff.outcome}{f' ({handoff.recycle_reason})' if handoff.recycle_reason else ''}.")
     return lines
+
+
+def _clocks(handoff: Handoff, policy: Policy) -> list[str]:
+    """What was done and did not count, when the clocks stood still, and what they will do."""
+    lines = []
+    for one in handoff.touches:
+        kept = f"Kept the {' and the '.join(one.counts)}" if one.counts else "Not counted"
+        why = f": {one.why_not}" if one.why_not else ""
+        lines.append(f"  {kept}, {_moment(one.at)}: {one.by} {one.how} ({one.evidence}){why}.")
+    for hold in handoff.holds:
+        until = f"until {_moment(hold.until)}" if hold.until is not None else "and still is"
+        lines.append(f"  On hold: the status was {hold.status} from {_moment(hold.since)} {until}.")
+    waiting = pending_steps(handoff, policy)
+    for clock in running(handoff):
+        due = [f"{one.step.do} at {_moment(one.at)}" for one in waiting if one.clock.number == clock.number]
+        says = ", ".join(due) or ("the clock stands still" if _stands_still(handoff, clock) else "no step is left")
+        lines.append(f"  SLA {clock.sla.name} ({clock.sla.promised}, since {_moment(clock.start)}): {says}.")
+    return lines
+
+
+def _stands_still(handoff: Handoff, clock: Running) -> bool:
+    return any(one.until is None and one.status in clock.sla.pause_on for one in handoff.holds)
 
 
 def _moment(at: datetime) -> str:

@@ -20,7 +20,7 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, Candidate, CrmView, Dossier, HealthSnapshot, Plan, Roster, Share
+from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
     BOT,
     Account,
@@ -44,12 +44,14 @@ from syncagent.model.facts import (
 )
 from syncagent.model.judgement import (
     Assignment,
+    Clock,
     Contribution,
     Decision,
     Desired,
     Event,
     Handoff,
     HandoffState,
+    Hold,
     InterestingMoment,
     ModelScore,
     Score,
@@ -57,6 +59,7 @@ from syncagent.model.judgement import (
     SlaStep,
     Stage,
     StepDone,
+    Touch,
 )
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
@@ -69,6 +72,7 @@ __all__ = [
     "AnyCommand",
     "Assignment",
     "Candidate",
+    "Clock",
     "CloseTask",
     "Command",
     "Contribution",
@@ -77,6 +81,7 @@ __all__ = [
     "CrmTask",
     "CrmUser",
     "CrmView",
+    "Crowd",
     "Cursor",
     "Decision",
     "Deleted",
@@ -91,6 +96,7 @@ __all__ = [
     "HandoffState",
     "HealthSnapshot",
     "Hint",
+    "Hold",
     "Identity",
     "Influence",
     "InterestingMoment",
@@ -118,6 +124,7 @@ __all__ = [
     "SlaStep",
     "Stage",
     "StepDone",
+    "Touch",
     "Value",
     "WriteLead",
 ]

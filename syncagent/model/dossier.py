@@ -78,6 +78,14 @@ class CrmView(Struct, frozen=True):
         return self.record.fields.get("owner")
 
 
+class Crowd(Struct, frozen=True):
+    """So many people's records were changed by one CRM user within a second of `at`: a bulk edit, or a busy second."""
+
+    by: str
+    at: datetime
+    people: int
+
+
 class Dossier(Struct, frozen=True):
     """All facts of one person, as `plan` reads them.
 
@@ -108,6 +116,7 @@ class Dossier(Struct, frozen=True):
     histories: tuple[History, ...] = ()  # what leads and records said before
     fresh_from: datetime | None = None  # split by an admin then: nothing from before counts as new
     candidates: tuple[Candidate, ...] = ()  # where the CRM says no account: those that `handoff/companies.py` weighs
+    crowds: tuple[Crowd, ...] = ()  # of the changes to this person's records that were made together with others'
 
 
 class Roster(Struct, frozen=True):
@@ -125,6 +134,7 @@ class Roster(Struct, frozen=True):
     active: dict[str, bool] = {}
     epoch: str = "e1"  # the installation's; part of every key
     names: dict[str, str] = {}  # what CRM users and queues are called, by id
+    reminded: dict[str, int] = {}  # how many alerts each person was sent on `day`
 
 
 class Plan(Struct, frozen=True):

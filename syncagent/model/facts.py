@@ -101,6 +101,7 @@ class CrmTask(Struct, frozen=True, tag=True, tag_field="fact"):
     closed: bool = False
     closed_at: datetime | None = None
     deleted: bool = False
+    outcome: str = ""  # of a call or meeting, in the CRM's words ("Connected", "No Answer")
 
 
 class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):

@@ -110,6 +110,10 @@ def accept(
     """The whole of `Store.accept`, inside a transaction."""
     taking = _Taking(connection, facts, now, lane)
     new = taking.take(facts)
+    if page.seen_until is not None and stream.startswith("crm/") and not stream.startswith("crm/backfill"):
+        (seen,) = connection.execute("select max(seen_until) from stream where name = ?", (stream,)).fetchone()
+        if seen is None or seen < ms(page.seen_until):
+            taking.people.wake_waiting("crm")  # law 12: what was due waited for this
     if page.cursor or page.seen_until is not None:
         connection.execute(
             "insert into stream (name, cursor, seen_until, accepted_at) values (?, ?, ?, ?)"

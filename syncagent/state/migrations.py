@@ -20,6 +20,8 @@ company_wake   companies whose people are being woken, up to `after` (NULL: they
 member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
+edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
+visit      every stay in a stage of the process map; `left_at` NULL: they are there
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -431,6 +433,36 @@ drop table account
 def company(db: Database) -> None:
     """Companies in rows of their own, counted as their people come. Keys and titles come as records are told again."""
     for statement in _COMPANY.split(";\n"):
+        db.conn.execute(statement)
+
+
+_EDIT = """
+create table edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
+  strict, without rowid;
+create index edit_person on edit (person)
+"""
+
+
+@migrations()
+def edit(db: Database) -> None:
+    """Who did something to whom in which second, to tell a bulk edit from a touch; filled as facts come in."""
+    for statement in _EDIT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_VISIT = """
+create table visit (person integer not null, entered_at integer not null, stage text not null, left_at integer,
+  handoff text not null, primary key (person, entered_at)) strict, without rowid;
+create index visit_stage on visit (stage, left_at);
+insert or replace into visit select person, at, json_extract(data, '$.stage'),
+  lead(at) over (partition by person order by id), handoff from journal where kind = 'stage' order by id
+"""
+
+
+@migrations()
+def visit(db: Database) -> None:
+    """Every visit to a stage, from what the journal knows of it."""
+    for statement in _VISIT.split(";\n"):
         db.conn.execute(statement)
 
 

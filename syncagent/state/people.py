@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities, waking
+from syncagent.state import accounts, activities, crowds, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -247,7 +247,7 @@ class People:
         for table in ("identity", "email", "outbox", "handoff"):
             self._db.execute(f"update {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
         activities.move(self._db, winner, loser)
-        for table in ("child", "waits"):
+        for table in ("child", "waits", "edit"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
         self.companies |= accounts.forget(self._db, loser)
@@ -304,6 +304,8 @@ class People:
     def finish(self) -> tuple[int, ...]:
         """Write back what changed and mark whom it concerns dirty; their ids."""
         changed = sorted({self._root(person) for person in self._changed})
+        others = crowds.put(self._db, [(p, self._said[p]) for p in changed if p in self._said], self._now)
+        changed = sorted({*changed, *others})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
         self.companies |= accounts.put(self._db, ((each, self._said[each]) for each in changed if each in self._said))

@@ -13,7 +13,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
-from syncagent.state import hints, inbox
+from syncagent.state import crowds, hints, inbox
 from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
     Said,
@@ -117,6 +117,7 @@ def _batch(
         db.execute(f"select person, max(at) from apart where person {within} group by person", people).fetchall()  # noqa: S608
     )
     outbox = _outbox(db, people) if sent else {}
+    together = crowds.of(db, people) if sent else {}
     made = []
     for person in people:
         row = persons.get(person)
@@ -147,6 +148,7 @@ def _batch(
                 tuple(sorted(shared[person])) if person in shared else (),
                 told.histories,
                 maybe_moment(split_at.get(person)) if split_at else None,
+                crowds=together.get(person, ()),
             )
         )
     return with_accounts(db, made)

@@ -61,11 +61,8 @@ class TestHubSpotWebhook(WebhookContract):
     @pytest.fixture(params=[(part, version) for part in ("crm", "marketing") for version in SIGNING], ids="-".join)
     def world(self, request, portal, monkeypatch):
         monkeypatch.setenv("TEST_HOOK_SECRET", SECRET)
-        part, version = request.param
         monkeypatch.setenv("TEST_HOOK_OTHER", OTHER)
-        given = {
-            "signing_secret": {"env": "TEST_HOOK_SECRET"},
-            "signing_secrets": [{"env": "TEST_HOOK_OTHER"}],
-            "public_url": "https://sync.example.com",
-        }
+        part, version = request.param
+        places = {"signing_secret": {"env": "TEST_HOOK_SECRET"}, "signing_secrets": [{"env": "TEST_HOOK_OTHER"}]}
+        given = {**places, "public_url": "https://sync.example.com"}
         return HubSpotWorld(portal.connect(**given) if part == "crm" else connect(portal, **given), version)

@@ -20,7 +20,7 @@ from tests.state.conformance_accounts import Accounts, Candidates, Waking
 from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
-from tests.state.conformance_people import Forgotten, Joins, Splits
+from tests.state.conformance_people import Crowds, Forgotten, Joins, Splits
 from tests.state.story_values import (
     T0,
     act,
@@ -148,6 +148,19 @@ class Decisions:
         assert store.brake_counts(at(0)) == ({"handoff": 1, "score": 1}, {"ana": 1})
         assert store.brake_counts(at(2)) == ({"score": 1}, {})
 
+    def test_who_waits_for_the_crm_is_planned_once_it_was_read_further(self, store):
+        """Law 12: a promise that is due waits for a fresh view, and for nothing else."""
+        take(store, lead(1))
+        settle(store, waits_on=("crm",))
+        take(store, stream="marketo/poll", seen_until=at(5), minute=6)
+        take(store, stream="crm/backfill/x", seen_until=at(5), minute=6, lane=Lane.COLD)
+        assert not store.unsettled(at(6), 10).dossiers
+        take(store, stream="crm/poll", seen_until=at(5), minute=6)
+        assert [one.person for one in store.unsettled(at(6), 10).dossiers] == [1]
+        settle(store, minute=6, waits_on=("crm",))
+        take(store, stream="crm/poll", seen_until=at(5), minute=7)
+        assert not store.unsettled(at(7), 10).dossiers, "it was read no further"
+
     def test_who_waits_for_a_rep_is_planned_when_one_is_freer(self, store):
         take(store, act(1, "a"))
         full = Roster({"all": {"ana": 1.0}}, {"ana": 25})
@@ -220,6 +233,7 @@ class StoreConformance(
     Joins,
     Splits,
     Forgotten,
+    Crowds,
     WhoIsWho,
     Records,
     Inbox,

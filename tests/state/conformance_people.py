@@ -7,7 +7,7 @@ import pytest
 from syncagent.errors import UserError
 from syncagent.model import Decision, Deleted, Desired, Merged
 from syncagent.state.store import Post
-from tests.state.story_values import act, at, deal, handoff, lead, mk, page, record, settle, sf, take, task
+from tests.state.story_values import act, at, change, deal, handoff, lead, mk, page, record, settle, sf, take, task
 
 CODES: dict[int, str] = {}
 while (code := zlib.crc32((key := f"key{len(CODES)}").encode())) not in CODES:
@@ -158,3 +158,43 @@ class Forgotten:
         store.accept(page(Deleted(record(1).identity, at(3), privacy=True)), "s", now=at(3))
         (gone,) = store.dossier(person).records
         assert (gone.deleted, gone.fields, gone.emails) == (True, {}, ())
+
+
+class Crowds:
+    """Who changed many people's records within a second, for whoever asks whether that was a touch."""
+
+    def test_a_bulk_edit_is_told_to_all_whom_it_concerns(self, store):
+        take(store, *(record(n, emails=(f"p{n}@example.com",)) for n in range(1, 7)))
+        take(store, *(change(n, f"h{n}", "status", "Open", "Working", 10, by="ana") for n in range(1, 5)))
+        take(store, change(5, "h5", "status", "Open", "Working", 10, by="ben"))
+        take(store, change(6, "h6", "status", "Open", "Working", 11, by="ana"))
+        assert [crowd.people for crowd in store.dossier(1).crowds] == [4]
+        assert (store.dossier(1).crowds[0].by, store.dossier(1).crowds[0].at) == ("ana", at(10))
+        assert store.dossier(5).crowds == () and store.dossier(6).crowds == ()
+
+    def test_who_comes_later_to_a_crowd_makes_the_others_be_planned_anew(self, store):
+        take(store, *(record(n, emails=(f"p{n}@example.com",)) for n in range(1, 5)))
+        take(store, *(change(n, f"h{n}", "status", "Open", "Working", 10, by="ana") for n in range(1, 4)))
+        settle(store)
+        assert not store.unsettled(at(2), 10).dossiers
+        second = 10 + 1 / 60
+        take(store, change(4, "h4", "status", "Open", "Working", second, by="ana"))
+        assert [one.person for one in store.unsettled(at(2), 10).dossiers] == [1, 2, 3, 4]
+        assert [crowd.people for crowd in store.dossier(4).crowds] == [4]
+
+    def test_tasks_that_are_ticked_off_together_are_a_crowd_and_open_ones_are_none(self, store):
+        take(store, *(record(n, emails=(f"p{n}@example.com",)) for n in range(1, 4)))
+        closed = {"closed": True, "closed_at": at(10)}
+        take(store, task("T1", 1, 10, **closed), task("T2", 2, 10, **closed), task("T3", 3, 10))
+        assert [crowd.people for crowd in store.dossier(1).crowds] == [2]
+        assert store.dossier(3).crowds == ()
+
+    def test_one_person_with_two_records_is_no_crowd_and_what_is_old_is_forgotten(self, store):
+        take(store, *(record(n, emails=("a@example.com",)) for n in (1, 2)), record(3, emails=("b@example.com",)))
+        take(store, *(change(n, f"h{n}", "status", "Open", "Working", 10, by="ana") for n in (1, 2)))
+        assert store.dossier(1).crowds == ()
+        take(store, change(3, "h3", "status", "Open", "Working", 10, by="ana"))
+        assert [crowd.people for crowd in store.dossier(1).crowds] == [2]
+        month = 60 * 24 * 30
+        take(store, change(1, "h4", "status", "Working", "Open", month, by="ana"), minute=month)
+        assert store.dossier(1).crowds == ()

@@ -62,7 +62,7 @@ KINDS: Final = {"00Q": "Lead", "003": "Contact", "001": "Account", "005": "User"
 _FIELDS: Final = {
     "Lead": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId IsConverted ConvertedContactId",
     "Contact": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId AccountId",
-    "Task": "Id WhoId OwnerId Subject Status IsClosed IsDeleted TaskSubtype Type CompletedDateTime"
+    "Task": "Id WhoId OwnerId Subject Status IsClosed IsDeleted TaskSubtype Type CompletedDateTime CallDisposition"
     " CreatedDate CreatedById SystemModstamp LastModifiedById",
     "Event": "Id WhoId OwnerId Subject IsDeleted CreatedDate CreatedById SystemModstamp LastModifiedById",
     "Account": "Id CreatedDate SystemModstamp IsDeleted",
@@ -353,6 +353,7 @@ class Reader:
             closed=closed,
             closed_at=(moment(done) if done else stamp) if closed else None,
             deleted=bool(row.get("IsDeleted")),
+            outcome=row.get("CallDisposition") or "",
         )
 
     def _event(self, row: Row) -> Iterator[Fact]:
