@@ -19,7 +19,7 @@ _STAGES = list(Stage)
 
 def keep(draft: Draft) -> None:
     """Start the clocks, watch delivery, fire the step that is due, and set the next moment to look."""
-    if not draft.handoffs[-1].assignments:
+    if not draft.is_open or not draft.handoffs[-1].assignments:
         return
     note_holds(draft)
     if not draft.with_sales:
