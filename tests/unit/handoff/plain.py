@@ -69,9 +69,29 @@ def plain(activities: Sequence[Activity], attributes: Mapping[str, Value], polic
         if any(_fits(raiser.activity, one.kind) and _fits(raiser.asset, one.asset) for raiser in policy.always)
     ]
     raiser = max([(one.at, one.key) for one in asking], default=None)
-    letter = _step(fit, sum(one.weight for one in model.fit), model.letters, "ABCD")
-    number = _step(interest, sum(one.weight for one in model.interest), model.numbers, "1234")
+    letter = _step(fit, sum(max(0.0, _best(one)) for one in model.fit), model.letters, "ABCD")
+    number = _step(interest, _earnable(model), model.numbers, "1234")
     return Plain(fit, interest, letter + number, tuple(given), latest, raiser)
+
+
+def _best(rule: FitRule | InterestRule) -> float:
+    return max(rule.weight * choice.priority / 10 for choice in rule.choices)
+
+
+def _earnable(model: ScoreModel) -> float:
+    """The most that all interest rules can give: rules of a group together no more than its cap."""
+    total = 0.0
+    for name in dict.fromkeys(rule.group for rule in model.interest):
+        group = next((one for one in model.caps if one.group == name), GroupCap(name))
+        together = 0.0
+        for rule in model.interest:
+            if rule.group == name:
+                each = any(choice.each and choice.priority > 0 for choice in rule.choices)
+                once = _best(rule) if group.per_day is None else min(_best(rule), group.per_day)
+                most = rule.weight if each else max(0.0, once)
+                together += most if rule.cap is None else min(most, rule.cap)
+        total += together if group.most is None else min(together, group.most)
+    return total
 
 
 def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:
