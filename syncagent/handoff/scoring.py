@@ -19,13 +19,14 @@ from syncagent.handoff.fit import FitRules, earliest
 from syncagent.handoff.interest import AHEAD, InterestRules
 from syncagent.handoff.key_accounts import KeyAccounts
 from syncagent.handoff.likelihood import with_likelihood
+from syncagent.handoff.memory import GivenBack, given_back
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
-from syncagent.model import Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
+from syncagent.model import AccountView, Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
 from syncagent.policy import HandRaiser, NamedModel, Policy, ScoreModel, Threshold
 
 _NO_LINE = Threshold()
-_COLLEAGUES = timedelta(days=1)  # what others of a company do wakes nobody: whoever is scored by it looks daily
+_COLLEAGUES = timedelta(days=1)  # who is scored by a company looks so often, for of a large one not all are woken
 
 
 class Judged(Struct, frozen=True):
@@ -79,7 +80,12 @@ def list_of(dossier: Dossier, policy: Policy, now: datetime) -> str:
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
     """Score a person by the model that is live for them, and find what speaks for handing them off."""
-    return _models_of(policy).judge(dossier, attributes, now)
+    models = _models_of(policy)
+    judged = models.judge(dossier, attributes, now)
+    if dossier.decision is None or not policy.recycle.reasons:
+        return judged
+    before = given_back(dossier.decision.handoffs, policy)
+    return judged if before is None else models.remembered(judged, before, dossier, attributes, now)
 
 
 def weigh(dossier: Dossier, policy: Policy, now: datetime) -> Judged:
@@ -93,6 +99,16 @@ def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: 
     known, changes_at = models.known(dossier, known_of(dossier, policy, now), now, deal)
     judged = models.named[model].judge(done_by(dossier), known, now)
     return replace(judged, model=model, changes_at=earliest(judged.changes_at, changes_at))
+
+
+def judge_account(account: AccountView, policy: Policy, now: datetime) -> Judged | None:
+    """Score a company by the policy's model of accounts; None when it has none."""
+    return _models_of(policy).judge_account(account, now)
+
+
+def company_of(account: AccountView, policy: Policy) -> dict[str, Value]:
+    """What the policy's rules ask of a company, by our names below "account."."""
+    return _models_of(policy).company(account)
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
@@ -249,6 +265,22 @@ class _Models:
             waits_on=(f"account:{account.id}",) if account is not None else (),
         )
 
+    def remembered(
+        self, judged: Judged, before: GivenBack, dossier: Dossier, attributes: dict[str, Value], now: datetime
+    ) -> Judged:
+        """The score when of the interest from before a recycling only a share counts."""
+        scorer = self.pick(self.known(dossier, attributes, now)[0]).scorer if self.segments else self.live
+        whole = judged.score
+        since = scorer.judge(done_by(dossier), {}, now, since=before.at)
+        lost = (whole.interest - since.score.interest) * (1 - before.share)
+        if lost <= 0:
+            return judged
+        why = f"Given back on {before.at:%Y-%m-%d} ({before.reason}): of what came before {before.share:.0%} counts."
+        interest = whole.interest - lost
+        told = (*whole.contributions, Contribution("recycled", -lost, why))
+        found = Score(whole.fit, interest, scorer.grade(whole.fit, interest), told)
+        return replace(judged, score=found, changes_at=earliest(judged.changes_at, since.changes_at))
+
     def known(
         self, dossier: Dossier, attributes: dict[str, Value], now: datetime, deal: Opportunity | None = None
     ) -> tuple[dict[str, Value], datetime | None]:
@@ -267,6 +299,15 @@ class _Models:
         if self._listed and "account.list" not in known:
             known |= _listed(self._lists.of_person(dossier, attributes))
         return known, changes_at
+
+    def judge_account(self, account: AccountView, now: datetime) -> Judged | None:
+        """A company by itself: what is worked out of it is the same whoever of its people is asked about."""
+        return self._accounts.judge((), self.company(account), now) if self._accounts is not None else None
+
+    def company(self, account: AccountView) -> dict[str, Value]:
+        """What the policy asks of a company by itself."""
+        known = derive(Dossier(0, 0, account=account), self.wanted, {})
+        return known | _listed(self._lists.of_account(account)) if self._listed else known
 
     def list_of(self, dossier: Dossier, attributes: Mapping[str, Value]) -> str:
         """The list of key accounts that somebody's company is in."""
