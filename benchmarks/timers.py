@@ -39,7 +39,7 @@ SECONDS = 30
 LATEST = 1.0
 BEFORE = timedelta(seconds=5)  # the daemon starts first
 PROMISE = timedelta(minutes=30)  # the reminder comes at half of an hour
-LEAST = 500  # steps of SQLite at most that a look for the due ones may take, whatever the number of timers
+LEAST = 200  # steps of SQLite at most that a look for the due ones may take, whatever the number of timers
 
 ONE, ALIKE = 777_000_777, 888_000_888
 """The person and the lead that all others are copied from: numbers that stand for nothing else in the text of a row."""
@@ -211,6 +211,7 @@ def _steps(path: Path) -> float:
         return 0
 
     with closing(sqlite3.connect(path)) as db:
+        unsettled_ids(db, datetime(2000, 1, 1, tzinfo=UTC), 500, None)  # reads the schema, once for each connection
         db.set_progress_handler(step, 1)
         found = unsettled_ids(db, datetime(2000, 1, 1, tzinfo=UTC), 500, None)
         db.set_progress_handler(None, 0)
