@@ -27,9 +27,11 @@ from syncagent.config import (
     seconds,
     within,
 )
+from syncagent.config.alerts import AlertsTable, addresses
+from syncagent.config.process import nurtures
 from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
-from syncagent.connectors.base import Source, Target
+from syncagent.connectors.base import Sink, Source, Target
 from syncagent.connectors.files import ROWS
 from syncagent.connectors.mapping import Reading, Table
 from syncagent.errors import ConfigError, Problem, UserError
@@ -41,6 +43,9 @@ from syncagent.web import Listener
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
+
+SINKS = ("chat", "mail")
+"""Where alerts go besides the CRM."""
 
 FILES, POSTING = "files", "webhook"
 IMPORTED = (FILES, POSTING)
@@ -71,6 +76,7 @@ def _read(path: Path, *, secrets: bool, model: bool = True) -> Config:
     opened = _opened(config, problems, secrets=secrets)
     for connector in opened.values():
         connector.close()
+    sinks(config, problems, secrets=secrets)
     if problems:
         raise ConfigError(problems)
     return _with_whole_ids(config)
@@ -84,6 +90,24 @@ def connectors(config: Config) -> dict[str, Source]:
         for connector in opened.values():
             connector.close()
         raise ConfigError(problems)
+    return opened
+
+
+def sinks(config: Config, problems: list[Problem] | None = None, *, secrets: bool = True) -> dict[str, Sink]:
+    """Where alerts go besides the CRM, by name, not yet called. Raises `ConfigError`, unless problems are gathered."""
+    found: list[Problem] = []
+    ids = {rep.name.casefold(): rep.crm_id for rep in config.tables.reps}
+    opened: dict[str, Sink] = {}
+    for table in config.sinks:
+        agreed = config.tables.alerts.sinks.get(table.name)
+        known = {"to": addresses(agreed, ids)} if agreed is not None else {}
+        sink = _open(table, known, config.folder, found, secrets=secrets) if table.type and agreed else None
+        if sink is not None:
+            opened[table.name] = cast("Sink", sink)
+    if problems is not None:
+        problems += found
+    elif found:
+        raise ConfigError(found)
     return opened
 
 
@@ -109,28 +133,30 @@ def reading(config: Config, source: str) -> Reading:
     return Reading(mapping or ROWS, source, config.agent.timezone)
 
 
+def _statuses(tables: AgreementTables) -> tuple[str, ...]:
+    """The statuses of the CRM that the agreement names: those with a meaning, those that say why a lead is
+    given back, and those that promises go by.
+    """
+    named = [[given] if isinstance(given, str) else given for given in tables.crm.status.values()]
+    named.append(list(tables.recycle.statuses))
+    named += [list(sla.pause_on or ()) for sla in tables.sla]
+    named += [list(sla.conversation.statuses) for sla in tables.sla if sla.conversation is not None]
+    return tuple(dict.fromkeys(status for some in named for status in some))
+
+
 def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:
     known: dict[str, Any] = {
         "part": "crm",
         "create": config.tables.crm.create,
         "timezone": config.agent.timezone,
-        "expect_status": tuple(
-            dict.fromkeys(
-                status
-                for given in config.tables.crm.status.values()
-                for status in ([given] if isinstance(given, str) else given)
-            )
-        ),
+        "expect_status": _statuses(config.tables),
         "expect_owners": _owners(config.tables),
     }
-    nurture = config.tables.recycle.nurture
     wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
-    if nurture is not None:
-        lists = {
-            "lists": (nurture.list,) if nurture.list else (),
-            "campaigns": (nurture.campaign,) if nurture.campaign else (),
-        }
-        wanted[f"sources.{nurture.source}"] = lists
+    for nurture in nurtures(config.tables.recycle).values():
+        lists = wanted.setdefault(f"sources.{nurture.source}", {"lists": (), "campaigns": ()})
+        lists["lists"] += (nurture.list,) if nurture.list else ()
+        lists["campaigns"] += (nurture.campaign,) if nurture.campaign else ()
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
         more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
@@ -150,6 +176,7 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     queues = tables.crm.queues
     people = {"team.manager": tables.team.manager}
     people |= {f"reps.{rep.name}.manager": rep.manager for rep in tables.reps}
+    people |= {f"stages.{name}.tell": stage.tell for name, stage in tables.stages.items() if stage.tell != "manager"}
     places = {f"routes.{route.name}.queue": route.to.queue for route in tables.routes}
     places |= {f"routes.{route.name}.fallback_queue": route.to.fallback_queue for route in tables.routes}
     for sla in tables.sla:
@@ -191,11 +218,25 @@ def _with_whole_ids(config: Config) -> Config:
         crm=put(crm, queues=queues, automation_users=tuple(map(whole, crm.automation_users))),
         team=put(tables.team, manager=whole(tables.team.manager)),
         recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
+        alerts=_with_whole_people(tables.alerts, whole),
+        stages={name: put(stage, tell=whole(stage.tell)) for name, stage in tables.stages.items()},
         reps=tuple(put(rep, crm_id=whole(rep.crm_id), manager=whole(rep.manager)) for rep in tables.reps),
         routes=tuple(routes),
         sla=tuple(promises),
     )
     return put(config, tables=tables)
+
+
+def _with_whole_people(alerts: AlertsTable, whole: Callable[[str], str]) -> AlertsTable:
+    """Whom alerts are for, by whole ids."""
+    found = {}
+    for name, sink in alerts.sinks.items():
+        to = sink.to
+        people = list(map(whole, to)) if isinstance(to, list) else {whole(who): where for who, where in to.items()}
+        found[name] = structs.replace(sink, to=people)
+    alarm = alerts.rejections
+    told = structs.replace(alarm, tell=whole(alarm.tell)) if alarm is not None else None
+    return structs.replace(alerts, sinks=found, rejections=told)
 
 
 def _module(table: ConnectorTable) -> ModuleType:
@@ -213,9 +254,10 @@ def _open(
     table: ConnectorTable, known: Mapping[str, Any], folder: Path, problems: list[Problem], *, secrets: bool
 ) -> Source | None:
     """The system, unless something is wrong with its table; then all of that is told."""
-    if table.type not in SHELF:
+    shelf = SINKS if table.path.startswith("alerts.sinks") else SHELF
+    if table.type not in shelf:
         problems.append(
-            Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, SHELF))
+            Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, shelf))
         )
         return None
     module = _module(table)
@@ -316,6 +358,7 @@ def compose(
     try:
         policy = config.policy(live_from(state, clock))
         refuse_orphans(state, policy)
+        told = sinks(config)
     except BaseException:
         state.close()
         raise
@@ -323,7 +366,10 @@ def compose(
     agent = Agent(
         store=state,
         sources=sources,
-        targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
+        targets={
+            **{name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
+            **told,
+        },
         policy=policy,
         clock=clock,
         settings=Settings(polls=polls, crm=config.crm.name, keep_refused=seconds(config.agent.keep_refused)),

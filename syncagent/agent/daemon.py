@@ -155,6 +155,7 @@ class Daemon:
             agent.bell.clear()
             if self._patiently(agent.decide):
                 continue
+            agent.watch()
             wake = agent.store.next_wake()
             until = (wake - agent.clock.now()).total_seconds() if wake else LONGEST_SLEEP
             until = max(until, agent.outages.rest(AGENT, DECIDING), 0.02)

@@ -18,6 +18,7 @@ from threading import Event, Lock
 
 from msgspec import Struct, structs
 
+from syncagent.agent.alarms import Watch
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
 from syncagent.agent.outcomes import all_answered, chunks, log_refusals
@@ -41,7 +42,7 @@ BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)
-"""So long after its start a source that was never read holds up deciding: it may tell that two people are one."""
+"""So long after the first start a source that was not read holds up deciding: it may tell that two people are one."""
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 PARTS = 3
@@ -104,7 +105,8 @@ class Agent:
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
-        self._unread = {name for name in sources if store.cursor(self._stream(name)) is None}
+        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing)
+        self._unread = set() if self._knows_crm() else set(sources)  # of the first start
         self._unread_until = clock.now() + FIRST_READ
 
     def close(self) -> None:
@@ -476,24 +478,19 @@ class Agent:
     def settle_down(self) -> None:
         """Decide and deliver until nothing is left to do now."""
         while not self.stopping.is_set():
-            decided = self.decide()
-            delivered = sum(self.deliver(name) for name in self.targets)
-            if not decided and not delivered:
+            busy = self.decide() or self.watch()
+            if not (sum(self.deliver(name) for name in self.targets) or busy):
                 return
 
     # -- who is spent
 
     def _spent(self, name: str) -> bool:
         """Whether the whole org has used so much of its day that cold work must leave the rest to the hot."""
-        calls = self.sources[name].calls()
+        calls = self.sources[name].calls() if name in self.sources else {}
         limit = calls.get("limit", 0)
         spent = limit > 0 and calls.get("used", 0) >= self.settings.cold_share * limit
         if spent and name not in self._told_spent:
-            log.warning(
-                "%s: %d of the org's %d calls are used; backfills and score updates wait until the day is over.",
-                name,
-                calls["used"],
-                limit,
-            )
+            says = "%s: %d of the org's %d calls are used; backfills and score updates wait until the day is over."
+            log.warning(says, name, calls["used"], limit)
         (self._told_spent.add if spent else self._told_spent.discard)(name)
         return spent

@@ -22,6 +22,8 @@ COMMANDS = {
     "restore": "syncagent.cli.change",
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
+    "audit": "syncagent.cli.audit",
+    "process": "syncagent.cli.process",
     "lint": "syncagent.cli.lint",
     "sheet": "syncagent.cli.sheet",
     "accounts": "syncagent.cli.accounts",

@@ -67,10 +67,11 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         planned = None if at_text else outlook(dossier, policy, roster, now)
         _print_json(dossier, policy, now, kept, planned, journal, said)
         return
-    told = (
-        (_by(kept, policy, now), *score_lines(dossier, policy, now)) if at_text else why(dossier, policy, roster, now)
-    )
-    _print(dossier, (*told, *_too_early(dossier, policy, now)), policy, journal)
+    if at_text:
+        told = (_by(kept, policy, now), *score_lines(dossier, policy, now))
+    else:
+        told = (*why(dossier, policy, roster, now), *_too_early(dossier, policy, now))
+    _print(dossier, told, policy, journal)
     print_results(screen(), said)
 
 
@@ -98,7 +99,7 @@ def _print_json(
             "policy": by,
             "profile": profile_of(dossier, policy),
             "planned": planned,
-            "too_early": bool(_too_early(dossier, policy, now)),
+            "too_early": planned is not None and bool(_too_early(dossier, policy, now)),
             "decision": dossier.decision,
             "outbox": dossier.outbox,
             "journal": journal,

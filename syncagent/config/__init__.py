@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation, within
+from syncagent.config.alerts import SINK_KEYS
+from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
 from syncagent.config.secret import Secret
@@ -76,6 +78,7 @@ class Config(Struct, frozen=True):
     digest: str
     folder: Path = Path()
     likelihood: Scorecard | None = None
+    sinks: tuple[ConnectorTable, ...] = ()
 
     @property
     def addresses(self) -> AddressRules:
@@ -100,20 +103,7 @@ class Config(Struct, frozen=True):
         return policy
 
 
-AGREED = (
-    "score",
-    "models",
-    "accounts",
-    "handoff",
-    "reps",
-    "team",
-    "routes",
-    "sla",
-    "recycle",
-    "stages",
-    "identity",
-    "profile",
-)
+AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "crm")
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
@@ -191,6 +181,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     if crm.name in given:
         problems.append(Problem("crm.name", f"A source is called {crm.name!r} too.", "Give one of them another name."))
     shape = {key: raw[key] for key in AGREED if key in raw} | ({"crm": agreed} if given_crm else {})
+    sinks = _sinks(shape, problems)
     meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
     meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
     found: list[Problem] = []
@@ -204,15 +195,18 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
         raise ConfigError(problems)
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     digest = hashlib.sha256(text.encode() + trained).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, sinks)
+    for sink in sinks:
+        if sink.name in (*given, crm.name):
+            problems.append(Problem(sink.path, f"A system is called {sink.name!r} too.", "Give it another name."))
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
     Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )
-    nurture = tables.recycle.nurture
-    if nurture and nurture.source not in given and not any(within("recycle.nurture.source", path) for path in broken):
-        says = f"{nurture.source!r} is none of the sources."
-        problems.append(Problem("recycle.nurture.source", says, nearest(nurture.source, given) if given else ""))
+    for place, nurture in nurtures(tables.recycle).items():
+        if nurture.source not in given and not any(within(f"{place}.source", path) for path in broken):
+            says = f"{nurture.source!r} is none of the sources."
+            problems.append(Problem(f"{place}.source", says, nearest(nurture.source, given) if given else ""))
     return config, problems
 
 
@@ -238,6 +232,24 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
         problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
         keep = AgentTable().keep_refused
     return AgentTable(str(folder / agent.state), agent.listen, zone, keep)
+
+
+def _sinks(shape: dict[str, Any], problems: list[Problem]) -> tuple[ConnectorTable, ...]:
+    """Where alerts go besides the CRM: each one's own keys are raw, for its connector; what is agreed on stays."""
+    alerts = shape.get("alerts")
+    given = alerts.get("sinks") if isinstance(alerts, Mapping) else None
+    if not isinstance(alerts, Mapping) or not isinstance(given, Mapping):
+        return ()
+    kept: dict[str, Any] = {}
+    found = []
+    for name, table in given.items():
+        path = join("alerts.sinks", name)
+        whole = _table(table, path, problems)
+        kept[name] = {key: value for key, value in whole.items() if key in SINK_KEYS}
+        rest = {key: value for key, value in whole.items() if key not in SINK_KEYS}
+        found.append(_connector(name, rest, path, problems))
+    shape["alerts"] = {**alerts, "sinks": kept}
+    return tuple(found)
 
 
 def _mapped(crm: ConnectorTable) -> tuple[str, ...]:

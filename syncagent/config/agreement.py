@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from syncagent.config.alerts import alerts
 from syncagent.config.companies import account_lists, check_asked
 from syncagent.config.conditions import conditions
 from syncagent.config.person import free_mail, profile
+from syncagent.config.process import ProcessTranslation
 from syncagent.config.promises import promises
 from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
     AgreementTables,
     RepTable,
-    StageTable,
 )
 from syncagent.errors import Problem
 from syncagent.model import Stage
@@ -25,13 +26,10 @@ from syncagent.policy import (
     Duration,
     HandRaiser,
     Hours,
-    NurtureTarget,
     Policy,
-    RecyclePolicy,
     Rep,
     Route,
     RouteTarget,
-    StageRule,
 )
 
 R = TypeVar("R")
@@ -68,6 +66,7 @@ class Translation:
         team = tables.team
         self._check_reps()
         check_asked(tables, self._problem)
+        process = ProcessTranslation(tables.recycle, tables.stages, tables.crm.queues, self._problem, self._user)
         scoring = ScoringTranslation(tables, self._problem, self._is_whole, self._problems)
         return Policy(
             timezone=self._zone,
@@ -83,8 +82,9 @@ class Translation:
             segments=scoring.segments(),
             models=scoring.models(),
             slas=promises(tables, self._user, self._queue, self._problem),
-            recycle=self._recycle(),
-            stages=tuple(self._stage(name, rule) for name, rule in tables.stages.items()),
+            recycle=process.recycle(),
+            stages=process.stages(),
+            alerts=alerts(tables.alerts, self._problem, self._user),
             brake=BrakePolicy(
                 tables.handoff.brake.per_hour,
                 tables.handoff.brake.share,
@@ -155,6 +155,11 @@ class Translation:
             write[stage.value] = statuses[0]
             if stage is not Stage.MQL:
                 answers.update(dict.fromkeys(statuses, stage))
+        for status in self._tables.recycle.statuses:
+            if answers.setdefault(status, Stage.RECYCLED) not in (Stage.RECYCLED, Stage.ON_HOLD):
+                says = f"The status {status!r} means {answers[status]} under [crm.status]."
+                helps = "Name it there as recycled or on_hold, or take it out."
+                self._problem(f"recycle.statuses.{status}", says, helps)
         if Stage.MQL.value not in write:
             self._problem(
                 "crm.status.mql", "Say which status a handed-over lead gets.", 'For example: mql = "Sales Ready".'
@@ -255,28 +260,3 @@ class Translation:
                 path, f"{name!r} is none of the reps.", nearest(name, [rep.name for rep in self._tables.reps])
             )
         return found or name
-
-    def _recycle(self) -> RecyclePolicy:
-        recycle = self._tables.recycle
-        nurture = recycle.nurture
-        if nurture and (nurture.list is None) == (nurture.campaign is None):
-            self._problem("recycle.nurture", "Give either a list or a campaign.")
-        return RecyclePolicy(
-            default=self._duration(recycle.default, "recycle.default"),
-            wake_points=recycle.wake_early.points if recycle.wake_early else None,
-            wake_within=self._duration(
-                recycle.wake_early.within if recycle.wake_early else "7d", "recycle.wake_early.within"
-            ),
-            nurture=NurtureTarget(nurture.source, nurture.list, nurture.campaign) if nurture else None,
-            most_returns=recycle.most_returns,
-            owner=self._tables.crm.queues.get(recycle.owner, self._user(recycle.owner, "recycle.owner")),
-        )
-
-    def _stage(self, name: str, rule: StageTable) -> StageRule:
-        path = f"stages.{name}"
-        return StageRule(
-            stage=self._stage_name(name, path) or Stage.SUSPECT,
-            owner=rule.owner,
-            longest=self._duration(rule.longest, f"{path}.longest") if rule.longest else None,
-            next=self._stage_name(rule.next, f"{path}.next") if rule.next else None,
-        )

@@ -5,6 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from syncagent.config.alerts import AlertsTable
+from syncagent.config.process import RecycleTable, StageTable
 from syncagent.model import Value
 from syncagent.model.address import MOBILE
 
@@ -251,31 +253,6 @@ class SlaTable(Struct, frozen=True):
     steps: tuple[StepTable, ...] = ()
 
 
-class WakeTable(Struct, frozen=True):
-    points: float
-    within: str = "7d"
-
-
-class NurtureTable(Struct, frozen=True):
-    source: str
-    list: int | None = None
-    campaign: int | None = None
-
-
-class RecycleTable(Struct, frozen=True):
-    default: str = "90d"
-    wake_early: WakeTable | None = None
-    nurture: NurtureTable | None = None
-    most_returns: int = 5
-    owner: str = ""
-
-
-class StageTable(Struct, frozen=True):
-    owner: str = ""
-    longest: str = ""
-    next: str = ""
-
-
 class CrmPolicyTable(Struct, frozen=True):
     """The part of [crm] that is agreement; the rest is its connector's."""
 
@@ -316,6 +293,7 @@ class AgreementTables(Struct, frozen=True):
     team: TeamTable = TeamTable()
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
+    alerts: AlertsTable = AlertsTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
     accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()

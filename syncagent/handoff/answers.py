@@ -5,14 +5,14 @@ Who gave it: the last `FieldChange` to that value, else the record's last writer
 from what we told is a flow that runs as us: automation.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.calendar import after, start_of_day, zone_of
 from syncagent.handoff.draft import Draft
+from syncagent.handoff.recycling import moved_date, put_on_hold, recycle
 from syncagent.handoff.taking_up import take_up
 from syncagent.handoff.touches import CONVERTED, DEAL, Act, act, hear_tasks, is_person, take_back
 from syncagent.handoff.view import is_contact
@@ -56,7 +56,8 @@ def hear(draft: Draft) -> None:
     _deals(draft)
     if draft.with_sales and draft.contact:
         _follow_holder(draft)
-    _moved_date(draft)
+    setter = _actor(draft, "recycle_until")
+    moved_date(draft, setter.by, person=setter.person)
 
 
 def _hear_nothing(draft: Draft) -> None:
@@ -133,7 +134,7 @@ def _first_sight(draft: Draft) -> None:
                 )
             )
             draft.adopt("status", status)
-            recycle(draft, _actor(draft, "status"))
+            recycle(draft, _actor(draft, "status").by)
         return
     if not draft.adopted:
         draft.event("adopted", f"Sales was at work on it (status {status}): not handed off.", status=status)
@@ -262,16 +263,10 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
             act(draft, actor.did(f"set the status to {value}"), outcome="accepted", status=str(value))
     elif said is Stage.RECYCLED:
         if handoff.state is not HandoffState.RETURNING:
-            recycle(draft, actor)
+            recycle(draft, actor.by)
     elif said is Stage.ON_HOLD:
         if handoff.state is HandoffState.WITH_SALES:
-            back = _come_back(draft)
-            draft.give_back("on hold", back, _reason(draft))
-            if "recycle_until" in draft.current:
-                draft.adopt("recycle_until", draft.current["recycle_until"])
-            draft.event(
-                "recycled", f"{draft.called(actor.by)} put it on hold.", come_back_at=back.isoformat(), by=actor.by
-            )
+            put_on_hold(draft, actor.by)
     elif said in (Stage.DISQUALIFIED, Stage.WON, Stage.LOST, Stage.CUSTOMER):
         if handoff.state is not HandoffState.CLOSED:
             draft.close(str(said), f"{draft.called(actor.by)} set the status to {value}.")
@@ -291,27 +286,6 @@ def _taken_up(draft: Draft, handoff: Handoff) -> None:
     draft.event("assigned", "Sales has taken it up again.", owner=draft.current.get("owner"))
 
 
-def recycle(draft: Draft, actor: _Actor) -> None:
-    """A rep has given the lead back: it returns on their date, else after the policy's time."""
-    draft.cause = draft.cause or "recycle"
-    handoff = draft.handoffs[-1]
-    rule, back, reason = draft.policy.recycle, _come_back(draft), _reason(draft)
-    said = f"{draft.called(actor.by)} gave it back" + (f": {reason}." if reason else ".")
-    if handoff.number >= rule.most_returns:
-        draft.give_back("recycled for good", back, reason)
-        draft.put(replace(draft.handoffs[-1], state=HandoffState.CLOSED, come_back_at=None))
-        draft.event("recycled", f"{said} It has been with sales {handoff.number} times: it stays with marketing.")
-    else:
-        draft.give_back("recycled", back, reason)
-        if "recycle_until" in draft.current:
-            draft.adopt("recycle_until", draft.current["recycle_until"])
-        draft.event("recycled", said, reason=reason, come_back_at=back.isoformat(), by=actor.by)
-        if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
-            draft.want["recycle_until"] = _written_date(draft, back)
-    if rule.owner and not draft.contact:
-        draft.want["owner"] = rule.owner
-
-
 def _deals(draft: Draft) -> None:
     """Deals that were made or closed since the handoff reached the CRM (both by the CRM's stamps)."""
     handoff, view = draft.handoffs[-1], draft.view
@@ -327,6 +301,8 @@ def _deals(draft: Draft) -> None:
         if deal.created_at >= since or (deal.closed and deal.modified_at >= since and deal.closed_on >= day)
     )
     told = stages.stage_of_deals(ours)
+    if told is Stage.LOST and handoff.outcome == "lost":
+        return  # it returns, by rule
     if told in (Stage.WON, Stage.LOST):
         amount = sum(deal.amount or 0 for deal in ours if deal.won)
         draft.close(str(told), "The deal was won." if told is Stage.WON else "The deal was lost.")
@@ -347,62 +323,6 @@ def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
         and (one.verb != "WriteLead" or one.receipt.revision >= one.revision)
     ]
     return min(stamps, default=None)
-
-
-def _moved_date(draft: Draft) -> None:
-    """A rep has set another come-back date since."""
-    handoff = draft.handoffs[-1]
-    if handoff.state is not HandoffState.RETURNING or draft.write_pending or "recycle_until" not in draft.current:
-        return
-    value = draft.current["recycle_until"]
-    if value == draft.told.get("recycle_until"):
-        return
-    draft.adopt("recycle_until", value)
-    moment = _named_date(draft)
-    if moment is not None and moment != handoff.come_back_at:
-        draft.put(replace(handoff, come_back_at=moment))
-        draft.event("recycled", "Sales has set another date.", come_back_at=moment.isoformat())
-
-
-def _come_back(draft: Draft) -> datetime:
-    moment = _named_date(draft)
-    if moment is not None:
-        return moment
-    rule, zone = draft.policy.recycle.default, draft.policy.timezone
-    moment = after(draft.now, rule, zone)
-    if rule.days and not rule.minutes:
-        moment = start_of_day(moment.astimezone(zone_of(zone)).date(), zone)
-    return moment
-
-
-def _named_date(draft: Draft) -> datetime | None:
-    """The date that stands in the CRM; one in the past is left over from an earlier time and says nothing."""
-    moment = _parsed(draft, draft.current.get("recycle_until"))
-    return moment if moment is not None and moment > draft.now else None
-
-
-def _parsed(draft: Draft, value: Value) -> datetime | None:
-    """A date (its first moment in the policy's zone) or a moment; None when it is neither."""
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        if len(value) <= len("2026-01-31"):
-            return start_of_day(date.fromisoformat(value), draft.policy.timezone)
-        moment = datetime.fromisoformat(value)
-    except (ValueError, OverflowError):
-        return None
-    return (
-        moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=zone_of(draft.policy.timezone))
-    )
-
-
-def _written_date(draft: Draft, moment: datetime) -> str:
-    local = moment.astimezone(zone_of(draft.policy.timezone))
-    return local.date().isoformat() if local.hour == local.minute == 0 else moment.isoformat()
-
-
-def _reason(draft: Draft) -> str:
-    return str(draft.current.get("recycle_reason") or "")
 
 
 def _actor(draft: Draft, field: str) -> _Actor:

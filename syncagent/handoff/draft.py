@@ -239,6 +239,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            stage_since=self.before.stage_since if self.stage is self.before.stage else self.now,
             account=self.matched,
         )
         return Plan(

@@ -106,8 +106,24 @@ def _return(handoffs: Sequence[Handoff], called: Callable[[str], str]) -> str:
         before = earlier[-1]
         owner = f" with {called(before.assignments[-1].owner)}" if before.assignments else ""
         reason = f": {before.recycle_reason}" if before.recycle_reason else ""
-        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{reason}."
+        tried = f", after {before.tries} tries" if before.tries else ""
+        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{tried}{reason}."
     return told
+
+
+def origin(dossier: Dossier, score: Score, cause: str, raiser: Activity | None) -> dict[str, Value]:
+    """Where a handed-over lead came from, for whoever asks later what such leads are worth.
+
+    The source and the campaign of what they did last (or by which they asked for sales), and the rule that gave most.
+    """
+    done = raiser or max(dossier.activities, key=lambda one: (one.at, one.key), default=None)
+    best = max(score.contributions, key=lambda one: (one.points, one.rule), default=None)
+    campaign = done.attributes.get("campaign") if done is not None else None
+    return {
+        "source": done.identity.system if done is not None else "",
+        "campaign": str(campaign) if is_known(campaign) else "",
+        "rule": cause if raiser is not None or best is None else best.rule,
+    }
 
 
 def moment_of(activity: Activity) -> str:

@@ -313,14 +313,15 @@ def _since(cutoff: datetime, found: Sequence[Activity]) -> Sequence[Activity]:
 def _fade(rule: _Rule, holds: _Holds, now: datetime, room: Room) -> tuple[Contribution, datetime | None]:
     assert rule.fader is not None  # noqa: S101 - only such rules come here
     points, why, counted, each = holds
-    moments = [one.at for one in (counted if each else counted[-1:])]
+    moments = [one.at for one in counted] if each else [one.at for one in counted[-1:]]
     held = rule.fader.hold(points, moments, now, room)
     if each:
         why += f", {points:+g} each"
-    why += "".join(
-        f"; {lost:.1f} {how}" for lost, how in ((held.faded, "faded"), (held.capped, "above the cap")) if lost > _TRACE
-    )
-    evidence = tuple(one.key for one in counted)
+    if held.faded > _TRACE:
+        why += f"; {held.faded:.1f} faded"
+    if held.capped > _TRACE:
+        why += f"; {held.capped:.1f} above the cap"
+    evidence = tuple([one.key for one in counted])
     return Contribution(rule.name, held.points, why, evidence, round(held.faded + held.capped, 2)), held.changes_at
 
 

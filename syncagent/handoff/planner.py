@@ -26,10 +26,12 @@ from syncagent.handoff.commands import (
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
-from syncagent.handoff.insight import moment_of
+from syncagent.handoff.insight import moment_of, origin
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.populations import weigh_models
+from syncagent.handoff.process import forbidden, tell_journal
 from syncagent.handoff.promise import give_up, keep
+from syncagent.handoff.recycling import give_back_on_behalf
 from syncagent.handoff.routing import Case, assign
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import promising, terms_for
@@ -56,6 +58,8 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         give_up(draft)  # first: what nobody has been told is no answer
     if draft.view is not None or dossier.records:
         hear(draft)
+    if draft.handoffs and (draft.policy.recycle.on_behalf or draft.policy.stages):
+        give_back_on_behalf(draft)
     if draft.handoffs and draft.handoffs[-1].state is HandoffState.RETURNING:
         _bring_back(draft)
     if not draft.with_sales:
@@ -189,6 +193,8 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
     policy = draft.policy
     if draft.adopted:
         return f"sales is at work on it (status {draft.current.get('status')})"
+    if policy.stages and (against := forbidden(draft, Stage.MQL)):
+        return against
     if policy.gate.required and not raised:
         given = answers(draft.dossier, policy, draft.attributes, draft.now)
         draft.wake(changes_at(given, policy))
@@ -248,6 +254,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         number=number,
         sla=handoff.sla.name if handoff.sla is not None else "",
         create=draft.view is None,
+        **origin(draft.dossier, score, opening.cause, draft.judged.raiser if opening.kind == "handraiser" else None),
     )
     draft.event("assigned", assignment.why, owner=assignment.owner, route=assignment.route, queue=assignment.queue)
 
@@ -323,6 +330,4 @@ def _tell_journal(draft: Draft) -> None:
         told = f"the CRM counts them to {account.id}" if account is not None else "no account fits any more"
         why = account.matched if draft.matched and account is not None else told
         draft.event("account", f"{why[:1].upper()}{why[1:]}.", account=draft.matched)
-    if draft.stage is not past.stage:
-        before, stage = str(past.stage), str(draft.stage)  # an enum formats itself slowly
-        draft.event("stage", f"From {before} to {stage}.", before=before, stage=stage)
+    tell_journal(draft)

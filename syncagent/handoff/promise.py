@@ -8,19 +8,18 @@ from syncagent.handoff.clocks import note_holds, turn_clocks
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import name_of
+from syncagent.handoff.process import longest_stay, rule_of, stage_since
 from syncagent.handoff.routing import Case, manager_of, queue_for
 from syncagent.handoff.sla import STUCK, UNDELIVERED, Due, elapsed, key_of, pending_steps, running
 from syncagent.model import Assignment, SlaStep, Stage, StepDone, Value
 from syncagent.policy import Duration
 
 _STAGES = list(Stage)
-_NOTHING = Duration()
-_LONGEST = Duration(days=90)
 
 
 def keep(draft: Draft) -> None:
     """Start the clocks, watch delivery, fire the step that is due, and set the next moment to look."""
-    if not draft.handoffs[-1].assignments:
+    if not draft.is_open or not draft.handoffs[-1].assignments:
         return
     note_holds(draft)
     if not draft.with_sales:
@@ -232,7 +231,7 @@ def _manager(draft: Draft, step: SlaStep) -> str:
     if step.do in ("alert", "escalate") and step.to not in ("", "manager"):
         return step.to if draft.active.get(step.to, True) else manager
     above = manager_of(manager, draft.policy) if step.do == "escalate" and _was_alerted(draft) else ""
-    return above or manager or step.to
+    return above or manager
 
 
 def _was_alerted(draft: Draft) -> bool:
@@ -336,19 +335,14 @@ def _leave_inactive(draft: Draft) -> None:
 
 
 def _watch_stage(draft: Draft) -> None:
-    """Law 6: a lead that stays in its stage for too long is told to the manager, and again after every such period.
-
-    Where the process map names no longest stay, the policy's come-back time stands in, else 90 days, so that no lead
-    with sales is without a timer.
-    """
+    """Law 6: a lead that stays in its stage for too long is told, and again after every such period."""
     handoff = draft.handoffs[-1]
     stage = draft.stage_now()
-    rule = next((one for one in draft.policy.stages if one.stage is stage), None)
-    lengths = (rule.longest if rule is not None else None, draft.policy.recycle.default)
-    longest = next((one for one in lengths if one is not None and one != _NOTHING), _LONGEST)
+    rule = rule_of(stage, draft.policy)
+    longest = longest_stay(stage, draft.policy)
     code = STUCK - _STAGES.index(stage)
     told = [one.at for one in handoff.steps_done if one.step == code]
-    since = max(handoff.touched_at or handoff.opened_at, handoff.opened_at)
+    since = stage_since(draft, stage)
     due = after(max(since, *told) if told else since, longest, draft.policy.timezone)
     if due > draft.now:
         draft.wake(due)
@@ -362,7 +356,8 @@ def _watch_stage(draft: Draft) -> None:
     after_that = f" Next would be {rule.next}." if rule is not None and rule.next is not None else ""
     body = f"{name} has been {stage} with {draft.called(owner)} since {since:%Y-%m-%d}.{after_that}"
     step = f"t{_STAGES.index(stage)}.{len(told) + 1}"
-    alert(draft, step, manager_of(owner, draft.policy), f"Stuck: {name}", body)
+    told_of = rule.tell if rule is not None and rule.tell else manager_of(owner, draft.policy)
+    alert(draft, step, told_of, f"Stuck: {name}", body)
     answers_for = rule.owner if rule is not None else ""
     draft.event("stuck", f"It has been {stage} for too long.", stage=str(stage), owner=owner, answers_for=answers_for)
 

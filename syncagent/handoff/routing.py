@@ -27,6 +27,7 @@ class Loads:
         self._open = dict(roster.open)
         self._day = local_day(now, policy.timezone)
         self._today = dict(roster.today) if roster.day == self._day else {}
+        self._reminded = dict(roster.reminded) if roster.day == self._day else {}
 
     def take(self, owner: str, *, counted: bool = True) -> None:
         """One more open lead with this owner; `counted` when we gave it (not when a person did)."""
@@ -41,6 +42,12 @@ class Loads:
             self._open[owner] = left
         else:
             self._open.pop(owner, None)
+
+    def remind(self, who: str) -> int:
+        """One more alert for this person today; how many they have had before it."""
+        before = self._reminded.get(who, 0)
+        self._reminded[who] = before + 1
+        return before
 
     def refusal(self, rep: Rep, policy: Policy, now: datetime) -> str:
         """Why this rep cannot take a lead now; empty when they can."""
@@ -73,7 +80,14 @@ class Loads:
 
     def roster(self) -> Roster:
         """The roster after the plan."""
-        return replace(self._first, turns=self._turns, open=self._open, today=self._today, day=self._day)
+        return replace(
+            self._first,
+            turns=self._turns,
+            open=self._open,
+            today=self._today,
+            day=self._day,
+            reminded=self._reminded,
+        )
 
 
 class Case(NamedTuple):

@@ -19,6 +19,7 @@ from syncagent.handoff.fit import FitRules, earliest
 from syncagent.handoff.interest import AHEAD, InterestRules
 from syncagent.handoff.key_accounts import KeyAccounts
 from syncagent.handoff.likelihood import with_likelihood
+from syncagent.handoff.memory import GivenBack, given_back
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
 from syncagent.model import AccountView, Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
@@ -79,7 +80,12 @@ def list_of(dossier: Dossier, policy: Policy, now: datetime) -> str:
 
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
     """Score a person by the model that is live for them, and find what speaks for handing them off."""
-    return _models_of(policy).judge(dossier, attributes, now)
+    models = _models_of(policy)
+    judged = models.judge(dossier, attributes, now)
+    if dossier.decision is None or not policy.recycle.reasons:
+        return judged
+    before = given_back(dossier.decision.handoffs, policy)
+    return judged if before is None else models.remembered(judged, before, dossier, attributes, now)
 
 
 def weigh(dossier: Dossier, policy: Policy, now: datetime) -> Judged:
@@ -258,6 +264,22 @@ class _Models:
             model=live.model,
             waits_on=(f"account:{account.id}",) if account is not None else (),
         )
+
+    def remembered(
+        self, judged: Judged, before: GivenBack, dossier: Dossier, attributes: dict[str, Value], now: datetime
+    ) -> Judged:
+        """The score when of the interest from before a recycling only a share counts."""
+        scorer = self.pick(self.known(dossier, attributes, now)[0]).scorer if self.segments else self.live
+        whole = judged.score
+        since = scorer.judge(done_by(dossier), {}, now, since=before.at)
+        lost = (whole.interest - since.score.interest) * (1 - before.share)
+        if lost <= 0:
+            return judged
+        why = f"Given back on {before.at:%Y-%m-%d} ({before.reason}): of what came before {before.share:.0%} counts."
+        interest = whole.interest - lost
+        told = (*whole.contributions, Contribution("recycled", -lost, why))
+        found = Score(whole.fit, interest, scorer.grade(whole.fit, interest), told)
+        return replace(judged, score=found, changes_at=earliest(judged.changes_at, since.changes_at))
 
     def known(
         self, dossier: Dossier, attributes: dict[str, Value], now: datetime, deal: Opportunity | None = None

@@ -207,8 +207,7 @@ def _stretches(handoff: Handoff, clock: Running) -> Iterator[tuple[datetime, dat
     for hold in _holds(handoff, clock.sla):
         if begin is None or (hold.until is not None and hold.until <= begin):
             continue
-        if hold.since > begin:
-            yield from _split(begin, hold.since, shifts)
+        yield from _split(begin, hold.since, shifts)
         begin = hold.until
     if begin is not None:
         yield from _split(begin, None, shifts)

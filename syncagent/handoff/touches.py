@@ -66,8 +66,11 @@ def hear_tasks(draft: Draft) -> None:
         if (evidence in known and not talked) or (handoff.touched_at is not None and not talked):
             continue
         at = task.closed_at or (task.created_at if task.type == "Meeting" else task.modified_at)
-        done = Act(owner, at, how, evidence)
-        _judge(draft, done, why_not(draft, handoff.sla or _DEFAULT, done), talked=talked)
+        wrong = why_not(draft, handoff.sla or _DEFAULT, done := Act(owner, at, how, evidence))
+        if talked and task.type == "Meeting":  # booked then; that it took place is told later
+            _judge(draft, done, wrong, talked=False)
+            done = done._replace(at=task.modified_at)
+        _judge(draft, done, wrong, talked=talked)
 
 
 def take_back(draft: Draft) -> None:

@@ -134,6 +134,7 @@ class Roster(Struct, frozen=True):
     active: dict[str, bool] = {}
     epoch: str = "e1"  # the installation's; part of every key
     names: dict[str, str] = {}  # what CRM users and queues are called, by id
+    reminded: dict[str, int] = {}  # how many alerts each person was sent on `day`
 
 
 class Plan(Struct, frozen=True):

@@ -213,6 +213,7 @@ class Handoff(Struct, frozen=True):
     raised_at: datetime | None = None  # the latest hand that was raised before the opening: it opens no other one
     answers: dict[str, str] = {}  # what was known at the opening, by question: "yes", "no" or "unknown"
     segment: str = ""  # whose line was crossed; empty: the one for all
+    tries: int = 0  # how often the reps had called or written when it was given back
     clocks: tuple[Clock, ...] = ()  # the promises beside the first touch, which `sla` and `steps_done` are about
     delivered_at: datetime | None = None  # when the clock started for the first owner
     holds: tuple[Hold, ...] = ()
@@ -248,6 +249,7 @@ class Decision(Struct, frozen=True):
     adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
     models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
+    stage_since: datetime | None = None  # None: since before this was kept
     account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
 
     @property

@@ -11,8 +11,10 @@ from typing import Literal
 from msgspec import Struct
 
 from syncagent.model import Scorecard, Stage
+from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
 from syncagent.policy.conditions import Condition, Duration
-from syncagent.policy.promises import NurtureTarget, RecyclePolicy, SlaTerms, StageRule
+from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
+from syncagent.policy.promises import SlaTerms
 from syncagent.policy.routing import Hours, Rep, Route, RouteTarget
 from syncagent.policy.scoring import (
     DERIVED,
@@ -40,6 +42,7 @@ __all__ = [
     "ALWAYS_FIND",
     "DERIVED",
     "QUESTIONS",
+    "AlertPolicy",
     "BrakePolicy",
     "Condition",
     "CrmPolicy",
@@ -57,11 +60,14 @@ __all__ = [
     "ModelAlert",
     "NamedModel",
     "NurtureTarget",
+    "OnBehalf",
     "Policy",
     "Population",
     "ProfilePolicy",
     "Question",
+    "ReasonRule",
     "RecyclePolicy",
+    "RejectionAlarm",
     "Rep",
     "Robots",
     "Route",
@@ -70,6 +76,7 @@ __all__ = [
     "Segment",
     "SlaTerms",
     "StageRule",
+    "StatusReason",
     "Threshold",
 ]
 
@@ -142,6 +149,7 @@ class Policy(Struct, frozen=True):
     recycle: RecyclePolicy = RecyclePolicy()
     stages: tuple[StageRule, ...] = ()
     brake: BrakePolicy = BrakePolicy()
+    alerts: AlertPolicy = AlertPolicy()
     team_hours: Hours | None = None
     holidays: tuple[str, ...] = ()
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Handoff, Roster
-from syncagent.state import accounts, outbox, reading, results, waking
+from syncagent.state import accounts, outbox, reading, results, visits, waking
 from syncagent.state.codec import maybe_ms, ms, text
 from syncagent.state.store import Held, Settlement
 
@@ -30,6 +30,7 @@ class Prepared(Struct):
     handoffs: list[tuple[object, ...]]
     waits: list[tuple[str, int]]
     brake: tuple[int, str, str] | None
+    visits: list[visits.Row]
     account: str
     results: list[tuple[object, ...]]
 
@@ -53,6 +54,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 [] if settlement.unchanged else [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
+                visits.rows_of(person, plan.events),
                 plan.decision.account,
                 [] if settlement.unchanged else results.rows(person, plan.decision.models, at),
             )
@@ -100,6 +102,7 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
         "insert into journal (at, person, kind, why, handoff, data, config) values (?, ?, ?, ?, ?, ?, ?)",
         [row for each in taken for row in each.journal],
     )
+    visits.put(db, [row for each in taken for row in each.visits])
     _project(db, [row for each in taken for row in each.handoffs])
     withdrawn = [key for each in taken for key in each.withdraw]
     outbox.withdraw(db, withdrawn)

@@ -23,6 +23,7 @@ member     who is of which company, told by the CRM or matched by us · deal: wh
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
 edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
+visit      every stay in a stage of the process map; `left_at` NULL: they are there
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -35,7 +36,6 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
-from syncagent.errors import StoreBrokenError, UserError
 from syncagent.state.activities import LAST, SHIFT, slot
 
 migrations = Migrations("syncagent")
@@ -406,12 +406,8 @@ def company(db: Database) -> None:
 
 
 _EDIT = """
-create table edit (
-  at integer not null,
-  by text not null,
-  person integer not null,
-  primary key (at, by, person)
-) strict, without rowid;
+create table edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
+  strict, without rowid;
 create index edit_person on edit (person)
 """
 
@@ -420,6 +416,22 @@ create index edit_person on edit (person)
 def edit(db: Database) -> None:
     """Who did something to whom in which second, to tell a bulk edit from a touch; filled as facts come in."""
     for statement in _EDIT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_VISIT = """
+create table visit (person integer not null, entered_at integer not null, stage text not null, left_at integer,
+  handoff text not null, primary key (person, entered_at)) strict, without rowid;
+create index visit_stage on visit (stage, left_at);
+insert or replace into visit select person, at, json_extract(data, '$.stage'),
+  lead(at) over (partition by person order by id), handoff from journal where kind = 'stage' order by id
+"""
+
+
+@migrations()
+def visit(db: Database) -> None:
+    """Every visit to a stage, from what the journal knows of it."""
+    for statement in _VISIT.split(";\n"):
         db.conn.execute(statement)
 
 
@@ -440,37 +452,3 @@ def clue(db: Database) -> None:
     """What could name somebody's company is worked out once; what models have said is kept."""
     for statement in _CLUE.split(";\n"):
         db.conn.execute(statement)
-
-
-def migrate(db: Database) -> None:
-    """Bring the file to this version's schema. Raises `StoreBrokenError` for a file from a newer version."""
-    refuse_newer(db)
-    migrations.apply(db)
-
-
-def refuse_unfinished(db: Database) -> None:
-    """Raise `UserError` when the agent has yet to bring the file to this version's schema, which needs the lock."""
-    if _names() - {migration.name for migration in migrations.applied(db)}:
-        raise UserError(
-            "The state file is not ready: its first start was cut short, or it is of an older version. "
-            "Start the agent, which goes on with it: `syncagent run`."
-        )
-
-
-def refuse_newer(db: Database) -> None:
-    """Raise `StoreBrokenError` when the file has seen migrations that this version does not know."""
-    unknown = sorted({migration.name for migration in migrations.applied(db)} - _names())
-    if unknown:
-        raise StoreBrokenError(
-            "The state file was written by a newer version of syncagent "
-            f"(it knows the schema steps {', '.join(unknown)}). Install that version, or restore a backup."
-        )
-
-
-def _names() -> frozenset[str]:
-    """The names of all steps that this version knows."""
-    fresh = Database(memory=True)
-    try:
-        return frozenset(migration.name for migration in migrations.pending(fresh))
-    finally:
-        fresh.close()

@@ -18,6 +18,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import (
     AccountView,
+    AnyCommand,
     Cursor,
     Dossier,
     Fact,
@@ -32,6 +33,7 @@ from syncagent.model import (
 from syncagent.model.address import Addresses, AddressRules
 from syncagent.policy import Policy
 from syncagent.state import (
+    auditing,
     backup,
     companies,
     decisions,
@@ -43,12 +45,14 @@ from syncagent.state import (
     reading,
     results,
     splitting,
+    visits,
 )
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
-from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
+from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
+    HandedOver,
     Held,
     InUse,
     JournalEntry,
@@ -57,7 +61,10 @@ from syncagent.state.store import (
     Post,
     Result,
     Settlement,
+    StageNumbers,
     Unsettled,
+    Visit,
+    Watched,
 )
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
@@ -341,6 +348,10 @@ class SqliteStore:
         with self._reading() as db:
             return outbox.listed(db, states, limit)
 
+    def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
+        rows = [outbox.row_of(one, ms(now)) for one in commands]
+        self._write("enqueue", lambda db: outbox.put(db, rows))
+
     def retry(self, keys: Sequence[Key]) -> int:
         return self._write("retry", lambda db: outbox.retry(db, keys))
 
@@ -364,6 +375,26 @@ class SqliteStore:
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
             return tuple(reading.evidence(db, after, until, decided=decided))
+
+    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+        with self._reading() as db:
+            return auditing.watched(db, after, limit)
+
+    def visits(self, person: int) -> tuple[Visit, ...]:
+        with self._reading() as db:
+            return visits.of(db, person)
+
+    def stage_numbers(self, since: datetime, cuts: Mapping[str, datetime]) -> Mapping[str, StageNumbers]:
+        with self._reading() as db:
+            return visits.numbers(db, since, cuts)
+
+    def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
+        with self._reading() as db:
+            return visits.moves(db, since)
+
+    def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
+        with self._reading() as db:
+            return visits.handed_over(db, since)
 
     def companies(self, after: str, limit: int) -> tuple[AccountView, ...]:
         with self._reading() as db:

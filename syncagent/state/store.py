@@ -68,6 +68,50 @@ class Held(Struct, frozen=True):
     revision: int | None = None
 
 
+class Watched(Struct, frozen=True):
+    """A person as an audit looks at them: the dossier, when they are looked at next, and why they are not planned.
+
+    `held`: the brake's cause, empty when it holds them not; `dirty`: they are about to be planned.
+    """
+
+    dossier: Dossier
+    wake_at: datetime | None
+    held: str
+    dirty: bool
+
+
+class Visit(Struct, frozen=True):
+    """A stay in a stage; `left_at` None: they are there."""
+
+    stage: str
+    entered_at: datetime
+    left_at: datetime | None
+    handoff: str
+
+
+class StageNumbers(Struct, frozen=True):
+    """How a stage stands: who is there, who of them for too long; of those who left lately, how many, after how long.
+
+    `median` in seconds; None: nobody left.
+    """
+
+    here: int = 0
+    stuck: int = 0
+    left: int = 0
+    median: float | None = None
+
+
+class HandedOver(Struct, frozen=True):
+    """A handoff as reports look at it: where the lead came from, what became of it; `outcome` empty: nothing yet."""
+
+    person: int
+    opened_at: datetime
+    source: str
+    campaign: str
+    rule: str
+    outcome: str
+
+
 class OutboxItem(Struct, frozen=True):
     """A command and how it stands. `state`: queued, sending, done, parked, unknown, dropped, conflict."""
 
@@ -306,6 +350,10 @@ class Store(Protocol):
         """Commands by state (all that are neither done nor dropped, if none is named)."""
         ...
 
+    def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
+        """Queue commands that no plan has made (alarms about many leads); a key that is known stays as it is."""
+        ...
+
     def retry(self, keys: Sequence[Key]) -> int:
         """Queue parked commands again; how many."""
         ...
@@ -336,6 +384,26 @@ class Store(Protocol):
 
         Of these dossiers the rest is empty: nothing may be planned from them.
         """
+        ...
+
+    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+        """The next people behind `after`, in the order of their ids, with all that an audit asks for."""
+        ...
+
+    def visits(self, person: int) -> tuple[Visit, ...]:
+        """A person's stays in the stages of the process map, the first one first."""
+        ...
+
+    def stage_numbers(self, since: datetime, cuts: Mapping[str, datetime]) -> Mapping[str, StageNumbers]:
+        """How each stage stands; whoever came to it before its cut is stuck; who left counts from `since` on."""
+        ...
+
+    def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
+        """How many went from which stage to which since."""
+        ...
+
+    def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
+        """What was handed over since, the oldest first."""
         ...
 
     def companies(self, after: str, limit: int) -> tuple[AccountView, ...]:

@@ -148,7 +148,7 @@ def test_posts_are_taken_by_both_parts_and_become_hints(portal):
         hints = {fact.identity for fact in said.facts if isinstance(fact, Hint)}
         assert Identity(system, "contact", "7") in hints
         assert (Identity(system, "task", "8") in hints) is (system == "hubspot")
-        assert Deleted(Identity(system, "contact", "9"), NOON) in said.facts
+        assert Deleted(Identity(system, "contact", "9"), NOON, privacy=True) in said.facts
         [merged] = [fact for fact in said.facts if isinstance(fact, Merged)]
         assert merged.winner == Identity(system, "contact", "3")
         assert {one.id for one in merged.losers} == {"1", "2"}

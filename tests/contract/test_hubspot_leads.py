@@ -3,16 +3,17 @@
 import re
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from syncagent.connectors.hubspot import Options
 from syncagent.errors import ConnectorDownError
-from syncagent.model import CrmRecord, Deleted, Done, FieldChange, Hint, Identity, Refused, Retry
+from syncagent.model import CrmRecord, Deleted, Done, FieldChange, Hint, Identity, Refused, Retry, WriteLead
 from tests.contract.hubspot_portal import KEY, NOON, again, until_done
 from tests.contract.target import CrmContract
 from tests.contract.test_hubspot import PlainWorld, World
 from tests.contract.test_hubspot_check import posted, signed
-from tests.contract.test_hubspot_reading import begin, changes, news, one
+from tests.contract.test_hubspot_reading import begin, changes, handoffs, news, one, ticking
 
 STAGES = [
     {"id": "Open"},
@@ -213,6 +214,25 @@ def test_without_a_unique_key_a_lost_creation_is_only_made_again_after_a_while(p
     handed_off(desk, contact)
 
 
+def test_a_creation_of_another_life_that_comes_through_late_is_found(plain_portal):
+    """Nobody remembers when it was sent: the second look comes after a minute, within which the lead appears."""
+    desk = with_leads(plain_portal, unique=False)
+    [contact] = desk.contacts(1)
+    sleep = desk.sleep
+
+    def meanwhile(seconds):
+        if seconds > 30:
+            late = {"hs_lead_name": "Person 0", "hs_pipeline_stage": "MQL", "hubspot_owner_id": desk.rep}
+            desk.control.seed(leads=[{**late, "syncagent_key": "e1:1.1:lead", "associate": {"contacts": [contact.id]}}])
+        return sleep(seconds)
+
+    desk.sleep = meanwhile
+    outcome = dict(desk.connect().apply([again(write(desk, contact))]))["e1:1.1:write"]
+    assert isinstance(outcome, Done)
+    assert desk.waits == [60.0]
+    handed_off(desk, contact)
+
+
 def test_a_second_lead_that_a_late_call_has_made_is_archived(plain_portal):
     desk = with_leads(plain_portal, unique=False)
     [contact] = desk.contacts(1)
@@ -384,6 +404,43 @@ class TestHubSpotLeadsWithoutUniqueKeys(CrmContract):
     @pytest.fixture
     def world(self, plain_portal):
         return PlainLeadsWorld(with_leads(plain_portal, unique=False), reading=False)
+
+
+def test_the_task_hangs_on_the_lead_too_and_a_lead_that_has_gone_holds_up_no_task(desk):
+    one_, other = desk.contacts(2)
+    batch = [write(desk, one_), desk.task(one_, depends_on=("e1:1.1:write",))]
+    assert all(isinstance(outcome, Done) for _, outcome in desk.crm.apply(batch))
+    [lead] = leads(desk, one_)
+    [task] = desk.tasks()
+    assert (task["associations"]["contacts"], task["associations"]["leads"]) == ([one_.id], [lead["id"]])
+    list(desk.crm.apply([write(desk, other, key="e1:2:write", handoff="2.1")]))
+    desk.act("delete", object="leads", id=leads(desk, other)[0]["id"])
+    outcome = dict(desk.crm.apply([desk.task(other, key="e1:2:task")]))["e1:2:task"]
+    assert outcome.kind == "conflict"
+    list(desk.crm.pull(desk.crm.begin(NOON)))
+    assert isinstance(dict(desk.crm.apply([desk.task(other, key="e1:2:task", attempt=1)]))["e1:2:task"], Done)
+
+
+def test_a_thousand_handoffs_as_leads_cost_at_most_seventy_five_calls_with_everything_counted(office):
+    """One more object: 41 calls to read and write, and what its reading back costs."""
+    contacts, batch = handoffs(office, 1000)
+    batch = [
+        msgspec.structs.replace(one, expects={}, handoff=f"{n}.1") if isinstance(one, WriteLead) else one
+        for n, one in enumerate(batch)
+    ]
+    cursor = begin(office)
+    ticking(office, office.crm)
+    before = office.crm.calls()["made"]
+    office.control.clock_advance(60)
+    _, cursor = news(office, cursor)
+    assert all(isinstance(outcome, Done) for _, outcome in office.crm.apply(batch))
+    told = {}
+    for n, step in enumerate((5, 5, 60, *[5] * 20)):
+        office.control.clock_advance(step)
+        facts, cursor = news(office, cursor)
+        told |= {fact.identity: fact.fields["status"] for fact in facts if isinstance(fact, CrmRecord)}
+        assert n != 2 or office.crm.calls()["made"] - before <= 75
+    assert told == dict.fromkeys(contacts, "MQL"), "each is looked at by and by"
 
 
 def test_three_hundred_handoffs_as_leads_are_written_by_the_hundred(office):

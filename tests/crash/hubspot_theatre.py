@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncagent.sandbox import Control, Sandbox
+from tests.audited import assert_nobody_lost_in
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LIST = 1001
@@ -268,6 +269,7 @@ BEATS: tuple[Beat, ...] = (
 def reckon(stage: Theatre) -> dict[str, Any]:
     """Everything that must be equal, whatever was killed. Asserts what must hold in every story."""
     contacts, tasks = stage.rows("contacts"), stage.rows("tasks")
+    assert_nobody_lost_in(stage.state, stage.config, stage.now)
     names = {row["id"]: row["properties"].get("email", "") for row in contacts}
     return {
         "contacts": sorted(_contact(row) for row in contacts),

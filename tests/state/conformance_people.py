@@ -109,6 +109,17 @@ class Splits:
             store.split(1, named, now=at(9))
         assert list(store.people(0, 10)) == [1]
 
+    def test_one_name_at_one_mobile_number_joins_and_a_split_is_remembered(self, store):
+        named = {"first_name": "Ana", "last_name": "Silva"}
+        take(store, lead(1, mobile="0171 1234567", **named), lead(2, mobile="+49 (0)171/1234567", **named))
+        take(store, lead(3, mobile="0171 1234567", first_name="Ben", last_name="Silva"))
+        (one, other) = store.people(0, 10)
+        assert store.dossier(one).identities == (mk(1), mk(2)) and store.dossier(one).shared == ()
+        store.split(one, [mk(2)], now=at(5))
+        take(store, lead(2, 6, mobile="0171 1234567", **named), lead(1, 6, mobile="0171 1234567", **named))
+        assert [store.dossier(person).identities for person in store.people(0, 10)] == [(mk(1),), (mk(3),), (mk(2),)]
+        assert other == 2
+
 
 class Forgotten:
     def test_who_is_forgotten_by_the_only_system_that_knew_them_leaves_nothing(self, store):

@@ -25,6 +25,7 @@ CREATE INDEX person_erased on person (id) where erased = 1;
 CREATE INDEX person_held on person (held_since, id) where held is not null;
 CREATE INDEX person_merged on person (merged_into) where merged_into is not null;
 CREATE INDEX person_wake on person (wake_at, id) where wake_at is not null and held is null;
+CREATE INDEX visit_stage on visit (stage, left_at);
 CREATE INDEX waits_person on waits (person);
 CREATE TABLE "_sqlite_migrations" (
    "id" INTEGER PRIMARY KEY,
@@ -74,12 +75,8 @@ CREATE TABLE crm_user (
 ) strict, without rowid;
 CREATE TABLE deal (ext text primary key, account text not null, owner text not null, open integer not null,
   created integer not null, modified integer not null) strict, without rowid;
-CREATE TABLE edit (
-  at integer not null,
-  by text not null,
-  person integer not null,
-  primary key (at, by, person)
-) strict, without rowid;
+CREATE TABLE edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
+  strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
 CREATE TABLE gone (
   ext text not null,
@@ -206,6 +203,8 @@ CREATE TABLE unanswered (
   primary key (ext, object, system)
 ) strict, without rowid
 ;
+CREATE TABLE visit (person integer not null, entered_at integer not null, stage text not null, left_at integer,
+  handoff text not null, primary key (person, entered_at)) strict, without rowid;
 CREATE TABLE waits (
   what text not null,
   person integer not null,

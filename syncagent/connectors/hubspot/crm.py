@@ -17,7 +17,7 @@ from syncagent.connectors.http import Sleep
 from syncagent.connectors.hubspot.checking import examine
 from syncagent.connectors.hubspot.facts import CONTACT, Words
 from syncagent.connectors.hubspot.leads import Leads
-from syncagent.connectors.hubspot.marketing import posted, verify
+from syncagent.connectors.hubspot.marketing import Door
 from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.read import Reader
@@ -59,7 +59,8 @@ class HubSpotCrm:
     def __init__(self, name: str, options: Options, *, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         self.name = name
         self.options = options
-        self.methods = posted(options)
+        self._door = Door(options)
+        self.methods = self._door.methods
         self._clock = clock or SystemClock()
         self.portal = Portal(name, options, clock=self._clock, sleep=sleep)
         self._words = Words(self.portal, options)
@@ -83,7 +84,8 @@ class HubSpotCrm:
         self.portal.close()
 
     def renew(self) -> None:
-        """The secrets are read with each delivery."""
+        """Read the signing secrets anew."""
+        self._door.renew()
 
     # -- Source
 
@@ -146,7 +148,7 @@ class HubSpotCrm:
 
     def verify(self, delivery: Delivery, now: datetime) -> Reply:
         """Whether HubSpot signed it. Raises `ForgedDeliveryError`, `UnreadableDeliveryError`."""
-        return verify(self.options, delivery, now)
+        return self._door.verify(delivery, now)
 
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         """What is to be looked up, what was merged, what is gone."""

@@ -59,7 +59,7 @@ DEAL: Final = (
 )
 _ENGAGED: Final = ("hubspot_owner_id", "hs_timestamp", "hs_createdate", "hs_lastmodifieddate", "hs_object_source")
 TOUCHES: Final = {
-    "calls": (*_ENGAGED, "hs_call_title", "hs_call_status"),
+    "calls": (*_ENGAGED, "hs_call_title", "hs_call_status", "hs_call_disposition"),
     "emails": (*_ENGAGED, "hs_email_subject", "hs_email_direction", "hs_email_status"),
     "meetings": (*_ENGAGED, "hs_meeting_title", "hs_meeting_outcome"),
 }
@@ -73,6 +73,15 @@ _UNDONE: Final = {
     "hs_meeting_outcome": ("CANCELED",),
 }
 """What was not done, or not by a rep."""
+_RESULTS: Final = {
+    "9d9162e7-6cf3-4944-bf63-4dff82258764": "Busy",
+    "f240bbac-87c9-4f6e-bf70-924b57d47db7": "Connected",
+    "a4c4c377-d246-4b32-a13b-75a56a4cd0ff": "Left live message",
+    "b2cf5968-551e-4856-9783-52b3da59a7d0": "Left voicemail",
+    "73a0d17f-1163-4015-bdd5-ec830791da20": "No answer",
+    "17b47fee-58de-441e-a44c-c6300d46f273": "Wrong number",
+}
+"""A call's results that every portal has, by id; one of its own stays its id. Source: HubSpot's guide to calls."""
 _WORKFLOWS: Final = ("AUTOMATION", "AUTOMATION_PLATFORM", "BOT", "WORKFLOWS")
 _TYPES: Final = {"CALL": "Call", "EMAIL": "Email"}
 _CLOSED: Final = "COMPLETED"
@@ -216,6 +225,7 @@ class Words:
             workflow = given.get("hs_object_source") in _WORKFLOWS
             logged, stamp = moment(row["createdAt"]), moment(given.get("hs_lastmodifieddate") or row["updatedAt"])
             undone = any(given.get(name) in values for name, values in _UNDONE.items())
+            result = given.get("hs_call_disposition") or ""
             for contact in holders.get(ident, ()):
                 yield CrmTask(
                     Identity(self.name, kind, f"{ident}/{contact}"),
@@ -230,6 +240,7 @@ class Words:
                     closed=True,
                     closed_at=logged,
                     deleted=undone or bool(row.get("archived")),
+                    outcome=_RESULTS.get(result, result) if result else given.get("hs_meeting_outcome") or "",
                 )
 
     def deals(

@@ -33,6 +33,7 @@ _STAMP: Final = "hs_lastmodifieddate"
 _NAMES: Final = ("hs_lead_name", "hs_pipeline", LEAD_STAGE, OWNER, "hs_createdate", _STAMP)
 _TO: Final = 578  # lead -> its primary contact, crm.md B6
 _OVER: Final = ("QUALIFIED", "UNQUALIFIED")
+_REMEMBERED: Final = 50_000
 
 
 class Wish(Struct):
@@ -58,6 +59,8 @@ class Leads:
         self._lost: dict[str, datetime] = {}  # key -> when its answer was lost
         self._ours: set[str] = set()  # keys that this process has had in hand
         self._surplus: set[str] = set()
+        self._wrote: dict[str, Wish] = {}  # how our own writes have left a lead
+        self._open: dict[str, str] = {}  # contact -> its open lead, as it was seen last
 
     # -- reading
 
@@ -78,6 +81,7 @@ class Leads:
     def _over(self, contact: Row, leads: list[Row]) -> Row:
         self._note_doubles(leads)
         lead = self.current(leads)
+        self._note_open(str(contact["id"]), lead)
         if lead is None:
             return {**contact, "properties": {**contact["properties"], LEAD_STAGE: None}, "leads": leads}
         row = laid_over(contact, lead)
@@ -105,6 +109,23 @@ class Leads:
             if (key := row["properties"].get(self.key)) and self.is_open(row["properties"].get(LEAD_STAGE)):
                 by_key.setdefault(key, []).append(row)
         self._surplus |= {str(row["id"]) for some in by_key.values() for row in some[1:]}
+
+    def _note_open(self, contact: str, lead: Row | None) -> None:
+        if len(self._open) > _REMEMBERED:
+            self._open.clear()
+        self._open.pop(contact, None)
+        if lead is not None and self.is_open(lead["properties"].get(LEAD_STAGE)):
+            self._open[contact] = str(lead["id"])
+
+    def open_of(self, contact: str) -> str:
+        """The open lead of a contact as it was seen last; "" when there is none."""
+        return self._open.get(contact, "")
+
+    def ours(self, row: Row) -> str:
+        """The contact of a lead that stands as our own write has left it; "" when somebody else has changed it."""
+        wish = self._wrote.pop(str(row["id"]), None)
+        stands = wish is not None and all((row["properties"].get(one) or "") == wish.values[one] for one in wish.values)
+        return wish.contact if wish is not None and stands else ""
 
     def holders(self, leads: Sequence[Row]) -> list[str]:
         """The contacts that these leads hang on."""
@@ -196,6 +217,12 @@ class Leads:
                 self._lost[wish.key] = self._clock.now()
             elif result is not None:
                 self._lost.pop(wish.key, None)
+            if isinstance(wish.answer, dict):
+                if len(self._wrote) > _REMEMBERED:
+                    self._wrote.clear()
+                ident = str(wish.answer["id"])
+                self._wrote[ident] = wish
+                self._note_open(wish.contact, {"id": ident, "properties": wish.values})
         yield from ((wish, sent) for wish, _ in todo)
 
     def _answers(self, given: Mapping[str, Any], row: Row) -> bool:

@@ -5,7 +5,7 @@ happened before the first round of a poll is nobody's answer: of such records th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ _BIN_EVERY: Final = 360  # turns
 _REMEMBERED: Final = 50_000
 _OWNERS_EVERY: Final = 60
 _OTHERS_EVERY: Final = 4
+_AGAIN: Final = timedelta(seconds=25)  # a promise that waits looks every half minute
 
 
 class Reader:
@@ -32,13 +33,14 @@ class Reader:
         self.words = words
         self.leads = leads  # where handoffs are leads
         self.name = portal.name
-        self.companies = Companies(portal, words.ours)
+        self.companies = Companies(portal, words.options)
         self.needed: tuple[str, ...] = ("records", "tasks") if leads is None else ("records", "leads", "tasks")
         self.seen: tuple[str, ...] = (*self.needed, *TOUCHES)
-        self.kinds: tuple[str, ...] = (*self.seen, "deals")
+        self.kinds: tuple[str, ...] = ("companies", *self.seen, "deals")
         self.walk = Walk(portal, words.options, self)
         self._wrote: dict[str, dict[str, str]] = {}  # what our own writes have left standing, by record
         self._unchecked: dict[str, None] = {}  # told without their histories, oldest first
+        self._seen_now: set[str] = set()  # read with their histories in this round
         self._room = 0  # for so many of ours the history is read in this round
         self._placed: dict[str, tuple[str, str]] = {}  # our own tasks: stamp and contact, as they were made
         self._binned = False  # what was deleted while nobody looked is found at the start
@@ -56,17 +58,20 @@ class Reader:
     def asks(self, place: Place, pace: Pace) -> tuple[str, ...]:
         """Records and tasks take turns, now and then what else there is; while something is hot they come together."""
         turn = place.turn
-        self._room = WITH_HISTORY
+        self._room, self._seen_now = WITH_HISTORY, set()
         if turn == 0 or place.until is not None:
+            self._binned = True  # what was deleted before was never told
             return ("owners", *self.kinds)
         rare = tuple(
             what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
         )
         checks = ("checks",) if self._unchecked else ()
-        others = ("deals", *TOUCHES)
+        others = ("companies", "deals", *TOUCHES)
         if pace != "quiet":
             first, self._binned = ("bin",) if not self._binned and not rare else (), True
-            others = others if pace == "afresh" else self._stalest(others, place)
+            if pace == "hot":
+                since = self.portal.there() - self.walk.lag - _AGAIN
+                others = tuple(what for what in others[1:] if place.marks[what] < since)
             return (*self.needed, *others, *checks, *rare, *first)
         if rare:
             return rare
@@ -91,6 +96,9 @@ class Reader:
             yield from self.walk.changed(what, "contacts", names, place, told, self._records)
         elif what == "tasks":
             yield from self.walk.changed(what, what, self.task_names(), place, told, self._tasks)
+        elif what == "companies":
+            names = self.companies.asked()
+            yield from self.walk.changed(what, what, names, place, told, self._companies)
         elif what == "checks":
             yield self._checked(), place
         elif what == "leads" and place.turn == 0:  # they were told with their records
@@ -98,8 +106,7 @@ class Reader:
         elif what in TOUCHES and place.marks[what] <= place.floor:  # what was logged before concerns no handoff of ours
             yield [], self.walk.done(what, place, None if place.turn else place.live, sweeping=True)
         elif what in TOUCHES:
-            say = partial(self._touches, what)
-            yield from self.walk.changed(what, what, TOUCHES[what], place, told, say)
+            yield from self.walk.changed(what, what, TOUCHES[what], place, told, partial(self._touches, what))
         elif what == "leads" and self.leads is not None:
             yield from self.walk.changed(what, what, self.leads.names(), place, told, self._leads)
         else:
@@ -118,17 +125,18 @@ class Reader:
         self._room = max(self._room - len(ours), 0)
         self._unchecked |= dict.fromkeys(later)
         now = new.difference(later)
+        # To tell a record with its lead costs calls: those wait for the check, their receipt has told what stands.
+        apart = now if self.leads is None else new
         facts: list[Fact] = []
-        for row in self.whole([row for row in rows if str(row["id"]) not in now]):
+        for row in self.whole([row for row in rows if str(row["id"]) not in apart]):
             facts += self.words.record(row, by=self.words.me() if str(row["id"]) in ours else "")
         return [*facts, *self._now(sorted(now))]
 
     def wrote(self, ident: str, row: Row) -> None:
         """What is watched of a record stands so since our own write."""
-        if self.leads is None:
-            if len(self._wrote) > _REMEMBERED:
-                self._wrote.clear()
-            self._wrote[ident] = {name: row["properties"].get(name) or "" for name in self.words.history()}
+        if len(self._wrote) > _REMEMBERED:
+            self._wrote.clear()
+        self._wrote[ident] = {name: row["properties"].get(name) or "" for name in self.words.history()}
 
     def _is_ours(self, row: Row) -> bool:
         """Whether all that is watched stands as we have written it: then nobody has answered since.
@@ -140,17 +148,16 @@ class Reader:
 
     def _checked(self) -> list[Fact]:
         """The histories of records that were told without them, as many as a call holds."""
-        some = list(self._unchecked)[:WITH_HISTORY]
-        facts = self._now(some)
-        for one in some:
-            del self._unchecked[one]
-        return facts
+        return self._now(list(self._unchecked)[:WITH_HISTORY])
 
     def _now(self, ids: Sequence[str]) -> list[Fact]:
         """These records as they stand, with their histories."""
         if not ids:
             return []
         found, _ = self.portal.read("contacts", ids, self.words.asked(), history=self.words.history())
+        for one in ids:
+            self._unchecked.pop(one, None)
+        self._seen_now.update(ids)
         return [fact for row in self.whole(_once(found), history=True) for fact in self.words.record(row)]
 
     def whole(self, rows: Sequence[Row], *, history: bool = False, companies: bool = True) -> list[Row]:
@@ -159,8 +166,15 @@ class Reader:
         return self.companies.beside(told) if companies else told
 
     def _leads(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
-        """The records whose leads have changed."""
-        return [] if self.leads is None else self._now(self.leads.holders(rows))
+        """The records whose leads have changed; our own changes are looked at with the other histories."""
+        if self.leads is None:
+            return []
+        ours = {str(row["id"]): self.leads.ours(row) for row in rows}
+        self._unchecked |= dict.fromkeys(one for one in ours.values() if one and one not in self._seen_now)
+        return self._now(self.leads.holders([row for row in rows if not ours[str(row["id"])]]))
+
+    def _companies(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
+        return list(self.companies.facts(rows))
 
     def _touches(self, kind: str, rows: Sequence[Row], live: datetime) -> list[Fact]:
         """Calls, emails and meetings that were logged since, by the contacts that they are about."""

@@ -217,12 +217,15 @@ class LeadWriter:
     def _carry_out(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
         todo = [write for write in writes if write.body]
         done = [write for write in writes if not write.body]
+        doubles: dict[str, str] = {}  # command -> the contact that has the address already
         for wave in range(WAVES):
             if not todo:
                 break
             again: list[Write] = []
             for write, result in self._send(todo):
-                if isinstance(result, Error):
+                if isinstance(result, Error) and not write.id and (ident := existing(result)):
+                    doubles[write.command.key] = ident
+                elif isinstance(result, Error):
                     outcome = self._refused(write, result, last=wave == WAVES - 1)
                     if outcome is not None:
                         yield write.command.key, outcome
@@ -236,6 +239,7 @@ class LeadWriter:
                     write.id, write.answer = str(result["id"]), result
                     done.append(write)
             todo = again
+        yield from self._taken_up([one for one in writes if one.command.key in doubles], doubles)
         yield from self._finish([one for one in done if not one.stage])
         yield from self._set_back([one for one in done if one.stage])
 
@@ -256,6 +260,14 @@ class LeadWriter:
                 continue  # nobody knows: it comes again
             done.append(write)
         yield from self._finish(done)
+
+    def _taken_up(self, writes: Sequence[Write], doubles: Mapping[str, str]) -> Iterator[tuple[Key, Outcome]]:
+        """Somebody made these between our look and our insert, or has the address as a second one."""
+        rows = self.reader.rows_of(list(doubles.values()))[0] if writes else {}
+        for write in writes:
+            row = rows.get(doubles[write.command.key])
+            why = "The contact was there a moment ago, and is not any more."
+            yield write.command.key, Retry(5.0, why) if row is None else self._found(write, row)
 
     def _finish(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
         """The receipts, once the leads of those that have one stand as well."""
@@ -312,9 +324,6 @@ class LeadWriter:
             write.stage = "" if _STAGE in split else write.stage
             write.notes.append(f"HubSpot refused {', '.join(split)}: {error.text}.")
             return None
-        if not write.id and (ident := existing(error)):
-            rows = self.reader.rows_of([ident])[0]
-            return self._found(write, rows[ident]) if ident in rows else Retry(5.0, "The contact is there already.")
         outcome = meaning(error, f"The {CONTACT}", names)
         if write.id and isinstance(outcome, Refused) and outcome.kind == "conflict":
             self.missed.add(write.id)

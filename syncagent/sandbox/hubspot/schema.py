@@ -192,6 +192,7 @@ hs_call_title
 hs_call_body
 hs_call_direction enumeration INBOUND|OUTBOUND
 hs_call_status enumeration {_CALL_STATUS}
+hs_call_disposition
 hs_object_source ro
 hs_createdate datetime ro
 hs_lastmodifieddate datetime ro

@@ -140,6 +140,7 @@ def seed_record(portal: Portal, plural: str, row: dict[str, Any]) -> Record:
         other = portal.kind(name)
         for ident in ids:
             links.link(portal, record, portal.live(other, str(ident)), UNLABELLED[kind.plural, other.plural])
+    portal.hold_all(record)  # further addresses, too
     portal.publish(record, at_once=True)
     return record
 

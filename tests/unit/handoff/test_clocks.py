@@ -19,7 +19,6 @@ from syncagent.model import (
     Handoff,
     Hold,
     Identity,
-    Roster,
     Sla,
     SlaStep,
     Stage,
@@ -288,6 +287,9 @@ def test_a_meeting_counts_from_its_booking() -> None:
     call(life, 3, kind="Meeting", closed=False, closed_at=None)
     life.go(at(4))
     assert life.handoff.touched_at == at(3)
+    held = replace(life.dossier.tasks[-1], outcome="Connected", modified_at=at(50))
+    life.dossier = replace(life.dossier, tasks=(*life.dossier.tasks[:-1], held))
+    assert "talked" in kinds(life.go(at(51))) and life.handoff.clocks[0].ended_at == at(50)
 
 
 @pytest.mark.parametrize("by", [ME, FLOW, BEN, BOSS])
@@ -394,6 +396,15 @@ def test_two_promises_broken_at_once_are_one_alert_to_the_manager() -> None:
     assert not life.go(at(22)).events
 
 
+def test_two_reassignments_due_at_once_are_one() -> None:
+    slas = (replace(TOUCH, steps=(REASSIGN,)), replace(TALK, steps=(TO_QUEUE,), within=Duration(minutes=2)))
+    life = Life(terms(*slas))
+    result = life.go(at(12))
+    assert kinds(result) == ["reassigned"] and life.owner == QUEUE, "the weightier one"
+    assert [one.owner for one in life.handoff.assignments] == [ANA, QUEUE]
+    assert result.events[0].data["overtook"] == "reassign at 100% of the first touch"
+
+
 def test_two_reminders_due_at_once_are_one() -> None:
     slas = (replace(TOUCH, steps=(REMIND,)), replace(TALK, steps=(REMIND,), within=Duration(minutes=10)))
     life = Life(terms(*slas))
@@ -481,9 +492,3 @@ def test_back_to_the_queue_and_on() -> None:
     life.go(at(32))
     assert [(one.sla.name, one.start) for one in running(life.handoff)] == [("touch", at(32))]
     assert "escalated" in kinds(life.go(at(65))), "nobody is left who has not had it"
-
-
-def test_the_roster_is_not_asked_when_nothing_moves() -> None:
-    life = Life(terms())
-    assert life.go(at(6)).roster is None
-    assert isinstance(life.roster, Roster)

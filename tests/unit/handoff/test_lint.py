@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from syncagent.config import load
+from syncagent.handoff.earnable import earnable_fit, earnable_interest
 from syncagent.handoff.lint import Finding, Look, Observed, lint
 from syncagent.handoff.lint.covering import covers, implies
 from syncagent.handoff.lint.reach import reach_of
@@ -249,9 +250,9 @@ def test_a_promise_for_grades_that_nobody_has() -> None:
 def test_stages_that_nobody_can_enter() -> None:
     crm = replace(sound().crm, answers={"Working": Stage.SAL})
     stages = (
-        StageRule(Stage.MQL, next=Stage.SAL),
-        StageRule(Stage.SAL, next=Stage.SQL),
-        StageRule(Stage.ON_HOLD, next=Stage.RECYCLED),
+        StageRule(Stage.MQL, "x", next=Stage.SAL),
+        StageRule(Stage.SAL, "x", next=Stage.SQL),
+        StageRule(Stage.ON_HOLD, "x", next=Stage.RECYCLED),
     )
     here = found(sound(crm=crm, stages=stages))
     assert set(here) == {"stages.on_hold", "stages.on_hold.next"}
@@ -419,6 +420,8 @@ def test_nobody_ever_has_what_is_called_out_of_reach(model: ScoreModel, value: V
     assert reach.fit.least - 0.03 <= judged.fit <= reach.fit.most + 0.03
     assert reach.interest.least - 0.03 <= judged.interest <= reach.interest.most + 0.03
     assert judged.total <= (reach.best(judged.grade) or 0.0) + 0.06
+    assert judged.fit <= earnable_fit(model.fit) + 1e-9, "of which grades are shares"
+    assert judged.interest <= earnable_interest(model) + 0.06, "what fades is rounded to a tenth"
 
 
 def dead_of(made: Policy) -> set[tuple[str, int, int]]:
@@ -452,3 +455,49 @@ def test_a_choice_that_is_called_dead_changes_no_score(model: ScoreModel, value:
 def test_the_example_config_works_as_it_is_written() -> None:
     config = load(Path(__file__).parents[3] / "config.example.toml")
     assert [one for one in lint(config.policy(NOW)) if one.level != "advice"] == []
+
+
+MAPS: dict[str, tuple[tuple[StageRule, ...], str, str]] = {
+    "lets nobody go to mql": (
+        (StageRule(Stage.SUSPECT, to=()), StageRule(Stage.PROSPECT, to=(Stage.LOST,))),
+        "error",
+        "stages.prospect.to",
+    ),
+    "No way leads from sal to an end": (
+        (StageRule(Stage.SAL, owner="x", to=(Stage.SQL,)), StageRule(Stage.SQL, owner="x", to=(Stage.SAL,))),
+        "error",
+        "stages.sal.to",
+    ),
+    "go round in a circle: mql to sal to mql": (
+        (StageRule(Stage.MQL, owner="x", next=Stage.SAL), StageRule(Stage.SAL, owner="x", next=Stage.MQL)),
+        "error",
+        "stages.mql.next",
+    ),
+    "The next step after sal is itself": (
+        (StageRule(Stage.SAL, owner="x", next=Stage.SAL),),
+        "error",
+        "stages.sal.next",
+    ),
+    "A rep may not give back a lead in sal": (
+        (StageRule(Stage.SAL, owner="x", to=(Stage.LOST,)),),
+        "warning",
+        "stages.sal.to",
+    ),
+    "Nobody answers for the stage sal": ((StageRule(Stage.SAL),), "advice", "stages.sal.owner"),
+}
+
+
+@pytest.mark.parametrize("says", MAPS)
+def test_a_map_that_cannot_be_meant_so_is_found(says: str) -> None:
+    stages, level, path = MAPS[says]
+    found = [one for one in lint(policy(stages=stages)) if says in one.says]
+    assert [(one.level, one.path) for one in found] == [(level, path)]
+
+
+def test_a_map_that_can_be_walked_is_found_sound() -> None:
+    stages = (
+        StageRule(Stage.MQL, owner="x", next=Stage.SAL, to=(Stage.RECYCLED,)),
+        StageRule(Stage.SAL, owner="x", next=Stage.SQL, to=(Stage.MQL, Stage.RECYCLED)),
+        StageRule(Stage.RECYCLED, to=(Stage.MQL,)),
+    )
+    assert [one for one in lint(policy(stages=stages)) if one.kind == "map"] == []

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from syncagent.handoff import plan, score
+from syncagent.handoff import Seen, plan, score, stand
+from syncagent.handoff.audit import REPLAN, RUN
 from syncagent.model import (
     AnyCommand,
     CreateTask,
@@ -21,9 +22,24 @@ from syncagent.model import (
     Plan,
     Roster,
     SlaStep,
+    Stage,
     WriteLead,
 )
-from syncagent.policy import CrmPolicy, Duration, Gate, InterestChoice, InterestRule, Policy, SlaTerms
+from syncagent.policy import (
+    CrmPolicy,
+    Duration,
+    Gate,
+    InterestChoice,
+    InterestRule,
+    NurtureTarget,
+    OnBehalf,
+    Policy,
+    ReasonRule,
+    RecyclePolicy,
+    SlaTerms,
+    StageRule,
+    StatusReason,
+)
 from tests.unit.handoff.worlds import (
     ACTIVITIES,
     ACTORS,
@@ -43,6 +59,27 @@ from tests.unit.handoff.worlds import (
     roster_after,
 )
 
+RULES: dict[str, Any] = {
+    "recycle": RecyclePolicy(
+        wake_points=40,
+        nurture=NurtureTarget("marketo", list_id=7),
+        owner="queue-1",
+        reasons=(ReasonRule("stuck in sal", Duration(days=3), score=0.0), ReasonRule("lost", score=0.5, again=False)),
+        statuses={"Recycled": StatusReason("later", Duration(days=9))},
+        on_behalf=(
+            OnBehalf("no_answer", "no answer", Duration(days=5), tries=1, wait=Duration(minutes=10)),
+            OnBehalf("lost", "lost"),
+            OnBehalf("on_hold", "paused", Duration(days=2)),
+            OnBehalf("disqualified", "disqualified", Duration(days=30)),
+        ),
+    ),
+    "stages": (
+        StageRule(Stage.MQL, longest=Duration(days=2), to=(Stage.SAL, Stage.RECYCLED), stuck="recycle"),
+        StageRule(Stage.SAL, longest=Duration(days=1), stuck="recycle"),
+        StageRule(Stage.SQL, longest=Duration(days=1), to=(Stage.OPPORTUNITY,), tell="ben"),
+        StageRule(Stage.DISQUALIFIED, to=()),
+    ),
+}
 LADDER = (SlaStep(0.5, "remind"), SlaStep(0.7, "alert"), SlaStep(1.0, "reassign"), SlaStep(2.0, "queue"))
 SEVERAL = (
     *policy().slas,
@@ -53,12 +90,13 @@ SEVERAL = (
     SlaTerms("mql", Duration(days=1), steps=LADDER, of="stage", stage="mql"),
 )
 POLICIES = st.builds(
-    lambda create, unknown, required, slas: policy(
-        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown), slas=slas
+    lambda create, unknown, required, rules, slas: policy(
+        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown), slas=slas, **rules
     ),
     st.sampled_from(("never", "when_missing")),
     st.sampled_from(("ask", "wait")),
     st.sampled_from(((), ("need",))),
+    st.sampled_from(({}, RULES)),
     st.sampled_from((policy().slas, SEVERAL)),
 )
 STEPS = st.lists(
@@ -108,6 +146,8 @@ class World:
             one.assignments[-1].owner for one in result.decision.handoffs if one.state is HandoffState.WITH_SALES
         )
         assert dict(held) == self.roster.open, "the roster counts what is with sales"
+        stands = stand(self.dossier, Seen(wake_at=result.wake_at), self.policy, self.now)
+        assert stands.state != "violation" or stands.mend not in (REPLAN, RUN), stands.why
         self.plans.append(result)
         return result
 
