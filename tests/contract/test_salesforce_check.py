@@ -61,6 +61,14 @@ def test_statuses_that_are_mapped_nowhere_are_told_with_what_becomes_of_a_lead_i
     assert not problem.fatal
 
 
+def test_a_field_of_accounts_that_is_not_there_is_told(org):
+    problems = told(org, account_fields={"tier": "Tier__c", "kind": "Type", "boss": "Owner.Name"})
+    assert "Account.Tier__c does not exist" in one(problems, "crm.account_fields.tier", "").message
+    assert [problem.path for problem in problems if problem.path.startswith("crm.account_fields")] == [
+        "crm.account_fields.tier"
+    ]
+
+
 @pytest.mark.parametrize("cut", [15, 18])
 @pytest.mark.parametrize(
     ("path", "ident", "says"),

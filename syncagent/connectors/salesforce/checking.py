@@ -40,6 +40,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         **_owner_queries(options.expect_owners),
     }
     asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in (*NEEDED, "Event")]
+    asked += [("Account", Sub("/sobjects/Account/describe"))] if options.account_fields else []
     asked += [(name, Sub("/query?q=" + quote(text, safe=""))) for name, some in texts.items() for text in some]
     try:
         answers, _ = org.composite([sub for _, sub in asked])
@@ -67,6 +68,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
     if "Task" in fields:
         problems += _task(fields["Task"], options)
     problems += _event(told["Event"][0])
+    problems += [problem for answer in told["Account"] for problem in _account(answer, options)]
     problems += _owners(told, options.expect_owners)
     problems += _others(told["history"][0], told["notification"][0], options)
     problems += _allowance(org)
@@ -225,6 +227,19 @@ def _event(answer: Answer) -> Iterator[Problem]:
             "Give it read access to events in its profile or a permission set.",
             fatal=False,
         )
+
+
+def _account(answer: Answer, options: Options) -> Iterator[Problem]:
+    if not answer.ok:
+        text = "The integration user cannot see the object Account, so nothing is known of accounts."
+        help_ = "Give it read access to accounts in its profile or a permission set."
+        yield Problem("crm", text, help_, fatal=False)
+        return
+    fields = {one.name: one for one in msgspec.convert(answer.body, Described).fields}
+    for ours, theirs in options.account_fields.items():
+        if "." not in theirs:
+            path = f"crm.account_fields.{ours}"
+            yield from _access("Account", theirs, path, fields, written=False, fatal=False)
 
 
 def _access(
