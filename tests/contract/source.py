@@ -131,6 +131,12 @@ class SourceContract:
         rest = read(world.source, first[-1].cursor)
         assert set(world.told(facts_of([*first, *rest]))) == names
 
+    def test_pages_that_could_not_be_stored_are_told_again(self, world):
+        cursor = self.start(world)
+        names = world.happen(230)
+        assert list(islice(world.source.pull(cursor), 2))
+        assert set(world.told(facts_of(read(world.source, cursor)))) == names
+
     def test_what_happens_later_is_told_later_and_the_old_is_not_told_again(self, world):
         pages = read(world.source, self.start(world))
         for _ in range(3):

@@ -94,6 +94,14 @@ def test_companies_are_accounts_and_told_anew_only_when_something_of_theirs_has_
     assert facts[0].fields["account_owner"] == portal.rep
 
 
+def test_a_company_whose_page_could_not_be_stored_is_told_again(portal):
+    firm(portal, *portal.contacts(1))
+    cursor = portal.crm.begin(NOON - timedelta(days=1))
+    for _ in range(2):
+        facts, _ = news(portal, cursor)
+        assert one(facts, Account).attributes["name"] == "Acme GmbH"
+
+
 def test_a_deal_tells_its_company(portal):
     [contact] = portal.contacts(1)
     company = firm(portal, contact)

@@ -38,6 +38,10 @@ class Companies:
         self._known: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._denied_at: float | None = None
 
+    def forget(self) -> None:
+        """Tell them again when they are read again."""
+        self._told.clear()
+
     def asked(self) -> list[str]:
         """The properties to read of a company."""
         known = self.portal.properties("companies")

@@ -58,6 +58,10 @@ class Feed:
 
     # -- a round
 
+    def forget(self) -> None:
+        """What was told is told again where it is read again."""
+        self._said.clear()
+
     def asks(self, place: Place, pace: Pace) -> tuple[str, ...]:
         """Contacts and their doings take turns; forms are asked for when a contact says that one was sent."""
         turn = place.turn

@@ -55,6 +55,11 @@ class Reader:
         """One round."""
         return self.walk.pull(cursor)
 
+    def forget(self) -> None:
+        """What was told is told again where it is read again; whose history was read last, once more."""
+        self.companies.forget()
+        self._unchecked = dict.fromkeys(self._seen_now) | self._unchecked
+
     def asks(self, place: Place, pace: Pace) -> tuple[str, ...]:
         """Records and tasks take turns, now and then what else there is; while something is hot they come together."""
         turn = place.turn

@@ -80,6 +80,10 @@ class Plan(Protocol):
     seen: tuple[str, ...]  # what `seen_until` speaks of, as far as the app may read it
     kinds: tuple[str, ...]  # all that has a mark of its own in the cursor
 
+    def forget(self) -> None:
+        """Nobody knows what of the last pages was stored: what was told is told again where it is read again."""
+        ...
+
     def asks(self, place: Place, pace: Pace) -> tuple[str, ...]:
         """What this round asks for."""
         ...
@@ -120,6 +124,8 @@ class Walk:
         pace = self._pace_of(place)
         stored, told = self._memory
         told = dict(told) if stored == cursor else {}
+        if stored != cursor:
+            self.plan.forget()
         if place.owed and pace == "quiet" and not place.rested:
             self._memory = (_encode(structs.replace(place, owed=place.owed - 1, rested=True)), told)
             yield Page((), self._memory[0])
