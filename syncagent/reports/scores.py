@@ -30,9 +30,9 @@ class Scored(NamedTuple):
 class Scores:
     """Question: the score of each, as it is at `now`, or `past`: by what was known then, and this config."""
 
-    decided = False
-
     def __init__(self, policy: Policy, now: datetime, *, past: bool = False) -> None:
+        # What a reason of giving back took from a score stands in our decisions; without such a reason nobody asks.
+        self.decided = any(rule.score < 1 for rule in policy.recycle.reasons)
         self._policy, self._now, self._past = policy, now, past
 
     def __call__(self, dossiers: Sequence[Dossier]) -> list[Scored]:
