@@ -12,7 +12,8 @@ from sqlite_utils import Database
 
 from syncagent.model import Decision, Event, Identity, Lead, Notify, Page, Plan, Roster
 from syncagent.state import SqliteStore, open_store
-from syncagent.state.migrations import migrate, migrations
+from syncagent.state.migrations import migrations
+from syncagent.state.schema import migrate
 from syncagent.state.store import Settlement, StageNumbers
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
