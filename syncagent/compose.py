@@ -428,6 +428,8 @@ def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, 
     paths += sorted(path for path in tables[0].keys() | tables[1].keys() if tables[0].get(path) != tables[1].get(path))
     if old.addresses != new.addresses:
         paths.append("identity")
+    if (old.sinks, old.tables.alerts.sinks) != (new.sinks, new.tables.alerts.sinks):
+        paths.append("alerts.sinks")
     if not listening:
         paths += [table.path for table in new.sources if table.type == POSTING]
     return tuple(paths)

@@ -174,7 +174,9 @@ class Agent:
     def take_over(self, policy: Policy) -> None:
         """Plan by this policy from the next batch on: no batch is planned by two."""
         with self.deciding:
-            self.policy = structs.replace(policy, crm=structs.replace(policy.crm, me=self.policy.crm.me))
+            old = self.policy  # mail and channels are opened at the start
+            alerts = structs.replace(policy.alerts, sinks=old.alerts.sinks, digests=old.alerts.digests)
+            self.policy = structs.replace(policy, crm=structs.replace(policy.crm, me=old.crm.me), alerts=alerts)
 
     def hang(self, doors: Mapping[str, Source]) -> None:
         """Have these sources post to us from now on, in place of those of the same names."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.calendar import after
+from syncagent.handoff.process import longest_stay
 from syncagent.handoff.routing import Loads
 from syncagent.handoff.scoring import is_ready, weigh
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
@@ -115,7 +116,16 @@ def _of_handoff(
         return Standing("closed", handoff.outcome)
     if handoff.state is HandoffState.RETURNING:
         return _returning(handoff, seen, said, now)
+    if seen.wake_at is not None and seen.wake_at > max(_must_be_seen_by(handoff, decision, policy), now + LATE):
+        says = f"The handoff {handoff.id} is with sales, and nobody looks at it before its longest stay is over."
+        return _violation(says, REPLAN)
     return _with_sales(handoff, dossier, seen, view, said)
+
+
+def _must_be_seen_by(handoff: Handoff, decision: Decision, policy: Policy) -> datetime:
+    """When the stage's longest stay is over; a timer of something else (a score that fades) is no watch."""
+    since = max((handoff.opened_at, decision.stage_since or handoff.opened_at, *(one.at for one in handoff.steps_done)))
+    return after(since, longest_stay(decision.stage, policy), policy.timezone)
 
 
 def _returning(handoff: Handoff, seen: Seen, said: Stage | None, now: datetime) -> Standing:

@@ -197,6 +197,8 @@ def conversed(draft: Draft) -> bool:
     handoff = draft.handoffs[-1]
     if draft.stage_now() in _CONVERSED or draft.view is None:
         return True
+    if any("first conversation" in touch.counts for touch in handoff.touches):
+        return True
     return any(_is_meeting(task, handoff) for task in draft.view.tasks)
 
 

@@ -39,9 +39,9 @@ class Past(Enum):
 class Scores:
     """Question: the score of each by this policy, as it is at `now`, or was by what was known then."""
 
-    decided = False
-
     def __init__(self, policy: Policy, now: datetime, past: Past = Past.NO) -> None:
+        # What a reason of giving back took from a score stands in our decisions; without such a reason nobody asks.
+        self.decided = any(rule.score < 1 for rule in policy.recycle.reasons)
         self._policy, self._now, self._past = policy, now, past
 
     def __call__(self, dossiers: Sequence[Dossier]) -> list[Scored]:

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from syncagent.cli import main
+from syncagent.compose import from_next_start
 from syncagent.config import parse
 from syncagent.errors import ConfigError
 from syncagent.handoff.alerting import after_quiet, next_time
@@ -151,6 +154,29 @@ def test_a_channel_hears_too_and_its_address_is_in_no_message(
             ((_, body),) = channel.posts
             assert "Promise broken: Mia Test" in body["text"]
         assert "wOnDeRfUl" not in caplog.text
+
+
+def test_another_sink_counts_from_the_next_start_on(tmp_path: Path, office: PostOffice) -> None:
+    """A config that is read again while the agent runs must not tell anything to a sink that nobody has opened."""
+    with begin(tmp_path, CONFIG) as stage:
+        new = parse(CONFIG + mail(office), tmp_path)
+        assert from_next_start(stage.config, new, listening=True) == ("alerts.sinks",)
+        stage.agent.take_over(new.policy(stage.agent.policy.live_from))
+        breached(stage, "mia")
+        assert stage.agent.store.outbox() == ()
+        assert [one for one in stage.crm.tasks.values() if one.owner == "boss"]
+
+
+def test_check_asks_whether_the_mail_server_lets_us_in(tmp_path: Path, office: PostOffice) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG + mail(office))
+    ready = CliRunner().invoke(main, ["check", "--config", str(path)])
+    assert "post: everything that is needed is there" in ready.output
+    office.answers["EHLO"] = ["hang up"]
+    refused = CliRunner().invoke(main, ["check", "--config", str(path)])
+    assert refused.exit_code == 1
+    assert "The mail server cannot be reached" in refused.output
+    assert office.mails == []
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_the_states_of_a_life_are_told_and_nobody_is_lost() -> None:
 
 PLANTED = {
     "no timer runs": (lambda known: known, Seen()),
+    "before its longest stay is over": (lambda known: known, Seen(wake_at=LATER + timedelta(days=91))),
     "nobody has looked": (lambda known: known, Seen(wake_at=LATER - timedelta(hours=2))),
     "nobody has it": (lambda known: changed(known, assignments=()), RUNS),
     "without an outcome": (lambda known: changed(known, state=HandoffState.CLOSED), Seen()),
