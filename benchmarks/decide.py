@@ -96,7 +96,8 @@ class _Leads:
         if count < wanted or self.undecided < 0:
             raise SystemExit(f"{count} leads were decided instead of {wanted}: this measures something else.")
         inside = self._timed.spent
-        read, settle = inside.get("unsettled", 0.0), inside.get("settle", 0.0)
+        read = inside.get("unsettled", 0.0) + inside.get("dossiers", 0.0)
+        settle = inside.get("settle", 0.0)
         return _Rate(*(each / count * 1e6 for each in (read, settle, spent, computed)))
 
     def again(self, leads: Collection[int]) -> _Rate:

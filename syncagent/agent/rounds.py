@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from msgspec import Struct, structs
 
 from syncagent.agent.alarms import Watch
 from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.mistrust import Mistrust
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
 from syncagent.agent.outcomes import all_answered, chunks, log_refusals
 from syncagent.agent.pace import Pace
@@ -29,7 +30,7 @@ from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import CrmRecord, Deleted, Lane, Outcome, Page, Plan, Refused
+from syncagent.model import Dossier, Lane, Outcome, Plan, Refused
 from syncagent.policy import Policy
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
@@ -38,8 +39,8 @@ log = logging.getLogger("syncagent")
 LOOK_BATCH = 300
 LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
-BELIEVED = timedelta(hours=1)
-"""How long an admin's word holds that so many deletions are right."""
+AT_ONCE = 50
+"""So many dossiers are read, then planned, while the processor's own memory still holds them."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)
 """So long after the first start a source that was not read holds up deciding: it may tell that two people are one."""
@@ -49,7 +50,6 @@ PARTS = 3
 """A handoff is a row, a task and a push: a batch holds all of them, so that every call is full."""
 AGENT = "the agent"
 """The name under which the agent's own outages are told."""
-_MAY_END = (Deleted, CrmRecord)
 BIRTH = datetime(2000, 1, 1, tzinfo=UTC)
 """A CRM is read from its beginning: whom it knows already is never handed off as new."""
 
@@ -101,6 +101,7 @@ class Agent:
         self._pace = Pace(settings.batch)
         self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
+        self._mistrust = Mistrust(store, clock.now, settings.mistrust, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
@@ -285,23 +286,6 @@ class Agent:
             self.bell.set()
         return accepted.new
 
-    def _mistrust(self, page: Page, name: str) -> None:
-        """A system that is suddenly empty is not believed (law 11)."""
-        ended = [fact for fact in page.facts if isinstance(fact, _MAY_END)]
-        gone = sum(not isinstance(fact, CrmRecord) or fact.deleted for fact in ended)
-        if gone <= self.settings.mistrust:
-            return
-        believed = self.store.meta(f"believe/{name}")
-        if believed and self.clock.now() - datetime.fromisoformat(believed) < BELIEVED:
-            return
-        people = self.store.health(self.clock.now()).people
-        if gone > people / 5:
-            raise RetryableError(
-                f"{name} says that {gone} records were deleted at once; nobody is treated as gone. "
-                f"If that is right, run `syncagent release --deletions {name}`.",
-                self.settings.down_again,
-            )
-
     def _look_up(self, name: str, lane: Lane) -> int:
         new = 0
         while (wanted := self.store.wanted(name, LOOK_BATCH)) and not self.stopping.is_set():
@@ -333,14 +317,21 @@ class Agent:
 
     def _decide(self) -> int:
         now = self.clock.now()
-        lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT)
+        lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT, at_once=AT_ONCE)
         if not batch.dossiers:
-            lane, batch = Lane.COLD, self.store.unsettled(now, self._pace.size(now), lane=Lane.COLD)
+            size = self._pace.size(now)
+            lane, batch = Lane.COLD, self.store.unsettled(now, size, lane=Lane.COLD, at_once=AT_ONCE)
         if not batch.dossiers:
             return 0
         self._settle(batch, now)
-        self._pace.saw(lane, len(batch.dossiers), now, self.clock.now())
-        return len(batch.dossiers)
+        decided = len(batch.dossiers) + len(batch.rest)
+        self._pace.saw(lane, decided, now, self.clock.now())
+        return decided
+
+    def _read(self, batch: Unsettled) -> Iterator[Dossier]:
+        yield from batch.dossiers
+        for start in range(0, len(batch.rest), AT_ONCE):
+            yield from self.store.dossiers(batch.rest[start : start + AT_ONCE])
 
     def _settle(self, batch: Unsettled, now: datetime) -> None:
         causes, owners = self.store.brake_counts(now - WINDOW)
@@ -349,7 +340,7 @@ class Agent:
         held: list[Held] = []
         roster = batch.roster
         policy = self._score_policy(brake)
-        for dossier in batch.dossiers:
+        for dossier in self._read(batch):
             try:
                 planned = plan(dossier, policy, roster, now)
             except Exception as error:  # one dossier that cannot be planned must not stop the others; it is shown

@@ -287,10 +287,17 @@ class SqliteStore:
 
     # -- decisions
 
-    def unsettled(self, now: datetime, limit: int, *, lane: Lane | None = None) -> Unsettled:
+    def unsettled(
+        self, now: datetime, limit: int, *, lane: Lane | None = None, at_once: int | None = None
+    ) -> Unsettled:
         with self._reading() as db:
             people = reading.unsettled_ids(db, now, limit, lane)
-            return Unsettled(tuple(reading.dossiers(db, people)), reading.roster(db))
+            first, rest = people[:at_once], people[at_once:] if at_once is not None else ()
+            return Unsettled(tuple(reading.dossiers(db, first)), reading.roster(db), tuple(rest))
+
+    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
+        with self._reading() as db:
+            return tuple(reading.dossiers(db, people))
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)

@@ -40,10 +40,14 @@ class Accepted(Struct, frozen=True):
 
 
 class Unsettled(Struct, frozen=True):
-    """People to plan, in the order lane, dirty since, person; and the roster as it stands."""
+    """People to plan, in the order lane, dirty since, person; and the roster as it stands.
+
+    `rest`: whom to plan after these; `Store.dossiers` reads them, some at a time.
+    """
 
     dossiers: tuple[Dossier, ...]
     roster: Roster
+    rest: tuple[int, ...] = ()
 
 
 class Settlement(Struct, frozen=True):
@@ -277,8 +281,14 @@ class Store(Protocol):
         ...
 
     # -- decisions
-    def unsettled(self, now: datetime, limit: int, *, lane: Lane | None = None) -> Unsettled:
-        """Whom to plan next, with everything that `plan` reads."""
+    def unsettled(
+        self, now: datetime, limit: int, *, lane: Lane | None = None, at_once: int | None = None
+    ) -> Unsettled:
+        """Whom to plan next, with everything that `plan` reads; of more than `at_once` only the first are read."""
+        ...
+
+    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
+        """Everything that `plan` reads of these, in their order; unknown and merged-away ids are left out."""
         ...
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:

@@ -74,6 +74,16 @@ class Decisions:
         assert {d.person for d in left} == {d.person for d in found.dossiers[1:]}
         assert any(a.key == "late" for d in left for a in d.activities)
 
+    def test_of_many_only_the_first_are_read_at_once_and_the_rest_by_and_by(self, store):
+        take(store, *(act(n, f"k{n}") for n in range(1, 6)))
+        whole = store.unsettled(at(1), 10)
+        some = store.unsettled(at(1), 4, at_once=2)
+        assert whole.rest == () and len(whole.dossiers) == 5
+        assert some.dossiers == whole.dossiers[:2]
+        assert some.rest == tuple(one.person for one in whole.dossiers[2:4])
+        assert store.dossiers(some.rest) == whole.dossiers[2:4]
+        assert store.dossiers((99, some.rest[1], some.rest[0])) == (whole.dossiers[3], whole.dossiers[2])
+
     def test_a_plan_is_settled_once(self, store):
         take(store, act(1, "a"))
         found = store.unsettled(at(1), 10)
