@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
-from syncagent.handoff.routing import Loads, team_of
 from syncagent.handoff.scoring import Judged, judge
+from syncagent.handoff.team import team_of
+from syncagent.handoff.turns import Loads
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
     AnyCommand,
@@ -23,6 +24,7 @@ from syncagent.model import (
     Event,
     Handoff,
     HandoffState,
+    Held,
     Key,
     ModelScore,
     OutboxEntry,
@@ -57,6 +59,7 @@ class Draft:
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
         self.models: tuple[ModelScore, ...] = ()
+        self.held: Held | None = None
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
         self.withdraw: list[Key] = []
@@ -234,6 +237,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            held=self.held,
         )
         return Plan(
             decision=decision,
@@ -258,9 +262,11 @@ class Draft:
         self.want = dict(self.told)
 
     def close(self, outcome: str, why: str, *, kind: str = "closed") -> None:
-        """End the current handoff with an outcome."""
+        """End the current handoff with an outcome; who never got it has their turn back."""
         handoff = self.handoffs[-1]
         self._leave(handoff)
+        if outcome == "withdrawn" and handoff.state is HandoffState.WITH_SALES and handoff.assignments:
+            self.loads.undo(handoff.assignments[-1])
         self.put(replace(handoff, state=HandoffState.CLOSED, outcome=outcome, closed_at=self.now, come_back_at=None))
         self.event(kind, why, outcome=outcome)
 

@@ -4,7 +4,7 @@ Terms are copied into the handoff at its opening and never change for it (law 13
 terms (the rep's own hours, the team's, the wall); days are calendar days of the policy's zone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
-from syncagent.handoff.routing import team_of
+from syncagent.handoff.team import team_of
 from syncagent.model import Dossier, Event, Handoff, HandoffState, Plan, Sla, SlaStep, Value
 from syncagent.policy import Duration, Hours, Policy, SlaTerms
 
@@ -49,6 +49,11 @@ def terms_for(grade: str, attributes: Mapping[str, Value], policy: Policy) -> Sl
                 not_by=terms.not_by,
             )
     return None
+
+
+def is_short(sla: Sla | None, policy: Policy) -> bool:
+    """Whether the promise is so short that only somebody who is at work now can keep it."""
+    return sla is not None and not sla.days and 0 < sla.minutes <= policy.routing.short_promise.minutes
 
 
 def renewed(dossier: Dossier, policy: Policy, now: datetime) -> Plan | None:
@@ -85,13 +90,13 @@ def minutes_between(sla: Sla, owner: str, start: datetime, end: datetime, policy
     return working_between(start, end, hours, away)
 
 
-def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, tuple[str, ...]]:
+def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, Collection[str]]:
     """The hours that the promise's clock runs in, and the days on which it stands still. A queue keeps team hours."""
     if sla.clock == "wall":
         return None, ()
     rep = team_of(policy).reps.get(owner) if sla.clock == "rep" else None
     if rep is not None and rep.hours is not None:
-        return rep.hours, rep.away + policy.holidays
+        return rep.hours, team_of(policy).days_off(rep)
     if rep is not None:
         return None, ()
     return policy.team_hours, policy.holidays

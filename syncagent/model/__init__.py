@@ -48,6 +48,7 @@ from syncagent.model.judgement import (
     Event,
     Handoff,
     HandoffState,
+    Held,
     InterestingMoment,
     ModelScore,
     Score,
@@ -55,6 +56,7 @@ from syncagent.model.judgement import (
     SlaStep,
     Stage,
     StepDone,
+    Turn,
 )
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
@@ -85,6 +87,7 @@ __all__ = [
     "Handoff",
     "HandoffState",
     "HealthSnapshot",
+    "Held",
     "Hint",
     "Identity",
     "Influence",
@@ -112,6 +115,7 @@ __all__ = [
     "SlaStep",
     "Stage",
     "StepDone",
+    "Turn",
     "Value",
     "WriteLead",
 ]

@@ -35,6 +35,7 @@ class AccountView(Struct, frozen=True):
     engaged: int = 0
     titles: tuple[str, ...] = ()
     attributes: dict[str, Value] = {}
+    deal_owner: str = ""  # of its open deal; of several the newest
 
 
 class CrmView(Struct, frozen=True):
@@ -89,9 +90,10 @@ class Dossier(Struct, frozen=True):
 class Roster(Struct, frozen=True):
     """The reps' turns and loads, handed from plan to plan and stored with the decisions.
 
-    `turns`: pool -> rep -> credit of the weighted rotation. `open`: leads with each owner now. `today`: how many each
-    owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and queues known to be active, by id;
-    an id that the CRM has not told yet counts as active.
+    `turns`: pool -> rep -> credit of the weighted rotation, in leads (`handoff/turns.py`). `open`: leads with each
+    owner now. `today`: how many each owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and queues
+    known to be active, by id; an id that the CRM has not told yet counts as active. `companies`: "pool|company" -> the
+    rep who got the company's last lead, the latest last. `absent`: CRM users who say so there, from when until when.
     """
 
     turns: dict[str, dict[str, float]] = {}
@@ -101,6 +103,8 @@ class Roster(Struct, frozen=True):
     active: dict[str, bool] = {}
     epoch: str = "e1"  # the installation's; part of every key
     names: dict[str, str] = {}  # what CRM users and queues are called, by id
+    companies: dict[str, str] = {}
+    absent: dict[str, tuple[datetime, datetime]] = {}
 
 
 class Plan(Struct, frozen=True):

@@ -13,7 +13,19 @@ from msgspec import Struct
 from syncagent.model import Scorecard, Stage
 from syncagent.policy.conditions import Condition, Duration
 from syncagent.policy.promises import NurtureTarget, RecyclePolicy, SlaTerms, StageRule
-from syncagent.policy.routing import Hours, Rep, Route, RouteTarget
+from syncagent.policy.routing import (
+    ORDER,
+    POSTAL,
+    Hours,
+    Pool,
+    Rep,
+    Route,
+    RouteTarget,
+    RoutingPolicy,
+    Step,
+    Territory,
+    WaitFor,
+)
 from syncagent.policy.scoring import (
     DERIVED,
     QUESTIONS,
@@ -39,6 +51,8 @@ from syncagent.policy.scoring import (
 __all__ = [
     "ALWAYS_FIND",
     "DERIVED",
+    "ORDER",
+    "POSTAL",
     "QUESTIONS",
     "BrakePolicy",
     "Condition",
@@ -58,6 +72,7 @@ __all__ = [
     "NamedModel",
     "NurtureTarget",
     "Policy",
+    "Pool",
     "Population",
     "ProfilePolicy",
     "Question",
@@ -66,11 +81,15 @@ __all__ = [
     "Robots",
     "Route",
     "RouteTarget",
+    "RoutingPolicy",
     "ScoreModel",
     "Segment",
     "SlaTerms",
     "StageRule",
+    "Step",
+    "Territory",
     "Threshold",
+    "WaitFor",
 ]
 
 
@@ -150,4 +169,5 @@ class Policy(Struct, frozen=True):
     free_mail: tuple[str, ...] = ()  # mail domains that are no company, beyond those that everybody knows
     profile: ProfilePolicy = ProfilePolicy()
     likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
+    routing: RoutingPolicy = RoutingPolicy()
     digest: str = ""  # hash of the config that this was built from

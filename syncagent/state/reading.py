@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 
+from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
@@ -192,7 +193,7 @@ def roster(db: sqlite3.Connection) -> Roster:
     active = {user: bool(flag) for user, flag, _ in users}
     names = {user: name for user, _, name in users if name}
     epoch = db.execute("select value from meta where name = 'epoch'").fetchone()[0]
-    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch, names)
+    return replace(stored, active=active, epoch=epoch, names=names)
 
 
 def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:
