@@ -46,7 +46,9 @@ def is_known(value: Value) -> bool:
 
 def postal(value: Value) -> str:
     """A postal code as it is compared: in capitals, without spaces and hyphens."""
-    text = f"{value:.0f}" if isinstance(value, float) else str(value)
+    text = f"{value:.0f}" if isinstance(value, float) else str(value).strip()
+    if re.fullmatch(r"\d{5}-\d{4}", text):  # the United States' ZIP+4: the rest names a block
+        text = text[:5]
     return text.upper().replace(" ", "").replace("-", "")
 
 

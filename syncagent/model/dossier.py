@@ -91,9 +91,10 @@ class Roster(Struct, frozen=True):
     """The reps' turns and loads, handed from plan to plan and stored with the decisions.
 
     `turns`: pool -> rep -> credit of the weighted rotation, in leads (`handoff/turns.py`). `open`: leads with each
-    owner now. `today`: how many each owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and queues
-    known to be active, by id; an id that the CRM has not told yet counts as active. `companies`: "pool|company" -> the
-    rep who got the company's last lead, the latest last. `absent`: CRM users who say so there, from when until when.
+    owner now. `today`: how many each owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and
+    queues known to be active, by id; an id that the CRM has not told yet counts as active. `companies`: "pool|company"
+    -> the rep who got the company's last lead, the latest last. `absent`: users who say in the CRM that they are away,
+    from when until when.
     """
 
     turns: dict[str, dict[str, float]] = {}
