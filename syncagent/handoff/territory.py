@@ -116,7 +116,7 @@ class _Range(NamedTuple):
     @property
     def rank(self) -> tuple[tuple[int, ...], str, int]:
         """The smallest of those that hold a code counts: begins last, ends first, stands first."""
-        return (*(-ord(each) for each in self.low), 1), self.high, self.number
+        return _backwards(self.low), self.high, self.number
 
 
 class _Segments(NamedTuple):
@@ -149,6 +149,11 @@ def _cut(ranges: list[_Range]) -> _Segments:
     return _Segments(begins, rows)
 
 
+def _backwards(text: str) -> tuple[int, ...]:
+    """What sorts texts from the last to the first."""
+    return (*(-ord(each) for each in text), 1)
+
+
 def _behind(text: str) -> str:
     """The first text after `text` in order."""
     return text + "\x00"
@@ -156,7 +161,7 @@ def _behind(text: str) -> str:
 
 def _overlaps(ranges: list[_Range]) -> Iterator[Overlap]:
     """Ranges that claim the same codes without one standing inside the other, and equal ones with two targets."""
-    ordered = sorted(ranges, key=lambda one: (one.low, tuple(-ord(each) for each in one.high), one.number))
+    ordered = sorted(ranges, key=lambda one: (one.low, _backwards(one.high), one.number))
     around: list[_Range] = []
     for one in ordered:
         while around and around[-1].high < one.low:
