@@ -31,10 +31,15 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append("CRM: no record.")
     if decision.waiting:
         lines.append(f"Ready, but not handed off: {decision.waiting}.")
+    if decision.held is not None:
+        lines.append(
+            f"  Held since {_moment(decision.held.since)}, until {_moment(decision.held.until)} at the latest."
+        )
+        lines += [f"    {state}" for state in decision.held.pool]
     if decision.contested:
         lines.append(f"Contested with automation, no longer written: {', '.join(decision.contested)}.")
     for handoff in decision.handoffs:
-        lines += _handoff(handoff, policy)
+        lines += _handoff(handoff, policy, draft)
     return tuple(lines)
 
 
@@ -85,11 +90,14 @@ def _source(answer: Answer) -> str:
     return f" ({shown(answer.value)}; {answer.source}, {_moment(answer.at)})"
 
 
-def _handoff(handoff: Handoff, policy: Policy) -> list[str]:
+def _handoff(handoff: Handoff, policy: Policy, draft: Draft) -> list[str]:
     lines = [f"Handoff {handoff.id} ({handoff.state}), opened {_moment(handoff.opened_at)}: {handoff.cause}."]
     for one in handoff.assignments:
         kind = " (a person's choice)" if one.pinned else " (a queue)" if one.queue else ""
-        lines.append(f"  To {one.owner}{kind}, {_moment(one.at)}, {one.route}: {one.why}")
+        called = draft.called(one.owner)
+        who = one.owner if called == one.owner else f"{called} ({one.owner})"
+        lines.append(f"  To {who}{kind}, {_moment(one.at)}, {one.route}: {one.why}")
+        lines += [f"    Not before them: {why}." for why in one.passed]
         lines += [f"    {state}" for state in one.pool]
     if handoff.touched_at is not None:
         lines.append(f"  Touched {_moment(handoff.touched_at)}: {handoff.touched_by} {handoff.touched_how}.")

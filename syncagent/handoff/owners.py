@@ -58,7 +58,7 @@ def holding(draft: Draft, hold: Hold, opening: Cause) -> Held:
     draft.waits.extend((*hold.waits_on, f"held:{hold.for_}"))
     draft.wake(hold.until)
     since = before.since if before is not None else draft.now
-    return Held(hold.for_, since, hold.until, hold.why, opening.cause, opening.kind, opening.last)
+    return Held(hold.for_, since, hold.until, hold.why, opening.cause, opening.kind, opening.last, hold.pool)
 
 
 def attributes_for(draft: Draft) -> dict[str, Value]:

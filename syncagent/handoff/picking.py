@@ -147,6 +147,6 @@ def _gone(rep: Rep, loads: Loads) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _state(rep: Rep, credit: float, loads: Loads) -> str:
-    """One line on a rep who could take it: the credit at this turn, and the load."""
+    """One line on a rep who could take it: what they had to come with this lead's share, and what they have."""
     limit = f"/{rep.cap_open}" if rep.cap_open is not None else ""
-    return f"{rep.name}: turn {credit:.2f}, open {loads.open_of(rep.crm_id)}{limit}"
+    return f"{rep.name}: {credit:.2f} leads to come, {loads.open_of(rep.crm_id)}{limit} open"

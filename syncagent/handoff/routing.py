@@ -47,6 +47,7 @@ class Hold(NamedTuple):
     until: datetime
     why: str
     waits_on: tuple[str, ...] = ()
+    pool: tuple[str, ...] = ()
 
 
 class _Way(NamedTuple):
@@ -255,7 +256,7 @@ def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignme
             return picked
         if to.nobody == "wait" and picked.first_in is not None and may_wait:
             why = f"nobody of {route.name} is at work before {picked.first_in:%Y-%m-%d %H:%M} UTC"
-            return Hold("presence", picked.first_in, why, _waits(to, route.name))
+            return Hold("presence", picked.first_in, why, _waits(to, route.name), states)
         if to.fallback_queue and to.nobody != "next":
             queue = desk.policy.queues.get(to.fallback_queue, to.fallback_queue)
             why = f"Nobody of {route.name} can take it now."

@@ -140,6 +140,7 @@ class HealthSnapshot(Struct, frozen=True):
     down: dict[str, str]
     calls_today: dict[str, int]
     unanswered: dict[str, int] = {}  # hints that a system has given and does not know how to answer, by system
+    waiting_for_owner: dict[str, int] = {}  # leads that a route holds, by what for: "fields", "presence"
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False
     inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"

@@ -115,6 +115,7 @@ class Held(Struct, frozen=True):
     cause: str
     kind: str
     last: str = ""
+    pool: tuple[str, ...] = ()  # how the pool stood, when somebody must be there
 
 
 class SlaStep(Struct, frozen=True):

@@ -294,6 +294,9 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         calls_today={name: int(value) for name, value in settings("calls").items()},
         unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
+        waiting_for_owner=dict(
+            db.execute("select substr(what, 6), count(*) from waits where what like 'held:%' group by what").fetchall()
+        ),
         disk_full=disk_full,
         inbox=inbox.counts(db),
     )

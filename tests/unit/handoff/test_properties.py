@@ -20,13 +20,26 @@ from syncagent.model import (
     Roster,
     WriteLead,
 )
-from syncagent.policy import CrmPolicy, Duration, Gate, InterestChoice, InterestRule, Policy
+from syncagent.policy import (
+    Condition,
+    CrmPolicy,
+    Duration,
+    Gate,
+    Hours,
+    InterestChoice,
+    InterestRule,
+    Policy,
+    Route,
+    RouteTarget,
+    WaitFor,
+)
 from tests.unit.handoff.worlds import (
     ACTIVITIES,
     ACTORS,
     LEAD,
     NOW,
     OWNERS,
+    QUEUE,
     READY,
     STATUSES,
     accept,
@@ -40,13 +53,30 @@ from tests.unit.handoff.worlds import (
     roster_after,
 )
 
+PATIENCE = WaitFor(("phone",), Duration(minutes=15))
+HALF_DAYS = Hours((((9 * 60, 13 * 60),),) * 7, "Europe/Berlin")
+ROUTES = st.sampled_from(
+    (
+        policy().routes,
+        (
+            Route("phone", RouteTarget(pool=("ana",), nobody="next"), {"phone": Condition(present=True)}, (), PATIENCE),
+            Route("all", RouteTarget(pool=("ana", "ben"), fallback_queue=QUEUE, nobody="wait", sticky=True)),
+        ),
+        (Route("all", RouteTarget(pool=("ana", "ben"), fallback_queue=QUEUE, pick="least_busy")),),
+    )
+)
 POLICIES = st.builds(
-    lambda create, unknown, required: policy(
-        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown)
+    lambda create, unknown, required, routes, hours: policy(
+        crm=replace(policy().crm, create=create),
+        gate=Gate(required=required, unknown=unknown),
+        routes=routes,
+        reps=tuple(replace(rep, hours=hours) for rep in policy().reps),
     ),
     st.sampled_from(("never", "when_missing")),
     st.sampled_from(("ask", "wait")),
     st.sampled_from(((), ("need",))),
+    ROUTES,
+    st.sampled_from((None, HALF_DAYS)),
 )
 STEPS = st.lists(
     st.one_of(
