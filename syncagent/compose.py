@@ -148,6 +148,7 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     reps = {rep.name.casefold() for rep in tables.reps}
     queues = tables.crm.queues
     people = {"team.manager": tables.team.manager}
+    people |= {f"teams.{name}.manager": team.manager for name, team in tables.teams.items()}
     people |= {f"reps.{rep.name}.manager": rep.manager for rep in tables.reps}
     places = {f"routes.{route.name}.queue": route.to.queue for route in tables.routes}
     places |= {f"routes.{route.name}.fallback_queue": route.to.fallback_queue for route in tables.routes}
@@ -189,6 +190,7 @@ def _with_whole_ids(config: Config) -> Config:
         tables,
         crm=put(crm, queues=queues, automation_users=tuple(map(whole, crm.automation_users))),
         team=put(tables.team, manager=whole(tables.team.manager)),
+        teams={name: put(team, manager=whole(team.manager)) for name, team in tables.teams.items()},
         recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
         reps=tuple(put(rep, crm_id=whole(rep.crm_id), manager=whole(rep.manager)) for rep in tables.reps),
         routes=tuple(routes),

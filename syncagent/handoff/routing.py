@@ -214,7 +214,7 @@ def _refusal(desk: _Desk, rep: Rep, *, may_be_full: bool) -> str:
 def _listed(desk: _Desk, step: str) -> Assignment | None:
     case, name = desk.case, step.replace("_", " ")
     if step == "named_accounts":
-        row = desk.map.named_account(case.account_id, case.attributes, case.emails)
+        row = desk.map.named_account(case.account_id, case.attributes, case.emails, desk.policy.free_mail)
     else:
         row = desk.map.territory(case.attributes)
     to = desk.policy.routing.targets.get(row.to) if row is not None else None

@@ -5,7 +5,7 @@ begins later counts, and of those that begin together the shorter: so an excepti
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -70,13 +70,15 @@ class Map:
             for places in (self._regions.get(name, frozenset()) for name in regions)
         )
 
-    def named_account(self, account: str, attributes: Mapping[str, Value], emails: Iterable[str]) -> Territory | None:
+    def named_account(
+        self, account: str, attributes: Mapping[str, Value], emails: Iterable[str], free_mail: Collection[str] = ()
+    ) -> Territory | None:
         """The row that names somebody's company: by the CRM's account, else by domain, else by name."""
         if account and (found := self._accounts.get(account)) is not None:
             return found
         if not (self._domains or self._companies):
             return None
-        company = company_of(attributes, emails)
+        company = company_of(attributes, emails, free_mail)
         if company is not None and company.by == "domain" and (found := self._domains.get(company.key)) is not None:
             return found
         return self._companies.get(clean_name(str(attributes.get("company") or "")))

@@ -1,5 +1,6 @@
 """The config of routing: what it means, and what is refused, saying how to mend it."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -271,3 +272,17 @@ def test_what_is_no_calendar_is_told(tmp_path: Path) -> None:
 
 def test_holidays_of_a_country_and_its_parts() -> None:
     assert "2026-11-01" in public_holidays("DE", "BY") and "2026-11-01" not in public_holidays("DE")
+
+
+def test_what_the_page_shows_is_a_config(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "routing.md").read_text(encoding="utf-8")
+    shown = "\n".join(re.findall(r"```toml\n(.*?)```", page, re.DOTALL))
+    others = '\n[[reps]]\nname = "Ben Ode"\ncrm_id = "b"\n[teams.US]\nmembers = ["Ben Ode"]\n'
+    rows = re.findall(r"```\n(to,.*?)```", page, re.DOTALL)[0]
+    (tmp_path / "ana.ics").write_text(CALENDAR)
+    (tmp_path / "territories.csv").write_text(rows)
+    path = tmp_path / "config.toml"
+    listed = shown.replace("[routing]\n", '[routing]\nterritories = "territories.csv"\n', 1)
+    path.write_text(NO_ROUTES + listed + others + LAST, encoding="utf-8")
+    made = load(path).policy(T0)
+    assert made.routing.order == ORDER and len(made.routing.territories) == 3 and len(made.routes) == 2

@@ -300,7 +300,10 @@ def listed(*rows: Territory) -> Policy:
         "Dora": RouteTarget(pool=(DORA,), team="rep:dora"),
         "Inbound": RouteTarget(queue=QUEUE),
     }
-    return everybody(routing=RoutingPolicy(territories=rows, targets=targets, countries={"deutschland": "Germany"}))
+    return everybody(
+        free_mail=("free.example",),
+        routing=RoutingPolicy(territories=rows, targets=targets, countries={"deutschland": "Germany"}),
+    )
 
 
 SPAN = (("10000", "19999\U0010ffff"),)
@@ -318,7 +321,7 @@ ROWS = (
     ("attributes", "emails", "account", "owner"),
     [
         ({}, ("eva@eu.bigco.example",), "", CLEO),
-        ({"company": "GROSSE WERKE"}, ("eva@gmail.com",), "", DORA),
+        ({"company": "GROSSE WERKE"}, ("eva@free.example",), "", DORA),
         ({}, (), "001A", CLEO),
         ({"country": "germany", "postal_code": 10115}, (), "", CLEO),
         ({"country": "Deutschland", "zip": "12 345"}, (), "", DORA),
