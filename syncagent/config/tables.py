@@ -244,7 +244,7 @@ class RoutingTable(Struct, frozen=True):
     """[routing]: who is asked first, and what all routes read."""
 
     order: tuple[str, ...] = ()
-    short_promise: str = "1h"
+    short_promise: str = "15m"
     owners: Literal["reps", "anybody"] = "reps"
     countries: dict[str, tuple[str, ...]] = {}
     territories: str = ""

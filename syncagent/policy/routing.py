@@ -126,7 +126,7 @@ class RoutingPolicy(Struct, frozen=True):
     """
 
     order: tuple[Step, ...] = ORDER
-    short_promise: Duration = Duration(minutes=60)
+    short_promise: Duration = Duration(minutes=15)
     owners: Literal["reps", "anybody"] = "reps"
     regions: dict[str, tuple[tuple[str, str], ...]] = {}
     countries: dict[str, str] = {}

@@ -346,6 +346,13 @@ def account(db: Database) -> None:
         db.conn.execute(statement)
 
 
+@migrations()
+def absences(db: Database) -> None:
+    """When CRM users say that they are out."""
+    db.conn.execute("alter table crm_user add column away_from integer")
+    db.conn.execute("alter table crm_user add column away_until integer")
+
+
 def migrate(db: Database) -> None:
     """Bring the file to this version's schema. Raises `StoreBrokenError` for a file from a newer version."""
     refuse_newer(db)

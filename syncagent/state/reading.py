@@ -189,11 +189,12 @@ def roster(db: sqlite3.Connection) -> Roster:
     """Turns and loads as last settled; who is active as the CRM last said; the installation's epoch."""
     row = db.execute("select value from meta where name = 'roster'").fetchone()
     stored = Roster() if row is None else decode_roster(row[0])
-    users = db.execute("select id, active, name from crm_user order by id").fetchall()
-    active = {user: bool(flag) for user, flag, _ in users}
-    names = {user: name for user, _, name in users if name}
+    users = db.execute("select id, active, name, away_from, away_until from crm_user order by id").fetchall()
+    active = {user: bool(flag) for user, flag, *_ in users}
+    names = {user: name for user, _, name, *_ in users if name}
+    absent = {user: (moment(begin or 0), moment(end)) for user, _, _, begin, end in users if end is not None}
     epoch = db.execute("select value from meta where name = 'epoch'").fetchone()[0]
-    return replace(stored, active=active, epoch=epoch, names=names)
+    return replace(stored, active=active, epoch=epoch, names=names, absent=absent)
 
 
 def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:

@@ -65,7 +65,7 @@ CREATE TABLE crm_user (
   id text not null,
   name text not null,
   active integer not null,
-  queue integer not null,
+  queue integer not null, away_from integer, away_until integer,
   primary key (system, id)
 ) strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
