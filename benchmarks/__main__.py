@@ -11,24 +11,29 @@ from benchmarks.report import Figure, Outcome, hand_over, peak_mb, table, tell
 from syncagent.agent.process import tuned
 from syncagent.clock import monotonic
 
-NAMES = ("ingest", "decide", "latency", "deliver", "hooks")
+NAMES = ("ingest", "decide", "rescore", "latency", "deliver", "hooks", "timers", "old_org")
 MEMORY_MB = 300.0
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*NAMES, "memory"]))
 @click.option(
-    "--people", multiple=True, type=int, help="For decide (each size) and latency (the backfill). Repeatable."
+    "--people",
+    multiple=True,
+    type=int,
+    help="For decide (each size), latency (the backfill) and rescore (1000000: the real thing). Repeatable.",
 )
+@click.option("--timers", type=int, help="For timers: how many promises run. Default 1,000,000.")
 @click.option("--quick", is_flag=True, help="So small that the figures mean nothing: only to see that all of it runs.")
 @click.option("--child", is_flag=True, hidden=True)
-def main(names: tuple[str, ...], people: tuple[int, ...], *, quick: bool, child: bool) -> None:
-    """Print speed as ratios against ceilings measured in the same run; about four minutes.
+def main(names: tuple[str, ...], people: tuple[int, ...], *, timers: int | None, quick: bool, child: bool) -> None:
+    """Print speed as ratios against ceilings measured in the same run; about ten minutes.
 
     ingest: activities from a local Marketo into the state. decide: dossiers read, planned, settled. latency: from an
     activity to the call of a slow CRM, beside a backfill. deliver: handoffs into a local Salesforce. hooks: signed
-    posts, on the disk before they are answered. memory is the
-    peak of each of these processes, and comes with any of them.
+    posts, on the disk before they are answered. rescore: everybody scored anew on all cores. timers: promises that fall
+    due beside a million others. old_org: a first start beside 100,000 people who raised their hands long ago. memory is
+    the peak of each of these processes, and comes with any of them.
     """
     if child:
         start = monotonic()
@@ -37,7 +42,8 @@ def main(names: tuple[str, ...], people: tuple[int, ...], *, quick: bool, child:
         hand_over(Outcome(names[0], figures, monotonic() - start, peak_mb()))
         return
     asked = [name for name in NAMES if not names or name in names or "memory" in names]
-    outcomes = [_in_a_process(name, people, quick=quick) for name in asked]
+    sizes = {name: (timers,) if name == "timers" and timers else () if name == "timers" else people for name in asked}
+    outcomes = [_in_a_process(name, sizes[name], quick=quick) for name in asked]
     peaks = [
         Figure(f"peak of the process of {one.name}", one.peak_mb, "MB", MEMORY_MB, at_most=True) for one in outcomes
     ]

@@ -23,6 +23,7 @@ from benchmarks.report import Figure, tell
 from syncagent.agent import Agent
 from syncagent.clock import monotonic
 from syncagent.model import Activity, Identity
+from syncagent.state.activities import bodies_of
 
 TARGET = 8_000.0
 CEILING = "sqlite3 and msgspec, 500 leads a FULL transaction"
@@ -165,6 +166,7 @@ def _compared(few: _Leads, many: _Leads) -> list[Figure]:
         *_ceiling(many, first[-1]),
         *_figures(many, f"{again}, together", together),
         *_figures(many, f"{again}, scattered", scattered),
+        *_apart(few, many, count),
         _ratio(f"{larger} against {small}: rate a lead, all of them", alike, first, SAME),
         _ratio(f"{larger} against {small}: rate a lead, {again}, together", beside, together, SAME),
         # Neighbours share the pages of the file that both stand on; scattered leads have pages of their own each.
@@ -199,6 +201,32 @@ def _ceiling(leads: _Leads, rate: _Rate) -> list[Figure]:
         Figure(f"{what}, ceiling: rows read, decoded, one written", bare, "leads/s", note=CEILING),
         Figure(f"{what}: agent / ceiling", 1e6 / rate.all / bare, "of the ceiling", note="for comparison"),
     ]
+
+
+def _apart(few: _Leads, many: _Leads, count: int) -> list[Figure]:
+    """What it costs a bare loop that leads are scattered over a large file: their rows fetched, and nothing else."""
+    rates = [_fetched(leads.path, random.Random(11).sample(range(1, leads.size + 1), count)) for leads in (few, many)]
+    what = f"ceiling: rows of scattered leads fetched, {many.size:,} against {few.size:,}"
+    return [Figure(what, rates[1] / rates[0], "times", note=f"{rates[1]:,.0f} against {rates[0]:,.0f} leads/s")]
+
+
+def _fetched(path: Path, people: Sequence[int]) -> float:
+    """Leads a second whose rows are fetched, 500 a query."""
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    start = monotonic()
+    for first in range(0, len(people), 500):
+        these = people[first : first + 500]
+        within = f"in ({','.join('?' * len(these))})"
+        for sql in (
+            f"select s.body, j.decision, {bodies_of('s.person')} from said s"
+            f" left join judged j on j.person = s.person where s.person {within}",
+            f"select ext from identity where person {within}",
+            f"select address from email where person {within}",
+        ):
+            db.execute(sql, these).fetchall()
+    spent = monotonic() - start
+    db.close()
+    return len(people) / spent
 
 
 def _bare(path: Path) -> float:

@@ -50,9 +50,9 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
 
 
-def peak_mb() -> float:
-    """The most memory that this process has held at once (VmHWM: `ru_maxrss` would count our parent's in)."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+def peak_mb(status: Path = Path("/proc/self/status")) -> float:
+    """The most memory that a process has held at once (VmHWM: `ru_maxrss` would count our parent's in)."""
+    for line in status.read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     return 0.0

@@ -27,9 +27,11 @@ from syncagent.config import (
     seconds,
     within,
 )
+from syncagent.config.alerts import AlertsTable, addresses
+from syncagent.config.process import nurtures
 from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
-from syncagent.connectors.base import Source, Target
+from syncagent.connectors.base import Sink, Source, Target
 from syncagent.connectors.files import ROWS
 from syncagent.connectors.mapping import Reading, Table
 from syncagent.errors import ConfigError, Problem, UserError
@@ -42,7 +44,11 @@ SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
 
 
-IMPORTED = ("files", "webhook")
+SINKS = ("chat", "mail")
+"""Where alerts go besides the CRM."""
+
+FILES, POSTING = "files", "webhook"
+IMPORTED = (FILES, POSTING)
 """Types of sources that files can be imported for, by the mapping in their table."""
 
 
@@ -70,6 +76,7 @@ def _read(path: Path, *, secrets: bool, model: bool = True) -> Config:
     opened = _opened(config, problems, secrets=secrets)
     for connector in opened.values():
         connector.close()
+    sinks(config, problems, secrets=secrets)
     if problems:
         raise ConfigError(problems)
     return _with_whole_ids(config)
@@ -83,6 +90,24 @@ def connectors(config: Config) -> dict[str, Source]:
         for connector in opened.values():
             connector.close()
         raise ConfigError(problems)
+    return opened
+
+
+def sinks(config: Config, problems: list[Problem] | None = None, *, secrets: bool = True) -> dict[str, Sink]:
+    """Where alerts go besides the CRM, by name, not yet called. Raises `ConfigError`, unless problems are gathered."""
+    found: list[Problem] = []
+    ids = {rep.name.casefold(): rep.crm_id for rep in config.tables.reps}
+    opened: dict[str, Sink] = {}
+    for table in config.sinks:
+        agreed = config.tables.alerts.sinks.get(table.name)
+        known = {"to": addresses(agreed, ids)} if agreed is not None else {}
+        sink = _open(table, known, config.folder, found, secrets=secrets) if table.type and agreed else None
+        if sink is not None:
+            opened[table.name] = cast("Sink", sink)
+    if problems is not None:
+        problems += found
+    elif found:
+        raise ConfigError(found)
     return opened
 
 
@@ -116,20 +141,17 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
         "expect_status": tuple(
             dict.fromkeys(
                 status
-                for given in config.tables.crm.status.values()
+                for given in (*config.tables.crm.status.values(), [*config.tables.recycle.statuses])
                 for status in ([given] if isinstance(given, str) else given)
             )
         ),
         "expect_owners": _owners(config.tables),
     }
-    nurture = config.tables.recycle.nurture
     wanted: dict[str, dict[str, Any]] = {config.crm.path: known}
-    if nurture is not None:
-        lists = {
-            "lists": (nurture.list,) if nurture.list else (),
-            "campaigns": (nurture.campaign,) if nurture.campaign else (),
-        }
-        wanted[f"sources.{nurture.source}"] = lists
+    for nurture in nurtures(config.tables.recycle).values():
+        lists = wanted.setdefault(f"sources.{nurture.source}", {"lists": (), "campaigns": ()})
+        lists["lists"] += (nurture.list,) if nurture.list else ()
+        lists["campaigns"] += (nurture.campaign,) if nurture.campaign else ()
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
         more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}
@@ -150,6 +172,7 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     people = {"team.manager": tables.team.manager}
     people |= {f"teams.{name}.manager": team.manager for name, team in tables.teams.items()}
     people |= {f"reps.{rep.name}.manager": rep.manager for rep in tables.reps}
+    people |= {f"stages.{name}.tell": stage.tell for name, stage in tables.stages.items() if stage.tell != "manager"}
     places = {f"routes.{route.name}.queue": route.to.queue for route in tables.routes}
     places |= {f"routes.{route.name}.fallback_queue": route.to.fallback_queue for route in tables.routes}
     for sla in tables.sla:
@@ -192,11 +215,25 @@ def _with_whole_ids(config: Config) -> Config:
         team=put(tables.team, manager=whole(tables.team.manager)),
         teams={name: put(team, manager=whole(team.manager)) for name, team in tables.teams.items()},
         recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
+        alerts=_with_whole_people(tables.alerts, whole),
+        stages={name: put(stage, tell=whole(stage.tell)) for name, stage in tables.stages.items()},
         reps=tuple(put(rep, crm_id=whole(rep.crm_id), manager=whole(rep.manager)) for rep in tables.reps),
         routes=tuple(routes),
         sla=tuple(promises),
     )
     return put(config, tables=tables)
+
+
+def _with_whole_people(alerts: AlertsTable, whole: Callable[[str], str]) -> AlertsTable:
+    """Whom alerts are for, by whole ids."""
+    found = {}
+    for name, sink in alerts.sinks.items():
+        to = sink.to
+        people = list(map(whole, to)) if isinstance(to, list) else {whole(who): where for who, where in to.items()}
+        found[name] = structs.replace(sink, to=people)
+    alarm = alerts.rejections
+    told = structs.replace(alarm, tell=whole(alarm.tell)) if alarm is not None else None
+    return structs.replace(alerts, sinks=found, rejections=told)
 
 
 def _module(table: ConnectorTable) -> ModuleType:
@@ -214,9 +251,10 @@ def _open(
     table: ConnectorTable, known: Mapping[str, Any], folder: Path, problems: list[Problem], *, secrets: bool
 ) -> Source | None:
     """The system, unless something is wrong with its table; then all of that is told."""
-    if table.type not in SHELF:
+    shelf = SINKS if table.path.startswith("alerts.sinks") else SHELF
+    if table.type not in shelf:
         problems.append(
-            Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, SHELF))
+            Problem(f"{table.path}.type", f"{table.type!r} is no system that is known.", nearest(table.type, shelf))
         )
         return None
     module = _module(table)
@@ -317,16 +355,21 @@ def compose(
     try:
         policy = config.policy(live_from(state, clock))
         refuse_orphans(state, policy)
+        told = sinks(config)
     except BaseException:
         state.close()
         raise
+    state.use_policy(policy, now=clock.now())
     agent = Agent(
         store=state,
         sources=sources,
-        targets={name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
+        targets={
+            **{name: cast("Target", system) for name, system in sources.items() if isinstance(system, Target)},
+            **told,
+        },
         policy=policy,
         clock=clock,
-        settings=Settings(polls=polls, crm=config.crm.name),
+        settings=Settings(polls=polls, crm=config.crm.name, keep_refused=seconds(config.agent.keep_refused)),
         failpoint=failpoint,
     )
     known = state.meta("policy")
@@ -346,6 +389,45 @@ def listener(config: Config, agent: Agent) -> Listener | None:
         agent.posted[name].set()
 
     return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen)
+
+
+def take_over_doors(agent: Agent, listening: Listener | None, config: Config) -> None:
+    """Sources that only post are as this config has them; the others read their secrets anew. Raises `ConfigError`.
+
+    Whose door is closed: what they posted before is still read, by the mapping that they had.
+    """
+    problems: list[Problem] = []
+    known = {"timezone": config.agent.timezone}
+    opened = {
+        table.name: _open(table, known, config.folder, problems, secrets=True)
+        for table in config.sources
+        if table.type == POSTING
+    }
+    if problems:
+        raise ConfigError(problems)
+    agent.hang({name: door for name, door in opened.items() if door is not None})
+    open_now = {table.name for table in (*config.sources, config.crm) if table.type != FILES}
+    doors = {name: door for name, door in agent.webhooks.items() if name in open_now}
+    for door in doors.values():
+        door.renew()
+    if listening is not None:
+        listening.change(doors)
+
+
+def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, ...]:
+    """What differs and is not taken over by a running agent, by its path."""
+    agents = zip(old.agent.__struct_fields__, structs.astuple(old.agent), structs.astuple(new.agent), strict=True)
+    paths = [f"agent.{name}" for name, before, after in agents if before != after]
+    tables = [
+        {table.path: table for table in (*config.sources, config.crm) if table.type not in (FILES, POSTING)}
+        for config in (old, new)
+    ]
+    paths += sorted(path for path in tables[0].keys() | tables[1].keys() if tables[0].get(path) != tables[1].get(path))
+    if old.addresses != new.addresses:
+        paths.append("identity")
+    if not listening:
+        paths += [table.path for table in new.sources if table.type == POSTING]
+    return tuple(paths)
 
 
 def refuse_orphans(store: Store, policy: Policy) -> None:

@@ -48,7 +48,6 @@ class Daemon:
         control = Control(agent, socket_path(self._state))
         threads = [
             *(self._thread(f"gather-{name}", self._gathering(name)) for name in agent.sources),
-            *(self._thread(f"unpack-{name}", self._unpacking(name)) for name in agent.webhooks),
             self._thread("decide", self._deciding),
             *(
                 self._thread(f"deliver-{name}-{lane.name.lower()}-{number}", self._delivering(name, lane))
@@ -57,23 +56,31 @@ class Daemon:
                 for number in range(IN_FLIGHT[lane])
             ),
         ]
+        unpacking: dict[str, threading.Thread] = {}
+        self._attend(unpacking)
         log.info("The agent runs: %d systems, state in %s.", len(agent.sources), self._state)
         try:
             for thread in threads:
                 thread.start()
             while not agent.stopping.wait(1.0):
-                pass
+                self._attend(unpacking)
         finally:
             agent.stopping.set()
             for bell in (agent.bell, *agent.sooner.values(), *agent.posted.values(), *agent.outgoing.values()):
                 bell.set()
             deadline = monotonic() + DRAIN
-            for thread in threads:
+            for thread in (*threads, *unpacking.values()):
                 thread.join(max(0.0, deadline - monotonic()))
             control.close()
         if self._failed is not None:
             raise self._failed
         log.info("The agent has stopped.")
+
+    def _attend(self, unpacking: dict[str, threading.Thread]) -> None:
+        """A thread for each door that has none yet: a config that is read again may open some."""
+        for name in self._agent.webhooks.keys() - unpacking.keys():
+            unpacking[name] = self._thread(f"unpack-{name}", self._unpacking(name))
+            unpacking[name].start()
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """A thread whose failure ends the whole agent: half an agent would lose promises in silence."""
@@ -148,6 +155,7 @@ class Daemon:
             agent.bell.clear()
             if self._patiently(agent.decide):
                 continue
+            agent.watch()
             wake = agent.store.next_wake()
             until = (wake - agent.clock.now()).total_seconds() if wake else LONGEST_SLEEP
             until = max(until, agent.outages.rest(AGENT, DECIDING), 0.02)

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
-from syncagent.handoff import plan, renewed
+from syncagent.handoff import adopt, plan, renewed
 from syncagent.model import Activity, Dossier, Identity, Lane, Lead, Page
 from syncagent.state.store import Settlement
 
@@ -78,6 +78,33 @@ def _history(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
             settlement = Settlement(person, dossier.revision, planned)
             count += agent.store.settle([settlement], planned.roster or roster, now=now, config=policy.digest)
     return {"handoffs": count}
+
+
+def _adopt(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom sales works on, or has given back, without us; with "go", they are watched from now on (law 6)."""
+    count = 0
+    for person in _people(agent, with_sales=False):
+        with agent.deciding:
+            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
+            taken = adopt(dossier, agent.policy, roster, now) if dossier is not None else None
+            if dossier is None or taken is None:
+                continue
+            settlement = Settlement(person, dossier.revision, taken)
+            if not order.get("go") or agent.store.settle(
+                [settlement], taken.roster or roster, now=now, config=agent.policy.digest
+            ):
+                count += 1
+    return {"people": count}
+
+
+def _replan(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
+    """These are planned anew, here and now when no daemon does it."""
+    people = [int(person) for person in order["people"]]
+    for person in people:
+        agent.store.sweep(person - 1, 1, now=agent.clock.now())
+    while agent.decide():
+        pass
+    return {"people": len(people)}
 
 
 def _people(agent: Agent, *, with_sales: bool) -> Iterator[int]:
@@ -213,4 +240,6 @@ ORDERS = {
     "backup": _backup,
     "reapply": _reapply,
     "history": _history,
+    "adopt": _adopt,
+    "replan": _replan,
 }

@@ -1,7 +1,7 @@
 """What a system answered to a batch of commands: grouped for the store, and told in the log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from syncagent.model import Outcome, Refused, Retry
 from syncagent.state.store import OutboxItem
@@ -27,6 +27,12 @@ def chunks(
         raise
     if ready:
         yield ready
+
+
+def all_answered(unanswered: Mapping[str, OutboxItem]) -> None:
+    """Raise `LookupError` when a target has ended without a word on some commands."""
+    if unanswered:
+        raise LookupError(f"no answer for {next(iter(unanswered))}, and {len(unanswered) - 1} more")
 
 
 def log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:

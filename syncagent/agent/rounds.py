@@ -18,9 +18,10 @@ from threading import Event, Lock
 
 from msgspec import Struct, structs
 
+from syncagent.agent.alarms import Watch
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
-from syncagent.agent.outcomes import chunks, log_refusals
+from syncagent.agent.outcomes import all_answered, chunks, log_refusals
 from syncagent.agent.pace import Pace
 from syncagent.agent.suspects import Suspects, told
 from syncagent.agent.unpacking import unpack
@@ -35,11 +36,13 @@ from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store,
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
-LOUD = frozenset(("undelivered", "contested"))  # decisions that somebody should look into
+LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
 BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
 FULL_AGAIN = 5.0
+FIRST_READ = timedelta(minutes=10)
+"""So long after its start a source that was never read holds up deciding: it may tell that two people are one."""
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 PARTS = 3
@@ -59,6 +62,7 @@ class Settings(Struct, frozen=True):
     batch: int = 500
     down_again: float = 300.0
     poll_fast: float = 5.0
+    keep_refused: float = 30 * 86_400.0  # deliveries that could not be read
     cold_share: float = 0.7  # of the org's daily calls, all its integrations counted
     mistrust: int = 50  # so many deletions in one page, and a fifth of all people, are not believed
 
@@ -95,12 +99,15 @@ class Agent:
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._pace = Pace(settings.batch)
-        self._suspects = {name: Suspects() for name in targets}
+        self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
+        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing)
+        self._unread = {name for name in sources if store.cursor(self._stream(name)) is None}
+        self._unread_until = clock.now() + FIRST_READ
 
     def close(self) -> None:
         """Finish what is being stored, and let go of the lock and the systems."""
@@ -122,6 +129,7 @@ class Agent:
                 new += self._carry_on(name, stream)
             self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
+            self._unread.discard(name)  # who cannot be read holds up nobody
             self.outages.begin(name, READING, error)
             return 0
         self.outages.over(name, READING)
@@ -132,7 +140,9 @@ class Agent:
         if self.outages.rest(name, UNPACKING):
             return 0
         try:
-            unpacked = unpack(self.store, self.webhooks[name], self.clock.now, self._mistrust)
+            unpacked = unpack(
+                self.store, self.webhooks[name], self.clock.now, self._mistrust, self.settings.keep_refused
+            )
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self.outages.begin(name, UNPACKING, error)
             return 0
@@ -166,6 +176,14 @@ class Agent:
         with self.deciding:
             self.policy = structs.replace(policy, crm=structs.replace(policy.crm, me=self.policy.crm.me))
 
+    def hang(self, doors: Mapping[str, Source]) -> None:
+        """Have these sources post to us from now on, in place of those of the same names."""
+        for name in doors:
+            self.posted.setdefault(name, Event())
+            self.sooner.setdefault(name, Event())
+        self.sources = {**self.sources, **doors}
+        self.webhooks = self.webhooks | {name: one for name, one in doors.items() if isinstance(one, Webhook)}
+
     def backfills(self, name: str) -> tuple[str, ...]:
         """The streams of backfills of this source that are not finished."""
         return tuple(
@@ -184,6 +202,7 @@ class Agent:
             if stream not in running:
                 self.store.set_cursor(stream, self.sources[name].begin(since, until or self.clock.now()))
                 self.store.set_meta("backfills", json.dumps([*running, stream]))
+        self.sooner[name].set()
         return stream
 
     def _stream(self, name: str) -> str:
@@ -203,6 +222,9 @@ class Agent:
         if name == self.settings.crm and not more and not self._knows_crm():
             self.store.set_meta("crm_read", self.clock.now().isoformat())
             self.bell.set()
+        if not more and name in self._unread:
+            self._unread.discard(name)
+            self.bell.set()
         return new
 
     def _knows_crm(self) -> bool:
@@ -211,6 +233,10 @@ class Agent:
         """
         self._crm_read = self._crm_read or self.settings.crm not in self.sources or bool(self.store.meta("crm_read"))
         return self._crm_read
+
+    def _knows_everybody(self) -> bool:
+        """Whether every source was read once: only one of them may tell that somebody has a record already."""
+        return not self._unread or self.clock.now() >= self._unread_until
 
     def _carry_on(self, name: str, stream: str) -> int:
         """A few pages of a backfill: the next poll must not wait for all of it."""
@@ -289,13 +315,13 @@ class Agent:
         """Plan one batch of people and settle it; how many were planned (0: there is nobody to plan).
 
         The hot lane has its batches to itself: nobody in it waits for a cold plan. Nothing is decided before the CRM
-        has been read whole once.
+        has been read whole once, and at the first start every source.
         """
         if self.outages.rest(AGENT, DECIDING):
             return 0
         try:
             with self.deciding:
-                decided = self._decide() if self._knows_crm() else 0
+                decided = self._decide() if self._knows_crm() and self._knows_everybody() else 0
         except Exception as error:  # noqa: BLE001 - shown; what was decided before is still delivered
             self.outages.begin(AGENT, DECIDING, error)
             return 0
@@ -335,7 +361,9 @@ class Agent:
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
             roster = planned.roster or roster
-            settlements.append(Settlement(dossier.person, dossier.revision, planned))
+            # Most of what people do moves nothing: a decision that stands is not written again.
+            unchanged = planned.decision == dossier.decision and not dossier.absorbed
+            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged))
         self._failpoint("settle.before")
         taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
         self._failpoint("settle.after")
@@ -400,7 +428,7 @@ class Agent:
                 suspects.answered((unanswered.pop(key).command, outcome) for key, _, outcome in outcomes)
                 self.bell.set()
                 log_refusals(outcomes)
-            _all_answered(unanswered)
+            all_answered(unanswered)
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self._failed(name, unanswered, error)
         else:
@@ -450,30 +478,19 @@ class Agent:
     def settle_down(self) -> None:
         """Decide and deliver until nothing is left to do now."""
         while not self.stopping.is_set():
-            decided = self.decide()
-            delivered = sum(self.deliver(name) for name in self.targets)
-            if not decided and not delivered:
+            busy = self.decide() or self.watch()
+            if not (sum(self.deliver(name) for name in self.targets) or busy):
                 return
 
     # -- who is spent
 
     def _spent(self, name: str) -> bool:
         """Whether the whole org has used so much of its day that cold work must leave the rest to the hot."""
-        calls = self.sources[name].calls()
+        calls = self.sources[name].calls() if name in self.sources else {}
         limit = calls.get("limit", 0)
         spent = limit > 0 and calls.get("used", 0) >= self.settings.cold_share * limit
         if spent and name not in self._told_spent:
-            log.warning(
-                "%s: %d of the org's %d calls are used; backfills and score updates wait until the day is over.",
-                name,
-                calls["used"],
-                limit,
-            )
+            says = "%s: %d of the org's %d calls are used; backfills and score updates wait until the day is over."
+            log.warning(says, name, calls["used"], limit)
         (self._told_spent.add if spent else self._told_spent.discard)(name)
         return spent
-
-
-def _all_answered(unanswered: Mapping[str, OutboxItem]) -> None:
-    """Raise `LookupError` when a target has ended without a word on some commands."""
-    if unanswered:
-        raise LookupError(f"no answer for {next(iter(unanswered))}, and {len(unanswered) - 1} more")

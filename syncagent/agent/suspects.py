@@ -2,17 +2,20 @@
 
 Only failures that what was sent may be the reason of make anybody a suspect: a mistake of ours, or an answer that says
 "failed" to a whole call. One who fails alone is told to be poison only when the system carries out others meanwhile:
-an outage must not park what is well. Nothing is remembered beyond the process; the search costs about two calls for
-each time that the batch can be halved.
+an outage must not park what is well. The search costs about two calls for each time that the batch can be halved; it
+goes on over restarts, for an agent that is run for one round at a time must come to its end, too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Lock
 
+import msgspec
 from msgspec import Struct
 
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError, StoreBrokenError, StoreFullError
 from syncagent.model import AnyCommand, Done, Key, Outcome
+from syncagent.state.store import Store
 
 FAILURES = 2
 """So many failures halve a batch. One who stands alone is parked when others like it went through before as many."""
@@ -52,8 +55,10 @@ class Verdict(Struct, frozen=True):
 class Suspects:
     """The suspects of one target. Safe to share between threads."""
 
-    def __init__(self) -> None:
-        self._known: dict[Key, Suspect] = {}
+    def __init__(self, store: Store, target: str) -> None:
+        self._store, self._place = store, f"suspects/{target}"
+        self._stored = store.meta(self._place) or ""
+        self._known: dict[Key, Suspect] = msgspec.json.decode(self._stored or "{}", type=dict[Key, Suspect])
         self._lock = Lock()
 
     def at_most(self) -> Mapping[Key, int]:
@@ -63,7 +68,7 @@ class Suspects:
 
     def answered(self, answers: Iterable[tuple[AnyCommand, Outcome]]) -> None:
         """The target has answered: whatever it said, these spoil no batch."""
-        with self._lock:
+        with self._remembered():
             went = set()
             for command, outcome in answers:
                 self._known.pop(command.key, None)
@@ -77,7 +82,7 @@ class Suspects:
         """These were under way when the target failed."""
         if not unanswered or not _may_be_the_content(error):
             return Verdict()
-        with self._lock:
+        with self._remembered():
             group = [self._known.setdefault(command.key, Suspect(type(command).__name__)) for command in unanswered]
             others_go = any(one.passed for one in group)
             for one in group:
@@ -99,6 +104,20 @@ class Suspects:
                 return Verdict((unanswered[0].key,), others_go=True)
             one.alone += 1
             return Verdict((), others_go, min(FIRST * 2 ** (one.alone - 1), LONGEST))
+
+    @contextmanager
+    def _remembered(self) -> Iterator[None]:
+        """Change what is known, and keep it for the next start."""
+        with self._lock:
+            yield
+            known = msgspec.json.encode(self._known).decode() if self._known else ""
+            if known == self._stored:
+                return
+            try:
+                self._store.set_meta(self._place, known)
+            except StoreFullError:
+                return  # kept with the next change; a search that begins anew loses nothing but time
+            self._stored = known
 
 
 def _may_be_the_content(error: Exception) -> bool:

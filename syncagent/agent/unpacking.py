@@ -6,7 +6,7 @@ refused, with a reason, and holds up nobody.
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -30,21 +30,30 @@ class Unpacked(Struct, frozen=True):
 
 
 def unpack(
-    store: Store, webhook: Webhook, now: Callable[[], datetime], mistrust: Callable[[Page, str], None]
+    store: Store, webhook: Webhook, now: Callable[[], datetime], mistrust: Callable[[Page, str], None], keep: float
 ) -> Unpacked:
     """Read the oldest deliveries of a source that wait, store what they say, and let go of them.
 
-    `mistrust` raises when so many endings at once are not to be believed: then they wait.
+    `mistrust` raises when so many endings at once are not to be believed: then they wait. Refused ones that
+    are older than `keep` seconds are given up, and so are the oldest of too many.
     """
     name = webhook.name
     posts = store.inbox(name, BATCH)
     if not posts:
+        _expire(store, now() - timedelta(seconds=keep))
         return Unpacked()
     said = _read_all(store, webhook, posts)
     facts = tuple(fact for one in said for fact in one.facts)
     mistrust(Page(facts, ""), name)
     new = _store(store, name, posts, said, now)
+    if any(one.refused for one in said):
+        _expire(store, now() - timedelta(seconds=keep))
     return Unpacked(len(posts), new, any(isinstance(fact, Hint) for fact in facts))
+
+
+def _expire(store: Store, before: datetime) -> None:
+    if expired := store.expire_posts(before):
+        log.warning("%d deliveries that could not be read were kept long enough, and are given up.", expired)
 
 
 def _read_all(store: Store, webhook: Webhook, posts: Sequence[Post]) -> list[Delivered]:

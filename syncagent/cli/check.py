@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from syncagent.cli import FAILED, config_option, json_option
-from syncagent.compose import connectors
+from syncagent.compose import connectors, sinks
 from syncagent.compose import read as load
+from syncagent.connectors.base import Sink, Source
 from syncagent.errors import ConfigError, Problem, SyncagentError
 from syncagent.state import sqlite_version
 
@@ -24,7 +25,8 @@ def check(config_path: Path, *, as_json: bool) -> None:
     """
     config = load(config_path)
     found: dict[str, list[Problem]] = {}
-    for name, system in connectors(config).items():
+    systems: dict[str, Source | Sink] = {**connectors(config), **sinks(config)}
+    for name, system in systems.items():
         try:
             found[name] = list(system.check())
         except ConfigError:

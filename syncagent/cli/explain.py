@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
@@ -16,11 +15,12 @@ from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
-from syncagent.handoff import is_over, profile_of, score, score_lines, why
+from syncagent.handoff import as_of, is_over, profile_of, score_lines, why
+from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
 from syncagent.policy import Policy
-from syncagent.state.store import JournalEntry
+from syncagent.state.store import InUse, JournalEntry
 
 Journal = tuple[JournalEntry, ...]
 
@@ -29,9 +29,12 @@ Journal = tuple[JournalEntry, ...]
 @config_option
 @json_option
 @click.argument("who")
-@click.option("--at", "at_text", help="As of this past moment (ISO 8601): only what had happened by then counts.")
+@click.option("--at", "at_text", help="As of this past moment (ISO 8601): what was known then, by the policy of then.")
 def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) -> None:
-    """Explain WHO (an email, a person's number, or any system's id): score, stage, owner, promise, commands."""
+    """Explain WHO (an email, a person's number, or any system's id): score, stage, owner, promise, commands.
+
+    With --at only score and journal can be told; companies and who is one person are as today.
+    """
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
     try:
@@ -43,40 +46,64 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         dossier = store.dossier(people[0])
         journal = store.journal(people[0], limit=200)
         live_from, roster = store.meta("live_from"), store.roster()
+        now = moment_of(at_text) if at_text else SystemClock().now()
+        kept = store.policy_at(now)
     finally:
         store.close()
     if dossier is None:
         raise UserError(f"Person {people[0]} was merged into another; ask for them by email.")
-    now = SystemClock().now()
     policy = config.policy(datetime.fromisoformat(live_from) if live_from else now)
     if at_text:
-        now = moment_of(at_text)
-        before = tuple(activity for activity in dossier.activities if activity.at <= now)
+        policy = kept.policy if kept is not None and kept.policy is not None else policy
         # What stands in the CRM and in the outbox is today's; of that moment only score and journal can be told.
-        dossier = structs.replace(dossier, activities=before, decision=None, outbox=())
+        dossier = as_of(dossier, now, guess=kept is None)
         journal = tuple(entry for entry in journal if entry.at <= now)
-    scored = score(dossier, policy, now)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "person": dossier.person,
-                    "profile": msgspec.to_builtins(profile_of(dossier, policy)),
-                    "score": msgspec.to_builtins(scored) | {"total": scored.total},
-                    "decision": msgspec.to_builtins(dossier.decision),
-                    "outbox": msgspec.to_builtins(dossier.outbox),
-                    "journal": msgspec.to_builtins(journal),
-                }
-            )
-        )
+        planned = None if at_text else outlook(dossier, policy, roster, now)
+        _print_json(dossier, policy, now, kept, planned, journal)
         return
-    told = _as_of(dossier, policy, now) if at_text else why(dossier, policy, roster, now)
+    told = (
+        (_by(kept, policy, now), *score_lines(dossier, policy, now)) if at_text else why(dossier, policy, roster, now)
+    )
     _print(dossier, (*told, *_too_early(dossier, policy, now)), policy, journal)
 
 
-def _as_of(dossier: Dossier, policy: Policy, at: datetime) -> tuple[str, ...]:
-    lines = f"As of {at:%Y-%m-%d %H:%M} UTC, by today's policy and attributes:"
-    return (lines, *score_lines(dossier, policy, at))
+def _print_json(
+    dossier: Dossier, policy: Policy, now: datetime, kept: InUse | None, planned: Outlook | None, journal: Journal
+) -> None:
+    """All that the text says, for a program. `policy.digest` names the policy that was used, `policy.kept` the one
+    that decided at that moment (None: before the first that was kept), `decision` is our last word, `planned` what
+    would be decided now (None with --at).
+    """
+    known = standing(dossier, policy, now)
+    told = msgspec.to_builtins(known)
+    told["score"]["total"] = known.score.total
+    by = {"digest": policy.digest, "kept": kept.digest if kept else None, "since": kept.since if kept else None}
+    told |= msgspec.to_builtins(
+        {
+            "person": dossier.person,
+            "at": now,
+            "policy": by,
+            "profile": profile_of(dossier, policy),
+            "planned": planned,
+            "too_early": bool(_too_early(dossier, policy, now)),
+            "decision": dossier.decision,
+            "outbox": dossier.outbox,
+            "journal": journal,
+        }
+    )
+    click.echo(json.dumps(told))
+
+
+def _by(kept: InUse | None, policy: Policy, at: datetime) -> str:
+    """By which policy, and which attributes, a past moment is told."""
+    as_then = f"As of {at:%Y-%m-%d %H:%M} UTC, by what was known then"
+    if kept is None:
+        return f"As of {at:%Y-%m-%d %H:%M} UTC, before the first policy was kept: by today's ({policy.digest})."
+    since = f"in use since {kept.since:%Y-%m-%d %H:%M} UTC"
+    if kept.policy is None:
+        return f"{as_then}, and by today's policy ({policy.digest}): this version cannot read {kept.digest}, {since}."
+    return f"{as_then}, and by the policy of then ({kept.digest}, {since})."
 
 
 def _too_early(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ...]:

@@ -11,10 +11,9 @@ from syncagent.cli.change import order
 from syncagent.cli.logs import masked, plain, screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.compose import read_to_look as load
+from syncagent.config import Config
 from syncagent.errors import UserError
-from syncagent.state.store import Post
-
-MOST = 100_000
+from syncagent.state.store import MOST_REFUSED, Post
 
 
 @click.group(short_help="See what was posted and could not be read; retry or drop it.")
@@ -22,8 +21,8 @@ def inbox() -> None:
     """See deliveries that were signed and could not be read; retry them after you mended the mapping, or drop them."""
 
 
-def _refused(config_path: Path, limit: int) -> tuple[Post, ...]:
-    store = open_to_look(Path(load(config_path).agent.state))
+def _refused(config: Config, limit: int) -> tuple[Post, ...]:
+    store = open_to_look(Path(config.agent.state))
     try:
         return store.refused_posts(limit)
     finally:
@@ -36,7 +35,8 @@ def _refused(config_path: Path, limit: int) -> tuple[Post, ...]:
 @click.option("--limit", default=200, show_default=True)
 def list_(config_path: Path, limit: int, *, as_json: bool) -> None:
     """List the deliveries that could not be read, each with its reason."""
-    posts = _refused(config_path, limit)
+    config = load(config_path)
+    posts = _refused(config, limit)
     if as_json:
         told = [
             {"id": one.id, "source": one.source, "arrived": one.arrived.isoformat(), "why": masked(one.why)}
@@ -53,6 +53,11 @@ def list_(config_path: Path, limit: int, *, as_json: bool) -> None:
             f"{one.id}  {plain(one.source)}, {one.arrived:%Y-%m-%d %H:%M:%S} UTC: {shown(one.why)}", soft_wrap=True
         )
     console.print("See one with `syncagent inbox show ID`; mend the mapping, then `syncagent inbox retry`.")
+    kept = config.agent.keep_refused
+    console.print(
+        f"They are kept for {plain(kept)} (keep_refused under [agent]), the newest {MOST_REFUSED:,} at most.",
+        soft_wrap=True,
+    )
 
 
 @inbox.command()
@@ -60,7 +65,7 @@ def list_(config_path: Path, limit: int, *, as_json: bool) -> None:
 @click.argument("number", metavar="ID", type=int)
 def show(config_path: Path, number: int) -> None:
     """Print one delivery as it came, to mend the mapping by; addresses are shortened."""
-    one = next((post for post in _refused(config_path, MOST) if post.id == number), None)
+    one = next((post for post in _refused(load(config_path), MOST_REFUSED) if post.id == number), None)
     if one is None:
         raise UserError(f"No delivery with the id {number} was refused; see `syncagent inbox list`.")
     click.echo(f"{one.method} {shown(one.url)}")

@@ -12,6 +12,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
+from syncagent.agent.alarms import STANDING
 from syncagent.agent.control import socket_path
 from syncagent.agent.outages import NOT
 from syncagent.cli import config_option, counted, json_option
@@ -47,6 +48,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
         health = store.health(now)
         scores_held = bool(store.meta("scores_held"))
         unfinished = json.loads(store.meta("backfills") or "[]")
+        alarms = [one for one in json.loads(store.meta(STANDING) or "{}").values() if one["says"]]
     finally:
         store.close()
     running = socket_path(state).exists()
@@ -59,7 +61,11 @@ def status(config_path: Path, *, as_json: bool) -> None:
                 {"part": one.part, "until": one.until.isoformat(), "why": masked(one.why), "broken": one.broken},
             )
         whole = msgspec.to_builtins(health) | {"down": told}
-        click.echo(json.dumps({"running": running, "scores_held": scores_held, "backfills": unfinished} | whole))
+        click.echo(
+            json.dumps(
+                {"running": running, "scores_held": scores_held, "backfills": unfinished, "alarms": alarms} | whole
+            )
+        )
         return
     console = screen()
     console.print(f"Agent: {'running' if running else 'not running; start it with `syncagent run`'}.")
@@ -69,6 +75,10 @@ def status(config_path: Path, *, as_json: bool) -> None:
     for one in out:
         how = f"is not {NOT[one.part]} until {one.until:%Y-%m-%d %H:%M:%S} UTC: {shown(one.why)}"
         console.print(f"{one.name} {'is broken, and ' if one.broken else ''}{how}", soft_wrap=True)
+    for alarm in alarms:
+        console.print(
+            f"Alarm since {alarm['since'][:16].replace('T', ' ')} UTC: {shown(alarm['says'])}", soft_wrap=True
+        )
     _advise(console, health, scores_held=scores_held)
 
 

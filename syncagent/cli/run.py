@@ -24,13 +24,14 @@ from syncagent.agent import Agent
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
 from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
-from syncagent.compose import compose, connectors, listener, refuse_orphans
+from syncagent.compose import compose, connectors, from_next_start, listener, refuse_orphans, take_over_doors
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
 from syncagent.errors import StoreFullError, SyncagentError
 from syncagent.model import AnyCommand, Done, Identity, Key, Outcome, Receipt, WriteLead
 from syncagent.state import open_store
+from syncagent.web import Listener
 
 log = logging.getLogger("syncagent")
 SHOWN = 40
@@ -65,8 +66,9 @@ def run(
             click.echo(_sum_up(agent, as_json=as_json))
             _tell_troubles(agent.outages.troubles())
             return
-        _obey_signals(agent, config_path)
-        with _listening(config, agent):
+        doors = listener(config, agent)
+        _obey_signals(agent, config, config_path, doors)
+        with _listening(doors):
             _notify_systemd("READY=1")
             Daemon(agent, Path(config.agent.state)).run()
             _notify_systemd("STOPPING=1")
@@ -77,9 +79,8 @@ def run(
 
 
 @contextlib.contextmanager
-def _listening(config: Config, agent: Agent) -> Iterator[None]:
+def _listening(doors: Listener | None) -> Iterator[None]:
     """Take what is posted to us, until the agent has drained: what arrives meanwhile is stored for the next start."""
-    doors = listener(config, agent)
     if doors is None:
         yield
         return
@@ -115,7 +116,9 @@ def _tell_troubles(troubles: Mapping[str, str]) -> None:
         sys.exit(REFUSALS)
 
 
-def _obey_signals(agent: Agent, config_path: Path) -> None:
+def _obey_signals(agent: Agent, config: Config, config_path: Path, doors: Listener | None) -> None:
+    running = config  # what the parts that cannot be changed go by until the next start
+
     def stop(_number: int, _frame: FrameType | None) -> None:
         # In a thread of its own: the one that was interrupted may hold the event's lock, and would wait for itself.
         threading.Thread(target=agent.stopping.set, name="stop", daemon=True).start()
@@ -125,13 +128,20 @@ def _obey_signals(agent: Agent, config_path: Path) -> None:
     def reload() -> None:
         with one_at_a_time:
             try:
-                policy = load(config_path).policy(agent.policy.live_from)
+                told = load(config_path)
+                policy = told.policy(agent.policy.live_from)
                 refuse_orphans(agent.store, policy)
+                take_over_doors(agent, doors, told)
             except SyncagentError as error:
                 log.error("The config was not taken over, the old one goes on: %s", error)
                 return
             agent.take_over(policy)
+            if later := from_next_start(running, told, listening=doors is not None):
+                log.warning(
+                    "The config was read again; this of it counts from the next start on: %s.", ", ".join(later)
+                )
             try:
+                agent.store.use_policy(policy, now=agent.clock.now())
                 log.info("The config was read again; %d people are planned by it.", sweep(agent))
                 agent.store.set_meta("policy", policy.digest)
             except StoreFullError as error:

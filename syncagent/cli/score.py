@@ -24,11 +24,12 @@ from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.config import Config
 from syncagent.errors import UserError
+from syncagent.handoff import as_of
 from syncagent.handoff import score as score_of
 from syncagent.model import Dossier, Score
 from syncagent.policy import Policy
 from syncagent.reports.population import ask_all
-from syncagent.reports.scores import GRADES, Moves, Rescore, Scored, Scores, scored, together, until
+from syncagent.reports.scores import GRADES, Moves, Rescore, Scored, Scores, scored, together
 
 _workers = click.option(
     "--workers", type=click.IntRange(1, 64), help="Processes to share the work; one for each core, if not given."
@@ -40,7 +41,7 @@ _workers = click.option(
 @json_option
 @click.argument("who", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Everybody, as CSV (with --json: one object a line).")
-@click.option("--at", "at_text", help="As of this past moment (ISO 8601): only what had happened by then counts.")
+@click.option("--at", "at_text", help="As of this past moment (ISO 8601), by the config at hand.")
 @_workers
 def score(
     config_path: Path, who: str | None, at_text: str | None, workers: int | None, *, everybody: bool, as_json: bool
@@ -61,7 +62,7 @@ def score(
         return
     dossier = _one(config, who or "")
     if at_text:
-        dossier = until(dossier, now)
+        dossier = as_of(dossier, now, guess=True)
     row, whole = scored(dossier, policy, now), score_of(dossier, policy, now)
     if as_json:
         parts = msgspec.to_builtins(whole.contributions)

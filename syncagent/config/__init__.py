@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation, within
+from syncagent.config.alerts import SINK_KEYS
 from syncagent.config.files import Files, read_files
+from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
 from syncagent.config.secret import Secret
@@ -44,11 +46,15 @@ __all__ = [
 
 
 class AgentTable(Struct, frozen=True):
-    """[agent]: where the state lives, where to listen, and the zone that calendar days are meant in."""
+    """[agent]: where the state lives, where to listen, the zone that calendar days are meant in.
+
+    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at.
+    """
 
     state: str = "syncagent.db"
     listen: str = "127.0.0.1:8474"
     timezone: str = "UTC"
+    keep_refused: str = "30d"
 
 
 class ConnectorTable(Struct, frozen=True):
@@ -74,12 +80,14 @@ class Config(Struct, frozen=True):
     folder: Path = Path()
     likelihood: Scorecard | None = None
     files: Files = Files()
+    sinks: tuple[ConnectorTable, ...] = ()
 
     @property
     def addresses(self) -> AddressRules:
         """[identity] as the state reads it."""
         given = self.tables.identity
-        return AddressRules(given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared)
+        told = (given.plus_tags, given.gmail_dots, given.placeholders, given.shared, given.not_shared, given.phones)
+        return AddressRules(*told)
 
     def policy(self, live_from: datetime) -> Policy:
         """The agreement, with `live_from` unless the config gives its own."""
@@ -96,22 +104,7 @@ class Config(Struct, frozen=True):
         return policy
 
 
-AGREED = (
-    "score",
-    "models",
-    "handoff",
-    "reps",
-    "team",
-    "teams",
-    "routes",
-    "routing",
-    "regions",
-    "sla",
-    "recycle",
-    "stages",
-    "identity",
-    "profile",
-)
+AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "crm")
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
@@ -189,6 +182,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     if crm.name in given:
         problems.append(Problem("crm.name", f"A source is called {crm.name!r} too.", "Give one of them another name."))
     shape = {key: raw[key] for key in AGREED if key in raw} | ({"crm": agreed} if given_crm else {})
+    sinks = _sinks(shape, problems)
     meant = {near for key in raw if key not in TABLES and (near := close(key, TABLES)) not in raw}
     meant |= {f"crm.{near}" for key in crm.options if (near := close(key, CRM_KEYS)) and near not in agreed}
     found: list[Problem] = []
@@ -203,15 +197,18 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     files = read_files(tables, folder, agent.timezone, problems)
     digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks)
+    for sink in sinks:
+        if sink.name in (*given, crm.name):
+            problems.append(Problem(sink.path, f"A system is called {sink.name!r} too.", "Give it another name."))
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
     Translation(tables, agent.timezone, problems, broken, tuple(given), files).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )
-    nurture = tables.recycle.nurture
-    if nurture and nurture.source not in given and not any(within("recycle.nurture.source", path) for path in broken):
-        says = f"{nurture.source!r} is none of the sources."
-        problems.append(Problem("recycle.nurture.source", says, nearest(nurture.source, given) if given else ""))
+    for place, nurture in nurtures(tables.recycle).items():
+        if nurture.source not in given and not any(within(f"{place}.source", path) for path in broken):
+            says = f"{nurture.source!r} is none of the sources."
+            problems.append(Problem(f"{place}.source", says, nearest(nurture.source, given) if given else ""))
     return config, problems
 
 
@@ -230,7 +227,31 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
                 "agent.listen", f"{agent.listen!r} is not a host and a port.", 'Write for example "127.0.0.1:8474".'
             )
         )
-    return AgentTable(str(folder / agent.state), agent.listen, zone)
+    keep = agent.keep_refused
+    try:
+        seconds(keep)
+    except ValueError as error:
+        problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
+        keep = AgentTable().keep_refused
+    return AgentTable(str(folder / agent.state), agent.listen, zone, keep)
+
+
+def _sinks(shape: dict[str, Any], problems: list[Problem]) -> tuple[ConnectorTable, ...]:
+    """Where alerts go besides the CRM: each one's own keys are raw, for its connector; what is agreed on stays."""
+    alerts = shape.get("alerts")
+    given = alerts.get("sinks") if isinstance(alerts, Mapping) else None
+    if not isinstance(alerts, Mapping) or not isinstance(given, Mapping):
+        return ()
+    kept: dict[str, Any] = {}
+    found = []
+    for name, table in given.items():
+        path = join("alerts.sinks", name)
+        whole = _table(table, path, problems)
+        kept[name] = {key: value for key, value in whole.items() if key in SINK_KEYS}
+        rest = {key: value for key, value in whole.items() if key not in SINK_KEYS}
+        found.append(_connector(name, rest, path, problems))
+    shape["alerts"] = {**alerts, "sinks": kept}
+    return tuple(found)
 
 
 def _mapped(crm: ConnectorTable) -> tuple[str, ...]:

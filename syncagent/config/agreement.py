@@ -6,30 +6,26 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from syncagent.config.conditions import conditions
+from syncagent.config.alerts import alerts
+from syncagent.config.companies import account_lists, check_asked
 from syncagent.config.files import Files
 from syncagent.config.person import free_mail, profile
+from syncagent.config.process import ProcessTranslation
+from syncagent.config.promises import promises
 from syncagent.config.reading import duration, nearest
 from syncagent.config.routing import RoutingTranslation
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
     AgreementTables,
-    SlaTable,
-    StageTable,
-    StepTable,
 )
 from syncagent.errors import Problem
-from syncagent.model import SlaStep, Stage
+from syncagent.model import Stage
 from syncagent.policy import (
     BrakePolicy,
     CrmPolicy,
     Duration,
     HandRaiser,
-    NurtureTarget,
     Policy,
-    RecyclePolicy,
-    SlaTerms,
-    StageRule,
 )
 
 R = TypeVar("R")
@@ -65,6 +61,8 @@ class Translation:
     def policy(self, crm_system: str, crm_fields: tuple[str, ...], live_from: datetime, digest: str) -> Policy:
         """The policy; only meaningful when no problem was added."""
         tables = self._tables
+        check_asked(tables, self._problem)
+        process = ProcessTranslation(tables.recycle, tables.stages, tables.crm.queues, self._problem, self._user)
         scoring = ScoringTranslation(tables, self._problem, self._is_whole, self._problems)
         return Policy(
             timezone=self._zone,
@@ -79,9 +77,10 @@ class Translation:
             gate=scoring.gate(),
             segments=scoring.segments(),
             models=scoring.models(),
-            slas=tuple(self._sla(sla, f"sla[{n}]") for n, sla in enumerate(tables.sla, 1)),
-            recycle=self._recycle(),
-            stages=tuple(self._stage(name, rule) for name, rule in tables.stages.items()),
+            slas=promises(tables, self._user, self._routing.queue, self._problem),
+            recycle=process.recycle(),
+            stages=process.stages(),
+            alerts=alerts(tables.alerts, self._problem, self._user),
             brake=BrakePolicy(
                 tables.handoff.brake.per_hour,
                 tables.handoff.brake.share,
@@ -94,6 +93,7 @@ class Translation:
             routing=self._routing.routing(),
             write_scores=tables.score.write,
             free_mail=free_mail(tables.identity, self._problem),
+            accounts=account_lists(tables.accounts, self._problem),
             profile=profile(tables.profile, (*self._systems, crm_system), self._problem),
             digest=digest,
         )
@@ -140,6 +140,11 @@ class Translation:
             write[stage.value] = statuses[0]
             if stage is not Stage.MQL:
                 answers.update(dict.fromkeys(statuses, stage))
+        for status in self._tables.recycle.statuses:
+            if answers.setdefault(status, Stage.RECYCLED) not in (Stage.RECYCLED, Stage.ON_HOLD):
+                says = f"The status {status!r} means {answers[status]} under [crm.status]."
+                helps = "Name it there as recycled or on_hold, or take it out."
+                self._problem(f"recycle.statuses.{status}", says, helps)
         if Stage.MQL.value not in write:
             self._problem(
                 "crm.status.mql", "Say which status a handed-over lead gets.", 'For example: mql = "Sales Ready".'
@@ -162,54 +167,3 @@ class Translation:
             known = [stage.value for stage in Stage] + (["accepted", "untouched"] if path.startswith("crm.") else [])
             self._problem(path, f"{name!r} is not a stage.", nearest(name, known))
             return None
-
-    def _sla(self, sla: SlaTable, path: str) -> SlaTerms:
-        when = dict(sla.when)
-        grades = when.pop("grades", [])
-        return SlaTerms(
-            name=sla.name,
-            first_touch=self._duration(sla.first_touch, f"{path}.first_touch"),
-            grades=tuple(str(grade) for grade in (grades if isinstance(grades, list) else [grades])),
-            when=conditions(when, f"{path}.when", self._problem),
-            clock=sla.clock,
-            steps=tuple(
-                sorted(
-                    (self._step(step, f"{path}.steps[{n}]") for n, step in enumerate(sla.steps, 1)),
-                    key=lambda step: step.at,
-                )
-            ),
-            touch_tasks=sla.touch.tasks,
-            not_by=sla.touch.not_by,
-        )
-
-    def _step(self, step: StepTable, path: str) -> SlaStep:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", step.at.strip())
-        if not found:
-            self._problem(f"{path}.at", f"{step.at!r} is not a share of the promise.", 'Write for example "60%".')
-        to = "" if step.to == "manager" else self._user(step.to, f"{path}.to")
-        return SlaStep(at=float(found[1]) / 100 if found else 1.0, do=step.do, to=to)
-
-    def _recycle(self) -> RecyclePolicy:
-        recycle = self._tables.recycle
-        nurture = recycle.nurture
-        if nurture and (nurture.list is None) == (nurture.campaign is None):
-            self._problem("recycle.nurture", "Give either a list or a campaign.")
-        return RecyclePolicy(
-            default=self._duration(recycle.default, "recycle.default"),
-            wake_points=recycle.wake_early.points if recycle.wake_early else None,
-            wake_within=self._duration(
-                recycle.wake_early.within if recycle.wake_early else "7d", "recycle.wake_early.within"
-            ),
-            nurture=NurtureTarget(nurture.source, nurture.list, nurture.campaign) if nurture else None,
-            most_returns=recycle.most_returns,
-            owner=self._tables.crm.queues.get(recycle.owner, self._user(recycle.owner, "recycle.owner")),
-        )
-
-    def _stage(self, name: str, rule: StageTable) -> StageRule:
-        path = f"stages.{name}"
-        return StageRule(
-            stage=self._stage_name(name, path) or Stage.SUSPECT,
-            owner=rule.owner,
-            longest=self._duration(rule.longest, f"{path}.longest") if rule.longest else None,
-            next=self._stage_name(rule.next, f"{path}.next") if rule.next else None,
-        )

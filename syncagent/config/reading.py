@@ -1,6 +1,7 @@
 """Tables in, Structs out: every problem is gathered with its path and the nearest known key, none is raised."""
 
 import difflib
+import math
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -146,12 +147,21 @@ def _read(kind: Any, raw: object, path: str, problems: list[Problem]) -> Any:  #
         return {key: item for key, item in given.items() if item is not _BROKEN}
     if date in inside:
         return _read_day(raw, path, problems)
+    odd = next((one for one in (raw if isinstance(raw, list) else (raw,)) if _is_odd(one)), None)
+    if odd is not None:
+        problems.append(Problem(path, f"A number is needed here that can be counted with, not {odd}."))
+        return _BROKEN
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:
         wanted = wording(kind)
         problems.append(Problem(path, f"{wanted[0].upper()}{wanted[1:]} is needed here, not {_what_it_is(raw)}."))
         return _BROKEN
+
+
+def _is_odd(raw: object) -> bool:
+    """TOML knows nan and inf; no rule does."""
+    return isinstance(raw, float) and not math.isfinite(raw)
 
 
 def _read_day(raw: object, path: str, problems: list[Problem]) -> Any:  # noqa: ANN401  (a day, a moment, or broken)
@@ -231,7 +241,7 @@ def duration(text: str) -> Duration:
 
 
 def hours(text: str, zone: str) -> Hours:
-    """ "Mon-Fri 09:00-18:00, Sat 10:00-14:00" as a week in minutes. Raises ValueError with a sentence."""
+    """ "Mon-Fri 09:00-18:00, Sat 22:00-06:00" as a week in minutes. Raises ValueError with a sentence."""
     week: list[list[tuple[int, int]]] = [[] for _ in DAYS]
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\w{3})(?:-(\w{3}))?\s+(\d\d?):(\d\d)-(\d\d?):(\d\d)\s*", part)
@@ -239,10 +249,12 @@ def hours(text: str, zone: str) -> Hours:
             raise ValueError(f"{part.strip()!r} are not working hours; write for example Mon-Fri 09:00-18:00.")
         first, last = DAYS.index(found[1].lower()), DAYS.index((found[2] or found[1]).lower())
         start, end = int(found[3]) * 60 + int(found[4]), int(found[5]) * 60 + int(found[6])
-        if not 0 <= start < end <= 24 * 60:
-            raise ValueError(f"{part.strip()!r} must end after it starts, on the same day.")
+        if not (0 <= start < 24 * 60 and 0 <= end <= 24 * 60) or start == end:
+            raise ValueError(f"{part.strip()!r} must end at another time than it starts, from 00:00 to 24:00.")
         for day in range(first, last + 1 if last >= first else last + 8):
-            week[day % 7].append((start, end))
+            week[day % 7].append((start, end if end > start else 24 * 60))
+            if 0 < end < start:  # over midnight: the rest belongs to the next day
+                week[(day + 1) % 7].append((0, end))
     return Hours(week=tuple(tuple(sorted(day)) for day in week), zone=zone)
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from syncagent.config.tables import ScoreTable
+from syncagent.config.tables import ScoreTable, TrainedTable
 from syncagent.errors import Problem
 from syncagent.model import Scorecard
 
 PATH = "score.model.file"
+_SURE = 100
 TRAIN = "Make one with `syncagent model train`, or leave [score.model] out."
 
 
@@ -40,10 +42,20 @@ def read_scorecard(table: ScoreTable, folder: Path, problems: list[Problem]) -> 
         problems.append(Problem(PATH, f"{path} is no model of this version: {error}.", TRAIN))
     else:
         if model.card.verdict == "useful" and _is_whole(model.scorecard):
-            return model.scorecard, content
+            return replace(model.scorecard, letters=_letters(table.model, problems)), content
         says = "its card says that it is useless" if _is_whole(model.scorecard) else "bins and weights do not match"
         problems.append(Problem(PATH, f"The model at {path} cannot be used: {says}.", TRAIN))
     return None, b""
+
+
+def _letters(table: TrainedTable, problems: list[Problem]) -> tuple[float, ...]:
+    if table.grade is None:
+        return ()
+    first, second, third = table.grade
+    if not _SURE >= first > second > third > 0:
+        says = "The percentages from which on a likelihood is an A, a B, a C fall from at most 100 to above 0."
+        problems.append(Problem("score.model.grade", says, "For example: [30, 10, 3]."))
+    return table.grade
 
 
 def _is_whole(card: Scorecard) -> bool:

@@ -5,7 +5,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from syncagent.config.alerts import AlertsTable
+from syncagent.config.process import RecycleTable, StageTable
 from syncagent.model import Value
+from syncagent.model.address import MOBILE
 
 Test = str | bool | int | float | list[str | int | float]
 
@@ -85,6 +88,7 @@ class RobotsTable(Struct, frozen=True):
 
 class TrainedTable(Struct, frozen=True):
     file: str
+    grade: tuple[float, float, float] | None = None
 
 
 class ScoreTable(Struct, frozen=True):
@@ -252,48 +256,38 @@ class RoutingTable(Struct, frozen=True):
 
 class StepTable(Struct, frozen=True):
     at: str
-    do: Literal["remind", "reassign", "escalate", "queue"]
+    do: Literal["remind", "alert", "reassign", "escalate", "queue"]
     to: str = ""
 
 
 class TouchTable(Struct, frozen=True):
     tasks: tuple[str, ...] = ()
-    by: Literal["owner"] = "owner"
+    by: Literal["owner", "anyone"] = "owner"
     not_by: tuple[str, ...] = ("automation",)
+    bulk: int = 10
+
+
+class ConversationTable(Struct, frozen=True):
+    tasks: tuple[str, ...] = ("Call", "Meeting")
+    outcomes: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
 
 
 class SlaTable(Struct, frozen=True):
+    """[[sla]]: one promise: a first_touch, a first_conversation, or how long a stage may last (stage, within)."""
+
     name: str
-    first_touch: str
+    first_touch: str = ""
+    first_conversation: str = ""
+    stage: str = ""
+    within: str = ""
     when: dict[str, Test] = {}
     clock: Literal["rep", "team", "wall"] = "wall"
+    pause_on: tuple[str, ...] | None = None
+    pause_holidays: bool = False
     touch: TouchTable = TouchTable()
+    conversation: ConversationTable | None = None
     steps: tuple[StepTable, ...] = ()
-
-
-class WakeTable(Struct, frozen=True):
-    points: float
-    within: str = "7d"
-
-
-class NurtureTable(Struct, frozen=True):
-    source: str
-    list: int | None = None
-    campaign: int | None = None
-
-
-class RecycleTable(Struct, frozen=True):
-    default: str = "90d"
-    wake_early: WakeTable | None = None
-    nurture: NurtureTable | None = None
-    most_returns: int = 5
-    owner: str = ""
-
-
-class StageTable(Struct, frozen=True):
-    owner: str = ""
-    longest: str = ""
-    next: str = ""
 
 
 class CrmPolicyTable(Struct, frozen=True):
@@ -307,14 +301,21 @@ class CrmPolicyTable(Struct, frozen=True):
 
 
 class IdentityTable(Struct, frozen=True):
-    """[identity]: which addresses mean one person, and which domains mean a company."""
+    """[identity]: which addresses and numbers mean one person, and which domains mean a company."""
 
     plus_tags: Literal["keep", "ignore"] = "keep"
     gmail_dots: Literal["keep", "ignore"] = "keep"
     placeholders: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     not_shared: tuple[str, ...] = ()
+    phones: tuple[str, ...] = MOBILE
     free_mail: tuple[str, ...] = ()
+
+
+class AccountsTable(Struct, frozen=True):
+    """[accounts]: lists of key accounts, the most important first."""
+
+    lists: dict[str, tuple[str, ...]] = {}
 
 
 class AgreementTables(Struct, frozen=True):
@@ -332,6 +333,8 @@ class AgreementTables(Struct, frozen=True):
     regions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
+    alerts: AlertsTable = AlertsTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
+    accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()
     profile: dict[str, str | list[str]] = field(default_factory=dict)

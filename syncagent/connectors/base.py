@@ -91,6 +91,18 @@ class Target(Protocol):
         ...
 
 
+class Sink(Target, Protocol):
+    """A target that takes `Notify` only, and never raises: mail, a channel. What was certainly not sent is `Retry`."""
+
+    def check(self) -> Sequence[Problem]:
+        """Tell what is wrong; sends nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
 class Delivery(Struct, frozen=True):
     """One HTTP request at `/hooks/NAME`, as it came.
 
@@ -148,4 +160,8 @@ class Webhook(Protocol):
 
         `delivery` has the headers that `verify` kept. Raises `UnreadableDeliveryError` when none of it can be read.
         """
+        ...
+
+    def renew(self) -> None:
+        """Read the secrets anew for the next delivery: they may have been changed where they are kept."""
         ...

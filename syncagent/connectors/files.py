@@ -26,6 +26,10 @@ ROWS: Final = Table(email="email", id="id", kind="kind", at="at", key="key", ass
 """How a file is read that has no mapping of its own."""
 
 
+_MORE: Final = "more_columns"
+"""Where a refused row keeps what stood in no column."""
+
+
 class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A source that only files are imported for: `syncagent import FILE --source NAME`."""
 
@@ -94,6 +98,10 @@ def read_file(path: Path, reading: Reading, seen_at: datetime, now: datetime) ->
         if isinstance(row, str):
             yield Refusal(line, {"line": row}, "This line is not a JSON object.")
             continue
+        if None in row:  # a comma without quotes: nobody knows which value stands in which column
+            known = {key: value for key, value in row.items() if key is not None}
+            yield Refusal(line, {**known, _MORE: row[None]}, "This row has more columns than the first line names.")
+            continue
         try:
             yield _facts(row, reading, seen_at, now, seen)
         except ValueError as error:
@@ -101,7 +109,7 @@ def read_file(path: Path, reading: Reading, seen_at: datetime, now: datetime) ->
 
 
 def _facts(
-    row: Mapping[str, Any], reading: Reading, seen_at: datetime, now: datetime, seen: Counter[str]
+    row: Mapping[Any, Any], reading: Reading, seen_at: datetime, now: datetime, seen: Counter[str]
 ) -> tuple[Fact, ...]:
     facts: list[Fact] = []
     for record in reading.records(dict(row)):
@@ -115,7 +123,7 @@ def _facts(
     return tuple(facts)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[Any, Any] | str]]:
     try:
         if path.suffix.lower() in (".jsonl", ".ndjson"):
             with path.open(encoding="utf-8-sig") as lines:
@@ -127,7 +135,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
             reader = csv.DictReader(table)
             _refuse_other_commas(path, reader.fieldnames or ())
             for row in reader:
-                yield reader.line_num, {key: value for key, value in row.items() if key is not None}
+                yield reader.line_num, row
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as UTF-8 and import it again.") from None
     except csv.Error as error:
@@ -144,7 +152,7 @@ def _refuse_other_commas(path: Path, header: Sequence[str]) -> None:
             raise UserError(f"{path} separates its columns by {name}; save it with commas and import it again.")
 
 
-def _object(line: str) -> Mapping[str, Any] | str:
+def _object(line: str) -> Mapping[Any, Any] | str:
     try:
         made = json.loads(line)
     except (ValueError, RecursionError):

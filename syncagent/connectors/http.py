@@ -148,6 +148,7 @@ class Http:
     `judge` sees every answer first, and may raise what only the connector can read out of it (a day's limit in a 429).
     `timeout` is (connect, read) in seconds. `tries` bounds safe calls. `sleep` waits between tries and returns True
     when a stop was heard; the default wakes up on `close()`. Close it, or use it as a context manager.
+    `secret_path`: the address is a secret, and no message names it.
     Raises `ConfigError` for an address that is no address, or would send tokens over plain HTTP to another machine.
     """
 
@@ -164,6 +165,7 @@ class Http:
         budget: Budget | None = None,
         sleep: Sleep | None = None,
         judge: Callable[["Reply"], None] | None = None,
+        secret_path: bool = False,
     ) -> None:
         self.base_url = checked_url(base_url, name)
         self.name = name
@@ -171,6 +173,7 @@ class Http:
         self.tries = tries
         self.budget = budget or Budget(name)
         self._judge = judge
+        self._secret_path = secret_path
         self._closed = threading.Event()
         self._sleep = sleep or (lambda seconds: SystemClock().wait(self._closed, seconds))
         self._slots = threading.BoundedSemaphore(concurrency)
@@ -217,7 +220,7 @@ class Http:
         when the budget is spent.
         """
         url = path if "://" in path else self.base_url + path
-        where = f"{self.name} ({method} {urlsplit(url).path})"
+        where = f"{self.name} ({method})" if self._secret_path else f"{self.name} ({method} {urlsplit(url).path})"
         body: bytes | dict[str, str] | None = None
         if form is not None:
             body = dict(form)

@@ -29,6 +29,10 @@ TYPE_IDS: Final = {
 """What generic `object.*` notifications call the objects. Source: crm.md B3."""
 
 
+_AHEAD: Final = timedelta(days=1)
+"""Clocks differ, but nothing is deleted next week."""
+
+
 class _Event(Struct, rename="camel"):
     subscription_type: str = ""
     event_type: str = ""
@@ -36,6 +40,7 @@ class _Event(Struct, rename="camel"):
     object_id: int | None = None
     occurred_at: int = 0
     source_id: str | int | None = None
+    app_id: str | int | None = None
     primary_object_id: int | None = None
     merged_object_ids: list[int] = []
     new_object_id: int | None = None
@@ -78,7 +83,8 @@ def called(delivery: Delivery, public_url: str = "") -> str:
 def read(body: bytes, system: str, objects: Mapping[str, str], arrived: datetime, *, own_source: str = "") -> Delivered:
     """What a batch says of the objects that `objects` names: HubSpot's word ("contact") -> `Identity.object`.
 
-    Identities are (`system`, objects[word], id). Changes whose `sourceId` is `own_source` are our own echo and pass.
+    Identities are (`system`, objects[word], id). Changes whose `sourceId` is `own_source` are our own echo and pass;
+    while that is not known, those of the app that the notification was made for: it is the one whose secret signs.
     One notification that cannot be read is refused, and harms no other.
     """
     facts: dict[Fact, None] = {}
@@ -125,16 +131,22 @@ def _facts(
         others = dict.fromkeys((event.primary_object_id, *event.merged_object_ids))
         losers = tuple(named(number) for number in others if number is not None and number != winner)
         at = _moment(event.occurred_at, arrived)
+        if at is None:
+            return tuple(Hint(one) for one in (named(winner), *losers))
         return (*((Merged(named(winner), losers, at),) if losers else ()), Hint(named(winner)))
     if verb in ("deletion", "privacyDeletion"):
-        return (Deleted(named(event.object_id), _moment(event.occurred_at, arrived)),)
+        at = _moment(event.occurred_at, arrived)
+        if verb == "privacyDeletion":  # for ever: nothing can be told of them later
+            return (Deleted(named(event.object_id), at or arrived, privacy=True),)
+        return (Hint(named(event.object_id)) if at is None else Deleted(named(event.object_id), at),)
     if verb == "associationChange":
         return (Hint(named(event.from_object_id if event.object_id is None else event.object_id)),)
-    if verb == "propertyChange" and own_source and str(event.source_id) == own_source:
+    if verb == "propertyChange" and event.source_id and str(event.source_id) == (own_source or str(event.app_id)):
         return ()
     return (Hint(named(event.object_id)),)
 
 
-def _moment(stamp: int, arrived: datetime) -> datetime:
-    """When it happened; without a stamp, by the time we heard of it."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=stamp) if stamp > 0 else arrived
+def _moment(stamp: int, arrived: datetime) -> datetime | None:
+    """When it happened; None when nobody knows: an ending is looked up then, and outranks nothing of later."""
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=stamp) if stamp > 0 else None
+    return None if at is None or at > arrived + _AHEAD else at

@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 from syncagent.clock import SystemClock
 from syncagent.errors import ConnectorDownError, Problem, RetryableError
 from syncagent.model import (
+    Account,
     Alert,
     AnyCommand,
     CloseTask,
@@ -85,7 +86,7 @@ def stamp(fact: Fact) -> datetime | None:
     match fact:
         case Lead():
             return fact.seen_at
-        case CrmRecord() | CrmTask() | Opportunity():
+        case Account() | CrmRecord() | CrmTask() | Opportunity():
             return fact.modified_at
         case CrmUser() | Hint():
             return None

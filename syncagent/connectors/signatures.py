@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
+
 from syncagent.errors import ForgedDeliveryError
 
 TOLERANCE: Final = timedelta(minutes=5)
@@ -21,6 +23,9 @@ TOLERANCE: Final = timedelta(minutes=5)
 
 _LONGEST_STAMP: Final = 16  # digits
 _MOST_SIGNATURES: Final = 20
+_MOST_ASYMMETRIC: Final = 4
+"""So many asymmetric ones are tried: each costs a quarter of a millisecond, and anybody can send them."""
+_ED25519_KEY: Final = 32
 _HUBSPOT_DECODED: Final = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 
 
@@ -51,36 +56,65 @@ def github(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> N
     hmac_hex(headers.get("x-hub-signature-256", "").removeprefix("sha256="), body, secrets, what)
 
 
-def standard_key(secret: str) -> bytes:
-    """The key in a Standard Webhooks secret: base64, perhaps unpadded, perhaps behind `whsec_`. Raises ValueError."""
-    text = secret.removeprefix("whsec_")
+class PublicKey(Struct, frozen=True):
+    """An Ed25519 key with which signatures can be checked and not made: it need not even be secret."""
+
+    raw: bytes
+
+    def fits(self, given: str, signed: bytes) -> bool:
+        """Whether `given`, in base64, is its owner's signature of what was signed."""
+        # Here, for only senders with asymmetric keys need it: loading it costs every start a twentieth of a second.
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(base64.b64decode(given, validate=True), signed)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+def standard_key(secret: str) -> bytes | PublicKey:
+    """The key in a Standard Webhooks secret: base64, perhaps unpadded, perhaps behind `whsec_`. Raises ValueError.
+
+    Behind `whpk_` stands the public key of a sender who signs asymmetrically.
+    """
+    if secret.startswith("whsk_"):
+        raise ValueError("It is the key that the sender signs with, and should not leave it: use the one with whpk_.")
+    public = secret.startswith("whpk_")
+    text = secret.removeprefix("whpk_" if public else "whsec_")
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("It is not a secret of Standard Webhooks, which is base64, usually behind whsec_.") from None
     if not key:
         raise ValueError("It is empty.")
-    return key
+    if public and len(key) != _ED25519_KEY:
+        raise ValueError("It is not a public key of Standard Webhooks, which has 32 bytes behind whpk_.")
+    return PublicKey(key) if public else key
 
 
-def standard(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: datetime) -> None:
+def standard(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes | PublicKey], now: datetime) -> None:
     """Standard Webhooks 1.0, headers `webhook-*`, or `svix-*` as its forerunner calls them.
 
-    One of the signatures of version 1 must fit one of the keys; other versions are passed over.
+    One of the signatures must fit one of the keys: `v1` (HMAC-SHA256) a secret, `v1a` (Ed25519) a public key; other
+    versions are passed over.
     """
     prefix = "webhook" if "webhook-signature" in headers else "svix"
-    told = [headers.get(f"{prefix}-{part}", "") for part in ("id", "timestamp", "signature")]
-    if not all(told):
+    number, stamp, signatures = [headers.get(f"{prefix}-{part}", "") for part in ("id", "timestamp", "signature")]
+    if not (number and stamp and signatures):
         raise ForgedDeliveryError("webhook-id, webhook-timestamp and webhook-signature are needed.")
-    number, stamp, signatures = told
     near(stamp, now, per_second=1)
     signed = b"%b.%b.%b" % (number.encode("utf-8", "replace"), stamp.encode(), body)
-    right = [_base64(hmac.digest(key, signed, "sha256")) for key in keys if key]
+    right = [_base64(hmac.digest(key, signed, "sha256")) for key in keys if key and isinstance(key, bytes)]
+    public = [key for key in keys if isinstance(key, PublicKey)]
+    told = [one.partition(",")[::2] for one in signatures.split()[:_MOST_SIGNATURES]]
     fits = False
-    for one in signatures.split()[:_MOST_SIGNATURES]:
-        version, _, given = one.partition(",")
-        if version == "v1" and given:
-            fits |= _fits(given, right)
+    for given in [given for version, given in told if version == "v1" and given]:
+        fits |= _fits(given, right)
+    if public and not fits:
+        asymmetric = [given for version, given in told if version == "v1a"][:_MOST_ASYMMETRIC]
+        fits = any(key.fits(given, signed) for given in asymmetric for key in public)
     if not fits:
         raise ForgedDeliveryError("No webhook-signature fits the secret.")
 

@@ -5,22 +5,19 @@ Who gave it: the last `FieldChange` to that value, else the record's last writer
 from what we told is a flow that runs as us: automation.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.calendar import after, start_of_day, zone_of
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.sla import minutes_between
+from syncagent.handoff.recycling import moved_date, put_on_hold, recycle
 from syncagent.handoff.taking_up import take_up
+from syncagent.handoff.touches import CONVERTED, DEAL, Act, act, hear_tasks, is_person, take_back
 from syncagent.handoff.view import is_contact
-from syncagent.model import Assignment, CrmTask, Desired, Handoff, HandoffState, Stage, Value
+from syncagent.model import Assignment, Desired, Handoff, HandoffState, Stage, Value
 
-_TOUCHING = ("Call", "Email", "Meeting")
-_AUTOMATION = "automation"
-"""How a CRM names who did it when it was no person, and it has no user for it (HubSpot's workflows and other apps)."""
 _NOTHING = object()
 _LOST_WITHIN = timedelta(minutes=2)
 """A write that a repeat has found done had read the record at most so long before its effect."""
@@ -30,6 +27,10 @@ class _Actor(NamedTuple):
     by: str
     at: datetime
     person: bool
+    evidence: str = ""
+
+    def did(self, how: str) -> Act:
+        return Act(self.by, self.at, how, self.evidence)
 
 
 def hear(draft: Draft) -> None:
@@ -50,11 +51,13 @@ def hear(draft: Draft) -> None:
             continue
         _answer(draft, field, draft.current[field], _actor(draft, field))
     if draft.with_sales:
-        _touches(draft)
+        take_back(draft)
+        hear_tasks(draft)
     _deals(draft)
     if draft.with_sales and draft.contact:
         _follow_holder(draft)
-    _moved_date(draft)
+    setter = _actor(draft, "recycle_until")
+    moved_date(draft, setter.by, person=setter.person)
 
 
 def _hear_nothing(draft: Draft) -> None:
@@ -84,7 +87,8 @@ def _follow_record(draft: Draft) -> None:
     handoff = draft.handoff
     if old is not None:
         if draft.with_sales and handoff is not None and handoff.outcome != "converted":
-            _touch(draft, _Actor(old.modified_by, old.modified_at, person=True), "converted the lead", "converted")
+            done = Act(old.modified_by, old.modified_at, CONVERTED, f"{old.identity.object} {old.identity.id}")
+            act(draft, done, outcome="converted", sure=True)
     elif draft.with_sales and handoff is not None and not is_contact(view.record):
         for field in ("owner", "status"):
             if field in draft.current:
@@ -130,7 +134,7 @@ def _first_sight(draft: Draft) -> None:
                 )
             )
             draft.adopt("status", status)
-            recycle(draft, _actor(draft, "status"))
+            recycle(draft, _actor(draft, "status").by)
         return
     if not draft.adopted:
         draft.event("adopted", f"Sales was at work on it (status {status}): not handed off.", status=status)
@@ -159,7 +163,7 @@ def _mend_gap(draft: Draft) -> None:
             continue  # this write left the field alone: the row is an earlier write's, which had read their value
         ran_over = ours.new == receipt.values.get(field) and ours.old not in (receipt.before[field], ours.new)
         stands = draft.told.get(field) == ours.new == draft.current.get(field)
-        if ran_over and stands and theirs.new == ours.old and _is_person(draft, theirs.by):
+        if ran_over and stands and theirs.new == ours.old and is_person(draft, theirs.by):
             draft.event(
                 "restored", f"{draft.called(theirs.by)} had set {field} in the moment we wrote: put back.", field=field
             )
@@ -256,24 +260,18 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
         if handoff.state is not HandoffState.WITH_SALES:
             _taken_up(draft, handoff)
         if actor.person:
-            _touch(draft, actor, f"set the status to {value}", "accepted")
+            act(draft, actor.did(f"set the status to {value}"), outcome="accepted", status=str(value))
     elif said is Stage.RECYCLED:
         if handoff.state is not HandoffState.RETURNING:
-            recycle(draft, actor)
+            recycle(draft, actor.by)
     elif said is Stage.ON_HOLD:
         if handoff.state is HandoffState.WITH_SALES:
-            back = _come_back(draft)
-            draft.give_back("on hold", back, _reason(draft))
-            if "recycle_until" in draft.current:
-                draft.adopt("recycle_until", draft.current["recycle_until"])
-            draft.event(
-                "recycled", f"{draft.called(actor.by)} put it on hold.", come_back_at=back.isoformat(), by=actor.by
-            )
+            put_on_hold(draft, actor.by)
     elif said in (Stage.DISQUALIFIED, Stage.WON, Stage.LOST, Stage.CUSTOMER):
         if handoff.state is not HandoffState.CLOSED:
             draft.close(str(said), f"{draft.called(actor.by)} set the status to {value}.")
     elif handoff.state is HandoffState.WITH_SALES and actor.person and _is_working(draft, value, said):
-        _touch(draft, actor, f"set the status to {value}", handoff.outcome)
+        act(draft, actor.did(f"set the status to {value}"), status=str(value))
 
 
 def _is_working(draft: Draft, value: Value, said: Stage | None) -> bool:
@@ -286,73 +284,6 @@ def _taken_up(draft: Draft, handoff: Handoff) -> None:
     if handoff.assignments:
         draft.loads.take(handoff.assignments[-1].owner, counted=False)
     draft.event("assigned", "Sales has taken it up again.", owner=draft.current.get("owner"))
-
-
-def recycle(draft: Draft, actor: _Actor) -> None:
-    """A rep has given the lead back: it returns on their date, else after the policy's time."""
-    draft.cause = draft.cause or "recycle"
-    handoff = draft.handoffs[-1]
-    rule, back, reason = draft.policy.recycle, _come_back(draft), _reason(draft)
-    said = f"{draft.called(actor.by)} gave it back" + (f": {reason}." if reason else ".")
-    if handoff.number >= rule.most_returns:
-        draft.give_back("recycled for good", back, reason)
-        draft.put(replace(draft.handoffs[-1], state=HandoffState.CLOSED, come_back_at=None))
-        draft.event("recycled", f"{said} It has been with sales {handoff.number} times: it stays with marketing.")
-    else:
-        draft.give_back("recycled", back, reason)
-        if "recycle_until" in draft.current:
-            draft.adopt("recycle_until", draft.current["recycle_until"])
-        draft.event("recycled", said, reason=reason, come_back_at=back.isoformat(), by=actor.by)
-        if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
-            draft.want["recycle_until"] = _written_date(draft, back)
-    if rule.owner and not draft.contact:
-        draft.want["owner"] = rule.owner
-
-
-def _touches(draft: Draft) -> None:
-    handoff = draft.handoffs[-1]
-    if handoff.touched_at is not None or draft.view is None or not handoff.assignments:
-        return
-    owner, number = handoff.assignments[-1].owner, len(handoff.assignments)
-    key = draft.key(handoff.id, f"a{number}", "task")
-    entry = draft.entry(key)
-    receipt = entry.receipt if entry is not None and entry.receipt is not None else draft.receipt
-    for task in sorted(draft.view.tasks, key=lambda one: (one.modified_at, one.identity)):
-        if task.deleted or not task.closed:
-            continue
-        at = task.closed_at or task.modified_at
-        if task.key:
-            mine = task.key.partition(":")[2] == key.partition(":")[2]
-            if mine and task.modified_by == owner and _counts(draft, handoff, owner):
-                _touch(draft, _Actor(owner, at, person=True), "completed the task", handoff.outcome)
-                return
-        elif receipt is not None and _logged(task, handoff, owner, receipt.at) and _counts(draft, handoff, owner):
-            _touch(draft, _Actor(owner, at, person=True), f"logged: {task.type}", handoff.outcome)
-            return
-
-
-def _counts(draft: Draft, handoff: Handoff, by: str) -> bool:
-    return _is_person(draft, by) and (handoff.sla is None or by not in handoff.sla.not_by)
-
-
-def _logged(task: CrmTask, handoff: Handoff, owner: str, since: datetime) -> bool:
-    kinds = handoff.sla.touch_tasks if handoff.sla is not None and handoff.sla.touch_tasks else _TOUCHING
-    if task.type not in kinds or task.created_at < since:
-        return False
-    return task.created_by == owner or (task.owner == owner and task.modified_by == owner)
-
-
-def _touch(draft: Draft, actor: _Actor, how: str, outcome: str) -> None:
-    handoff = draft.handoffs[-1]
-    if handoff.touched_at is not None:
-        draft.put(replace(handoff, outcome=outcome))
-        return
-    minutes: float | None = None
-    if handoff.sla is not None and handoff.clock_started_at is not None and handoff.assignments:
-        owner = handoff.assignments[-1].owner
-        minutes = round(minutes_between(handoff.sla, owner, handoff.clock_started_at, actor.at, draft.policy), 1)
-    draft.put(replace(handoff, touched_at=actor.at, touched_by=actor.by, touched_how=how, outcome=outcome))
-    draft.event("touched", f"{draft.called(actor.by)} {how}.", by=actor.by, how=how, minutes=minutes)
 
 
 def _deals(draft: Draft) -> None:
@@ -370,13 +301,16 @@ def _deals(draft: Draft) -> None:
         if deal.created_at >= since or (deal.closed and deal.modified_at >= since and deal.closed_on >= day)
     )
     told = stages.stage_of_deals(ours)
+    if told is Stage.LOST and handoff.outcome == "lost":
+        return  # it returns, by rule
     if told in (Stage.WON, Stage.LOST):
         amount = sum(deal.amount or 0 for deal in ours if deal.won)
         draft.close(str(told), "The deal was won." if told is Stage.WON else "The deal was lost.")
         draft.events[-1].data["amount"] = amount
     elif told is Stage.OPPORTUNITY and draft.with_sales and handoff.touched_at is None:
         first = min(ours, key=lambda deal: (deal.created_at, deal.identity))
-        _touch(draft, _Actor(first.owner, first.created_at, person=True), "opened a deal", "accepted")
+        done = Act(first.owner, first.created_at, DEAL, f"{first.identity.object} {first.identity.id}")
+        act(draft, done, outcome="accepted", sure=True)
 
 
 def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
@@ -391,72 +325,12 @@ def handed_over_at(draft: Draft, handoff: Handoff) -> datetime | None:
     return min(stamps, default=None)
 
 
-def _moved_date(draft: Draft) -> None:
-    """A rep has set another come-back date since."""
-    handoff = draft.handoffs[-1]
-    if handoff.state is not HandoffState.RETURNING or draft.write_pending or "recycle_until" not in draft.current:
-        return
-    value = draft.current["recycle_until"]
-    if value == draft.told.get("recycle_until"):
-        return
-    draft.adopt("recycle_until", value)
-    moment = _named_date(draft)
-    if moment is not None and moment != handoff.come_back_at:
-        draft.put(replace(handoff, come_back_at=moment))
-        draft.event("recycled", "Sales has set another date.", come_back_at=moment.isoformat())
-
-
-def _come_back(draft: Draft) -> datetime:
-    moment = _named_date(draft)
-    if moment is not None:
-        return moment
-    rule, zone = draft.policy.recycle.default, draft.policy.timezone
-    moment = after(draft.now, rule, zone)
-    if rule.days and not rule.minutes:
-        moment = start_of_day(moment.astimezone(zone_of(zone)).date(), zone)
-    return moment
-
-
-def _named_date(draft: Draft) -> datetime | None:
-    """The date that stands in the CRM; one in the past is left over from an earlier time and says nothing."""
-    moment = _parsed(draft, draft.current.get("recycle_until"))
-    return moment if moment is not None and moment > draft.now else None
-
-
-def _parsed(draft: Draft, value: Value) -> datetime | None:
-    """A date (its first moment in the policy's zone) or a moment; None when it is neither."""
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        if len(value) <= len("2026-01-31"):
-            return start_of_day(date.fromisoformat(value), draft.policy.timezone)
-        moment = datetime.fromisoformat(value)
-    except (ValueError, OverflowError):
-        return None
-    return (
-        moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=zone_of(draft.policy.timezone))
-    )
-
-
-def _written_date(draft: Draft, moment: datetime) -> str:
-    local = moment.astimezone(zone_of(draft.policy.timezone))
-    return local.date().isoformat() if local.hour == local.minute == 0 else moment.isoformat()
-
-
-def _reason(draft: Draft) -> str:
-    return str(draft.current.get("recycle_reason") or "")
-
-
 def _actor(draft: Draft, field: str) -> _Actor:
     view = draft.view
     assert view is not None  # noqa: S101 - answers are read from a view
     record = view.record
     for change in reversed(view.changes):
         if change.field == field and change.new == draft.current.get(field):
-            return _Actor(change.by, change.at, _is_person(draft, change.by))
-    return _Actor(record.modified_by, record.modified_at, _is_person(draft, record.modified_by))
-
-
-def _is_person(draft: Draft, by: str) -> bool:
-    crm = draft.policy.crm
-    return not by or by not in (crm.me, _AUTOMATION, *crm.automation_users)
+            return _Actor(change.by, change.at, is_person(draft, change.by), f"{field} change {change.key}")
+    seen = f"{record.identity.object} {record.identity.id} as read"
+    return _Actor(record.modified_by, record.modified_at, is_person(draft, record.modified_by), seen)

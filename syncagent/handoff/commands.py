@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from syncagent.handoff.alerting import beside, remind_at
 from syncagent.handoff.conditions import is_known, is_yes
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import brief, name_of
-from syncagent.handoff.sla import promised_at
+from syncagent.handoff.recycling import nurture_of
+from syncagent.handoff.sla import promised_at, step_of
 from syncagent.handoff.view import WATCHED
 from syncagent.model import (
     Alert,
@@ -248,7 +250,7 @@ def give_task(draft: Draft) -> None:
                 draft.dossier, draft.policy, draft.score, draft.handoffs, draft.attributes, draft.view, draft.called
             ),
             due=due,
-            remind_at=draft.now,
+            remind_at=remind_at(draft, last.owner, alert=False),
             priority="high",
         )
     )
@@ -287,7 +289,7 @@ def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: b
             to=to,
             subject=subject,
             body=body,
-            remind_at=draft.now,
+            remind_at=remind_at(draft, to, alert=True),
         )
     )
     return True
@@ -308,10 +310,15 @@ def write_keys(draft: Draft) -> tuple[Key, ...]:
 
 
 def push(draft: Draft) -> None:
-    """Beside each new task and alert a notification for its owner, where the CRM has them; at most once."""
-    if not draft.policy.crm.notify:
-        return
-    for one in [one for one in draft.commands if isinstance(one, CreateTask | Alert)]:
+    """Beside each new task and alert a notification for its owner, where the CRM has them; at most once.
+
+    Beside alerts also mail and chat, where the policy sends them there.
+    """
+    told = [one for one in draft.commands if isinstance(one, CreateTask | Alert)]
+    if draft.policy.alerts.sinks:
+        alerts = [one for one in told if isinstance(one, Alert)]
+        draft.commands += [notice for one in alerts for notice in beside(one, draft.policy, draft.now)]
+    for one in told if draft.policy.crm.notify else ():
         to = one.owner if isinstance(one, CreateTask) else one.to
         draft.commands.append(
             Notify(
@@ -324,14 +331,16 @@ def push(draft: Draft) -> None:
                 to=(to,),
                 title=one.subject,
                 body=one.body.partition("\n")[0],
+                not_before=one.remind_at if one.remind_at is not None and one.remind_at > draft.now else None,
             )
         )
 
 
 def nurture(draft: Draft) -> None:
     """Marketing gets back whom sales has given back, unless they opted out of mail or are unknown there."""
-    handoff, target = draft.handoff, draft.policy.recycle.nurture
-    if handoff is None or target is None or handoff.outcome not in ("recycled", "recycled for good"):
+    handoff = draft.handoff
+    target = nurture_of(handoff, draft.policy) if handoff is not None else None
+    if handoff is None or target is None:
         return
     key = draft.key(handoff.id, "r", "nurture")
     if draft.entry(key) is not None or any(is_yes(draft.attributes.get(name)) for name in _OPTED_OUT):
@@ -380,13 +389,20 @@ def tidy(draft: Draft) -> None:
         if entry.state in _UNSENT:
             draft.withdraw_keys((entry.key, *_queued_behind(draft, entry)))
         elif entry.state in ("done", "sending"):
+            draft.withdraw_keys(_waiting_beside(draft, entry))
             _close(draft, entry, hid, step, reason)
 
 
 def _queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
     """The push beside a task and its closing, while they wait for it."""
     behind = (draft.entry(f"{task.key}:push"), draft.entry(f"{task.key.rpartition(':')[0]}:close"))
-    return [one.key for one in behind if one is not None and one.state == "queued"]
+    return [one.key for one in behind if one is not None and one.state == "queued"] + _waiting_beside(draft, task)
+
+
+def _waiting_beside(draft: Draft, alert: OutboxEntry) -> list[Key]:
+    """What mail and chat would have been told later of an alert that has lost its sense."""
+    beside = (draft.entry(f"{alert.key}:{sink}") for sink in draft.policy.alerts.sinks)
+    return [one.key for one in beside if one is not None and one.state == "queued"]
 
 
 def _stale(draft: Draft, handoff: Handoff, step: str, verb: str, *, is_current: bool) -> str:
@@ -397,19 +413,18 @@ def _stale(draft: Draft, handoff: Handoff, step: str, verb: str, *, is_current: 
         return f"Closed: {handoff.outcome or handoff.state}." + (
             f" {handoff.recycle_reason}" if handoff.recycle_reason else ""
         )
-    number = step.lstrip("asu").partition(".")[0]
+    number = step.lstrip("asup").partition(".")[0]
     if not number.isdigit() or int(number) >= len(handoff.assignments):
         return ""
     if verb == "Alert" and not _is_reminder(handoff, step):
         return ""
     newer = handoff.assignments[int(number)]
-    return f"Passed on to {draft.called(newer.owner)}: {newer.why}"
+    return f"Passed on to {draft.called(newer.owner)}: {newer.after or newer.why}"
 
 
-def _is_reminder(handoff: Handoff, step: str) -> bool:
-    index = step.partition(".")[2]
-    steps = handoff.sla.steps if handoff.sla is not None else ()
-    return index.isdigit() and int(index) < len(steps) and steps[int(index)].do == "remind"
+def _is_reminder(handoff: Handoff, key: str) -> bool:
+    step = step_of(handoff, key)
+    return step is not None and step.do == "remind"
 
 
 def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:

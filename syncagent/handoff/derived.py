@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from syncagent.handoff.conditions import is_known, is_yes
-from syncagent.handoff.robots import MARK
-from syncagent.model import Activity, Dossier, Opportunity, Value
+from syncagent.model import BOT, Activity, Dossier, Opportunity, Value
 from syncagent.policy import DERIVED
 
 AccountScore = Callable[[Mapping[str, Value], datetime], dict[str, Value]]
@@ -51,7 +50,7 @@ def account_of(dossier: Dossier) -> dict[str, Value]:
 
 
 def _came(activities: Iterable[Activity]) -> dict[str, Value]:
-    people = [one for one in activities if not (one.attributes and is_yes(one.attributes.get(MARK)))]
+    people = [one for one in activities if not (one.attributes and is_yes(one.attributes.get(BOT)))]
     if not people:
         return {}
     first = min(people, key=lambda one: (one.at, one.identity, one.key))

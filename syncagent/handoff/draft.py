@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
-from syncagent.handoff.likelihood import with_likelihood
-from syncagent.handoff.profile import attributes_of
-from syncagent.handoff.scoring import Judged, judge
-from syncagent.handoff.team import team_of
+from syncagent.handoff.companies import placed
+from syncagent.handoff.scoring import Judged, judge, routed_by
+from syncagent.handoff.team import called_by
 from syncagent.handoff.turns import Loads
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
@@ -41,12 +40,14 @@ PENDING = frozenset(("queued", "sending", "conflict", "parked", "unknown"))
 """Outbox states in which a command has not (surely) taken effect."""
 
 NO_DECISION = Decision()
+_A_MOMENT = timedelta(seconds=1)
 
 
 class Draft:
     """One person's plan in the making. Steps change it in order; `finish` turns it into a `Plan`."""
 
     def __init__(self, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> None:
+        dossier = placed(dossier, policy) if dossier.candidates else dossier
         self.dossier, self.policy, self.now, self._roster = dossier, policy, now, roster
         decision = dossier.decision or NO_DECISION
         self.before = decision
@@ -67,9 +68,7 @@ class Draft:
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None
-        self.attributes: dict[str, Value] = (
-            {} if dossier.erased else with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
-        )
+        self.attributes: dict[str, Value] = {} if dossier.erased else routed_by(dossier, policy, now)
         self.judged: Judged = judge(dossier, policy, now, self.attributes)
         self.waits: list[str] = list(self.judged.waits_on)
         self.look()
@@ -105,11 +104,7 @@ class Draft:
 
     def called(self, who: str) -> str:
         """What people call a CRM user or queue; its id where nobody has told a name."""
-        rep = team_of(self.policy).reps.get(who)
-        if rep is not None:
-            return rep.name
-        queues = (name for name, known in self.policy.queues.items() if known == who)
-        return self._roster.names.get(who) or next(queues, who)
+        return called_by(self.policy, self._roster, who)
 
     def key(self, *parts: str) -> Key:
         """A key of this installation, e.g. key("17.1", "a1", "task")."""
@@ -174,6 +169,12 @@ class Draft:
         return False
 
     @property
+    def matched(self) -> str:
+        """The account that they were found to belong to, where the CRM says none."""
+        account = self.dossier.account
+        return account.id if account is not None and account.matched and not self.dossier.erased else ""
+
+    @property
     def active(self) -> dict[str, bool]:
         return self._roster.active
 
@@ -187,8 +188,8 @@ class Draft:
     def stage_now(self) -> Stage:
         """The stage as everything decided so far gives it."""
         crm = self.policy.crm
-        status = self.want.get("status", self.current.get("status"))
         if self.handoffs:
+            status = self.want.get("status", self.current.get("status"))
             deals = stages.stage_of_deals(self.view.opportunities) if self.view is not None else None
             found = stages.stage_of_handoff(self.handoffs[-1], status, deals, crm)
         elif self.view is not None:
@@ -199,7 +200,7 @@ class Draft:
             return found
         if self.waiting:
             return Stage.PROSPECT if self.waiting.startswith("gate") else Stage.MQL
-        return Stage.PROSPECT if self.score.interest > 0 else Stage.SUSPECT
+        return Stage.PROSPECT if self.judged.score.interest > 0 else Stage.SUSPECT
 
     # -- what is decided
     def put(self, handoff: Handoff) -> None:
@@ -215,7 +216,7 @@ class Draft:
         """Look again at `at`, or a moment from now if that is past."""
         if at is None:
             return
-        at = max(at, self.now + timedelta(seconds=1))
+        at = max(at, self.now + _A_MOMENT)
         if self._wake is None or at < self._wake:
             self._wake = at
 
@@ -237,6 +238,8 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            stage_since=self.before.stage_since if self.stage is self.before.stage else self.now,
+            account=self.matched,
             held=self.held,
         )
         return Plan(

@@ -6,8 +6,10 @@ tenth of a point. Both keep the moments at which a score changes by itself few, 
 
 import math
 from datetime import date, datetime
-from typing import NamedTuple
+from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from syncagent.handoff.calendar import start_of_day, zone_of
 from syncagent.policy import Decay, GroupCap, InterestRule, ScoreModel
@@ -69,7 +71,7 @@ class Fader:
             if not ahead:
                 return worth, None
             days = min(ahead)
-        return worth, start_of_day(date.fromordinal(today + days), self._zone)
+        return worth, _midnight(today + days, self._zone)
 
     def _days_until_less(self, left: float, worth: float, half_life: float) -> int:
         """All ages grow by a day at midnight: the sum falls by one factor, so the day can be worked out."""
@@ -79,7 +81,7 @@ class Fader:
         return days
 
 
-class Held(NamedTuple):
+class Held(Struct, frozen=True):
     """Points of a rule after decay and caps; what both took; when that may change."""
 
     points: float
@@ -121,3 +123,8 @@ def _share(decay: Decay | None, age: int) -> float:
 
 def _day(moment: datetime, zone: ZoneInfo) -> int:
     return moment.astimezone(zone).toordinal()
+
+
+@lru_cache(maxsize=1024)
+def _midnight(day: int, zone: str) -> datetime:
+    return start_of_day(date.fromordinal(day), zone)

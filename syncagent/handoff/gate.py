@@ -4,14 +4,14 @@ Each answer is yes, no or unknown. A high score alone does not pass where the po
 not hold up becomes the next best question in the rep's task.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from syncagent.handoff.calendar import after
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Test, as_test, fold, is_known
-from syncagent.model import Decision, Dossier, Handoff, Value
+from syncagent.model import Decision, Dossier, Identity, Value
 from syncagent.policy import QUESTIONS, Gate, Policy, Question
 
 Word = Literal["yes", "no", "unknown"]
@@ -20,7 +20,7 @@ _UNKNOWN = frozenset(("unknown", "?", "n/a", "not asked"))
 
 
 class Answer(NamedTuple):
-    """What is known of one question. `source` told it, at the latest at `at` (that system's stamp)."""
+    """What is known of one question. `source` says so, since `at` (that system's stamp)."""
 
     question: Question
     word: Word
@@ -105,24 +105,25 @@ def next_questions(given: Iterable[Answer]) -> tuple[Question, ...]:
 
 
 class GateCheck(NamedTuple):
-    """Won handoffs; of how many the answers at the opening are known; how many of those a gate would have refused."""
+    """Deals (won, if nothing else was asked); of how many answers are known; how many of those a gate refuses."""
 
-    won: int
+    deals: int
     known: int
     refused: int
 
 
-def check_by_wins(decisions: Iterable[Decision], gate: Gate) -> GateCheck:
-    """How many won deals a gate would have refused, by what was known when each was handed off."""
-    won = [one for decision in decisions for one in decision.handoffs if one.outcome == "won"]
-    known = [one for one in won if one.answers]
-    return GateCheck(len(won), len(known), sum(_refuses(gate, one) for one in known))
+def check_by_outcome(decisions: Iterable[Decision], gate: Gate, outcomes: Collection[str] = ("won",)) -> GateCheck:
+    """How many handoffs that ended so a gate would have refused, by what was known when each was opened."""
+    ended = [one for decision in decisions for one in decision.handoffs if one.outcome in outcomes]
+    known = [one for one in ended if one.answers]
+    return GateCheck(len(ended), len(known), sum(refuses(gate, one.answers) for one in known))
 
 
-def _refuses(gate: Gate, handoff: Handoff) -> bool:
+def refuses(gate: Gate, words: Mapping[str, str]) -> bool:
+    """Whether a gate holds back whom it has these answers of, by the questions' names."""
     by_name = {one.name: one for one in gate.questions}
     for name in gate.required:
-        word = handoff.answers.get(name, "unknown")
+        word = words.get(name, "unknown")
         if word == "no" and gate.no == "wait":
             return True
         if word == "unknown" and _waits(by_name.get(name) or Question(name), gate):
@@ -145,9 +146,12 @@ def _word(asked: _Asked, value: Value) -> Word:
 
 
 def _told(dossier: Dossier, attribute: str, value: Value) -> tuple[str, datetime | None]:
-    """Who told this value, and when it is known to have stood: the newest of those that say it."""
-    told: list[tuple[datetime, str]] = []
-    told += [(one.seen_at, one.identity.system) for one in dossier.leads if one.attributes.get(attribute) == value]
+    """Who told this value, and since when: the newest of those that say it. Telling it again makes it no younger."""
+    told = [
+        (_since(dossier, lead.identity, attribute, value, lead.seen_at), lead.identity.system)
+        for lead in dossier.leads
+        if lead.attributes.get(attribute) == value
+    ]
     for record in dossier.records:
         if record.fields.get(attribute) == value:
             changed = [
@@ -155,8 +159,18 @@ def _told(dossier: Dossier, attribute: str, value: Value) -> tuple[str, datetime
                 for one in dossier.changes
                 if one.record == record.identity and one.field == attribute and one.new == value
             ]
-            told.append((max(changed, default=record.modified_at), record.identity.system))
+            since = _since(dossier, record.identity, attribute, value, record.modified_at)
+            told.append((max(changed, default=since), record.identity.system))
     if not told:
         return "", None
     at, source = max(told)
     return source, at
+
+
+def _since(dossier: Dossier, identity: Identity, attribute: str, value: Value, last: datetime) -> datetime:
+    """Since when a record says so, by its history; `last` is when it was told last."""
+    history = next((one for one in dossier.histories if one.identity == identity), None)
+    if history is None:
+        return last
+    seen = history.seen.get(attribute, ())
+    return next((one.first for one in seen if one.value == value), history.born)

@@ -53,13 +53,14 @@ def brief(
     lines = [f"Why now: {handoff.cause}." + ("" if handoff.cause == scored else f" S{scored[1:]}.")]
     if handoff.number > 1:
         lines.append(_return(handoffs, called))
+    lines += _tried(handoff, view, called)
     reasons = sorted((one for one in score.contributions if one.points > 0), key=lambda one: (-one.points, one.rule))
     if reasons:
         lines.append("Because: " + "; ".join(f"{one.why} (+{one.points:g})" for one in reasons[:3]) + ".")
     found = moments(dossier, score, handoff.cause)
     if found:
         lines.append("Moments:")
-        lines += [f"- {moment.at:%Y-%m-%d %H:%M} UTC {moment.text}" for moment in found]
+        lines += [f"- {moment.at.isoformat(' ', 'minutes')[:16]} UTC {moment.text}" for moment in found]
     given = answers(dossier, policy, attributes, handoff.opened_at)
     known = [f"{one.question.name} {one.word}" for one in given if one.word != "unknown"]
     if known:
@@ -72,12 +73,29 @@ def brief(
     missing += [name for name in _WORTH_KNOWING if not is_known(attributes.get(name))]
     if missing:
         lines.append("Unknown, please ask: " + ", ".join(missing) + ".")
-    if len(handoff.assignments) > 1:
-        tried = ", ".join(called(one.owner) for one in handoff.assignments[:-1])
-        lines.append(f"Earlier with: {tried}.")
     if view is not None and view.others:
         lines.append("Also in the CRM as: " + ", ".join(f"{one.object} {one.id}" for one in view.others[:3]) + ".")
     return _cut(lines)
+
+
+def _tried(handoff: Handoff, view: CrmView | None, called: Callable[[str], str]) -> list[str]:
+    """Who had it before in this handoff, what they tried, and why it has passed on; the last two of them."""
+    lines = []
+    for place, one in enumerate(handoff.assignments[:-1]):
+        until = handoff.assignments[place + 1]
+        logged = [
+            f"{task.type}{f' ({task.outcome})' if task.outcome else ''}"
+            for task in (view.tasks if view is not None else ())
+            if not task.key
+            and not task.deleted
+            and task.created_by == one.owner
+            and one.at <= task.created_at < until.at
+        ]
+        acts = [act.how for act in handoff.touches if act.assignment == place + 1 and not act.how.startswith("logged")]
+        tried = f" Tried: {', '.join((*acts, *logged)[:3])}." if acts or logged else ""
+        why = until.after or until.why
+        lines.append(f"Before you: {called(one.owner)}, {one.at:%Y-%m-%d %H:%M} UTC to {until.at:%H:%M}.{tried} {why}")
+    return lines[-2:]
 
 
 def _return(handoffs: Sequence[Handoff], called: Callable[[str], str]) -> str:
@@ -88,8 +106,24 @@ def _return(handoffs: Sequence[Handoff], called: Callable[[str], str]) -> str:
         before = earlier[-1]
         owner = f" with {called(before.assignments[-1].owner)}" if before.assignments else ""
         reason = f": {before.recycle_reason}" if before.recycle_reason else ""
-        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{reason}."
+        tried = f", after {before.tries} tries" if before.tries else ""
+        told += f" Before: {before.opened_at:%Y-%m-%d}{owner}, {before.outcome or 'ended'}{tried}{reason}."
     return told
+
+
+def origin(dossier: Dossier, score: Score, cause: str, raiser: Activity | None) -> dict[str, Value]:
+    """Where a handed-over lead came from, for whoever asks later what such leads are worth.
+
+    The source and the campaign of what they did last (or by which they asked for sales), and the rule that gave most.
+    """
+    done = raiser or max(dossier.activities, key=lambda one: (one.at, one.key), default=None)
+    best = max(score.contributions, key=lambda one: (one.points, one.rule), default=None)
+    campaign = done.attributes.get("campaign") if done is not None else None
+    return {
+        "source": done.identity.system if done is not None else "",
+        "campaign": str(campaign) if is_known(campaign) else "",
+        "rule": cause if raiser is not None or best is None else best.rule,
+    }
 
 
 def moment_of(activity: Activity) -> str:

@@ -11,12 +11,12 @@ from math import exp, isnan
 from typing import NamedTuple
 
 from syncagent.handoff.conditions import fold, is_known, is_yes, number
-from syncagent.model import Activity, Dossier, Feature, Influence, Likelihood, Scorecard, Value
+from syncagent.model import BOT, Activity, Dossier, Feature, Influence, Likelihood, Scorecard, Value
 from syncagent.policy import Policy
 
 ATTRIBUTE = "likelihood"
+LETTER = "likelihood.grade"
 _DAY = 86_400
-_BOT = "Is Bot Activity"  # Source: marketing_automation.md, Marketo's bot activity attribute
 
 
 class Doings(NamedTuple):
@@ -29,11 +29,23 @@ class Doings(NamedTuple):
 
 
 def with_likelihood(attributes: dict[str, Value], dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
-    """The attributes and, where the policy has a scorecard, "likelihood": 0 to 100, to a tenth."""
+    """The attributes and, where the policy has a scorecard, "likelihood": 0 to 100, to a tenth.
+
+    With letters also "likelihood.grade", A to D: one more grade beside that of the points.
+    """
     card = policy.likelihood
     if card is None:
         return attributes
-    return attributes | {ATTRIBUTE: round(likelihood(card, attributes, dossier, now).percent, 1)}
+    percent = round(likelihood(card, attributes, dossier, now).percent, 1)
+    known = attributes | {ATTRIBUTE: percent}
+    return known | {LETTER: letter(card, percent)} if card.letters else known
+
+
+def letter(card: Scorecard, percent: float) -> str:
+    """A to D, by the percentages that the config gives; empty where it gives none."""
+    if not card.letters:
+        return ""
+    return next((name for name, least in zip("ABC", card.letters, strict=True) if percent >= least), "D")
 
 
 def likelihood(card: Scorecard, attributes: Mapping[str, Value], dossier: Dossier, now: datetime) -> Likelihood:
@@ -88,9 +100,10 @@ def told(dossier: Dossier, attributes: Mapping[str, Value], policy: Policy, now:
         return ()
     found = likelihood(card, attributes, dossier, now)
     average = 100 * chance(found.base)
+    grade = letter(card, round(found.percent, 1))
     lines = [
-        f"Likelihood of a win within {card.horizon_days} days: {found.percent:.1f} %; the average person's is"
-        f" {average:.1f} %."
+        f"Likelihood of a win within {card.horizon_days} days: {found.percent:.1f} %{f' ({grade})' if grade else ''};"
+        f" the average person's is {average:.1f} %."
     ]
     moving = sorted(found.influences, key=lambda one: (-abs(one.weight), one.feature))
     lines += [f"  odds x {exp(one.weight):.2f} {one.feature}: {one.why}" for one in moving if one.weight]
@@ -165,7 +178,7 @@ def as_text(value: Value) -> str:
 
 
 def _by_robot(activity: Activity) -> bool:
-    return bool(activity.attributes) and is_yes(activity.attributes.get(_BOT))
+    return bool(activity.attributes) and is_yes(activity.attributes.get(BOT))
 
 
 def _days(since: datetime, now: datetime) -> float:

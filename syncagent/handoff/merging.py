@@ -40,6 +40,7 @@ def fold_absorbed(draft: Draft) -> None:
     written = [one.score_written_at for one in everyone if one.score_written_at is not None]
     draft.score_written_at = max(written, default=None)
     draft.look()
+    _tell_doubles(draft)
 
 
 def _claim(handoff: Handoff) -> tuple[bool, bool, datetime, str]:
@@ -56,6 +57,17 @@ def _withdrawn(draft: Draft, handoff: Handoff, kept: Handoff) -> Handoff:
         "withdrawn", f"Handoff {handoff.id} ends: the person is the one of handoff {kept.id}.", ended=handoff.id
     )
     return closed
+
+
+def _tell_doubles(draft: Draft) -> None:
+    """What was made before anybody could know is for a person to merge: nothing of ours deletes what sales may use."""
+    if draft.view is not None and draft.view.others:
+        record = draft.view.record.identity
+        others = ", ".join(f"{one.object} {one.id}" for one in draft.view.others)
+        why = (
+            f"The CRM has more than one record of this person: {record.object} {record.id} is written. Merge {others}."
+        )
+        draft.event("doubled", why, record=record.id, others=others)
 
 
 def _owner_of(everyone: list[Decision], current: Handoff | None) -> Decision | None:

@@ -7,7 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from syncagent.handoff.calendar import before
 from syncagent.handoff.interest import words_of
@@ -20,7 +23,7 @@ TOGETHER = 3
 _TRIED = 12
 
 
-class Change(NamedTuple):
+class Change(Struct, frozen=True):
     """What would change, and by how many points: "2 more page.visited (*pricing*)", +9."""
 
     what: str
@@ -29,7 +32,7 @@ class Change(NamedTuple):
     rule: str
 
 
-class Nearest(NamedTuple):
+class Nearest(Struct, frozen=True):
     """`single`: each of these would do by itself, the smallest first. `together`: else these would, all of them."""
 
     single: tuple[Change, ...] = ()
@@ -84,7 +87,7 @@ def _changes(
         for told_by in one.choices:
             for change in _activity_changes(one, told_by, told.get(one.name, 0.0), hits.get(index, []), now, zone):
                 if min(change.points, room) > 0:
-                    yield change._replace(points=min(change.points, room))
+                    yield replace(change, points=min(change.points, room))
 
 
 def _room(model: ScoreModel, rule: InterestRule, told: dict[str, float]) -> float:

@@ -1,15 +1,16 @@
 """A person's lead as routing sees it: what is known of them, whose it is, and whether somebody must be there."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from syncagent.handoff.answers import holder_of_contact
-from syncagent.handoff.companies import company_of
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.derived import derive, wanted_of
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.routing import Case, Hold, assign
+from syncagent.handoff.routing import Case, Later, assign
 from syncagent.handoff.sla import is_short
-from syncagent.model import Assignment, Held, Sla, Value
+from syncagent.handoff.territory import domains_of
+from syncagent.model import Assignment, Held, Sla
+from syncagent.model.company import clean_name
 from syncagent.policy import Policy
 
 
@@ -24,7 +25,7 @@ class Cause(Protocol):
     def last(self) -> str: ...
 
 
-def choose(draft: Draft, last: str, terms: Sla | None) -> Assignment | Hold:
+def choose(draft: Draft, last: str, terms: Iterable[Sla]) -> Assignment | Later:
     """Who gets the lead of a handoff that opens under these terms; `last` is the rep of the one before."""
     account = draft.dossier.account
     owner = str(draft.current.get("owner") or "")
@@ -36,7 +37,7 @@ def choose(draft: Draft, last: str, terms: Sla | None) -> Assignment | Hold:
         return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
     held = draft.before.held
     case = Case(
-        attributes_for(draft),
+        draft.attributes,
         draft.now,
         last=last,
         current=owner,
@@ -51,7 +52,7 @@ def choose(draft: Draft, last: str, terms: Sla | None) -> Assignment | Hold:
     return assign(case, draft.policy, draft.loads)
 
 
-def holding(draft: Draft, hold: Hold, opening: Cause) -> Held:
+def holding(draft: Draft, hold: Later, opening: Cause) -> Held:
     """The lead is held: shown, looked at again when its time has come, and remembered should the score fade."""
     before = draft.before.held
     draft.waiting = hold.why
@@ -61,25 +62,14 @@ def holding(draft: Draft, hold: Hold, opening: Cause) -> Held:
     return Held(hold.for_, since, hold.until, hold.why, opening.cause, opening.kind, opening.last, hold.pool)
 
 
-def attributes_for(draft: Draft) -> dict[str, Value]:
-    """What is known of the person, with what the routes ask to be worked out ("came.source", "account.industry")."""
-    wanted = _wanted(draft.policy)
-    if not wanted:
-        return draft.attributes
-    return {**draft.attributes, **derive(draft.dossier, wanted, draft.attributes)}
-
-
 def company_name(draft: Draft) -> str:
     """What names the person's company, for pools whose reps keep theirs; empty where nobody asks, or nothing tells."""
     if not _sticky(draft.policy):
         return ""
-    company = company_of(draft.attributes, draft.dossier.emails, draft.policy.free_mail)
-    return company.key if company is not None else ""
-
-
-@once_per_policy
-def _wanted(policy: Policy) -> frozenset[str]:
-    return wanted_of(name for route in policy.routes for name in (*route.when, *route.to.skills))
+    if draft.dossier.account is not None:
+        return draft.dossier.account.id
+    known = domains_of(draft.attributes, draft.dossier.emails, draft.policy.free_mail)
+    return next(iter(known), clean_name(str(draft.attributes.get("company") or "")))
 
 
 @once_per_policy

@@ -5,6 +5,7 @@ lost, late, doubled and reordered events, and a kill at any instant, change noth
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -25,14 +26,16 @@ from syncagent.handoff.commands import (
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
-from syncagent.handoff.insight import moment_of
+from syncagent.handoff.insight import moment_of, origin
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
+from syncagent.handoff.process import forbidden, tell_journal
 from syncagent.handoff.promise import give_up, keep
-from syncagent.handoff.routing import Hold
+from syncagent.handoff.recycling import give_back_on_behalf
+from syncagent.handoff.routing import Later
 from syncagent.handoff.scoring import is_ready, points_since
-from syncagent.handoff.sla import terms_for
+from syncagent.handoff.sla import promising, terms_for
 from syncagent.model import Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
 from syncagent.policy import Policy
 
@@ -56,6 +59,8 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         give_up(draft)  # first: what nobody has been told is no answer
     if draft.view is not None or dossier.records:
         hear(draft)
+    if draft.handoffs and (draft.policy.recycle.on_behalf or draft.policy.stages):
+        give_back_on_behalf(draft)
     if draft.handoffs and draft.handoffs[-1].state is HandoffState.RETURNING:
         _bring_back(draft)
     if not draft.with_sales:
@@ -190,6 +195,8 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
     policy = draft.policy
     if draft.adopted:
         return f"sales is at work on it (status {draft.current.get('status')})"
+    if policy.stages and (against := forbidden(draft, Stage.MQL)):
+        return against
     if policy.gate.required and not raised:
         given = answers(draft.dossier, policy, draft.attributes, draft.now)
         draft.wake(changes_at(given, policy))
@@ -214,9 +221,9 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
     old = draft.handoff
     if old is not None:
         draft.look(anew=True)
-    terms = terms_for(draft.score.grade, draft.attributes, draft.policy)
+    terms = terms_for(draft.score.grade, draft.attributes, draft.policy, draft.judged.segment)
     assignment = choose(draft, opening.last, terms)
-    if isinstance(assignment, Hold):
+    if isinstance(assignment, Later):
         draft.look()
         draft.held = holding(draft, assignment, opening)
         if draft.waiting != draft.before.waiting:
@@ -234,11 +241,11 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         score=round(score.total, 2),
         grade=score.grade,
         assignments=(assignment,),
-        sla=terms,
         raised_at=draft.judged.raiser.at if draft.judged.raiser is not None else None,
         answers=_answers(draft),
         segment=draft.judged.segment,
     )
+    handoff = promising(handoff, terms)
     draft.handoffs.append(handoff)
     draft.contested = draft.overwritten = ()
     draft.waiting = ""
@@ -256,6 +263,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         number=number,
         sla=handoff.sla.name if handoff.sla is not None else "",
         create=draft.view is None,
+        **origin(draft.dossier, score, opening.cause, draft.judged.raiser if opening.kind == "handraiser" else None),
     )
     draft.event("assigned", assignment.why, owner=assignment.owner, route=assignment.route, queue=assignment.queue)
 
@@ -298,6 +306,11 @@ def _after_the_write(draft: Draft) -> None:
     ]
 
 
+@lru_cache(maxsize=1024)
+def _signed(points: float) -> str:
+    return f"{points:+g}"  # weights and priorities are few, and so are their products
+
+
 def _tell_journal(draft: Draft) -> None:
     """Stage and score, when they have changed."""
     past = draft.before
@@ -305,9 +318,12 @@ def _tell_journal(draft: Draft) -> None:
     if new.contributions or old is not None:
         total = round(new.total)
         if old is None or old.grade != new.grade or round(old.total) != total:
-            why = (
-                "; ".join(f"{one.why} ({one.points:+g})" for one in new.contributions[:5]) or "nothing counts any more"
-            )
+            why = "; ".join([f"{one.why} ({_signed(one.points)})" for one in new.contributions[:5]])
+            why = why or "nothing counts any more"
             draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
-    if draft.stage is not past.stage:
-        draft.event("stage", f"From {past.stage} to {draft.stage}.", before=str(past.stage), stage=str(draft.stage))
+    account = draft.dossier.account
+    if draft.matched != past.account:
+        told = f"the CRM counts them to {account.id}" if account is not None else "no account fits any more"
+        why = account.matched if draft.matched and account is not None else told
+        draft.event("account", f"{why[:1].upper()}{why[1:]}.", account=draft.matched)
+    tell_journal(draft)

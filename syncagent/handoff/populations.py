@@ -6,6 +6,7 @@ What a model says of somebody for the first time alarms nobody: history is score
 
 from collections.abc import Iterable
 
+from syncagent.handoff.alerting import remind_at
 from syncagent.handoff.commands import record_of, write_keys
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
@@ -119,7 +120,7 @@ def _tell(draft: Draft, model: NamedModel, judged: Judged, deal: Opportunity | N
             subject=f"{alert.says or model.name}: {of}",
             body=f"{model.name}: {score.total:.0f} ({score.grade}).\n"
             + "\n".join(f"{one.points:+g} {one.why}" for one in reasons),
-            remind_at=draft.now,
+            remind_at=remind_at(draft, to, alert=True),
         )
     )
     return True

@@ -44,6 +44,8 @@ def attributes_by(rules: ProfilePolicy, dossier: Dossier) -> dict[str, Value]:
     known = _newest(dossier)
     if not rules.rules and rules.default == NEWEST:
         return known
+    if len(dossier.leads) + len(dossier.records) == 1 and not dossier.histories:
+        return known  # nobody says anything else, nor ever did
     asked = known if rules.default != NEWEST else [name for name in rules.rules if name in known]
     for name in list(asked):
         rule = rules.rules.get(name, rules.default)
@@ -68,12 +70,14 @@ def profile_of(dossier: Dossier, policy: Policy) -> tuple[Attribute, ...]:
 
 def _newest(dossier: Dossier) -> dict[str, Value]:
     leads = dossier.leads
+    known: dict[str, Value] = {}
     if len(leads) == 1:
-        known = {name: value for name, value in leads[0].attributes.items() if is_known(value)}
+        known = {name: value for name, value in leads[0].attributes.items() if value is not None and value != ""}
     else:
-        known = {}
         for lead in sorted(leads, key=lambda one: (one.seen_at, one.identity)):
             known.update((name, value) for name, value in lead.attributes.items() if is_known(value))
+    if not dossier.records:
+        return known
     for record in sorted(dossier.records, key=lambda one: (one.modified_at, one.identity), reverse=True):
         for name, value in record.fields.items():
             if is_known(value):

@@ -4,33 +4,38 @@ from msgspec.structs import replace
 
 from syncagent.handoff import routing, stages
 from syncagent.handoff.calendar import after
+from syncagent.handoff.clocks import note_holds, turn_clocks
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import name_of
-from syncagent.handoff.owners import attributes_for, company_name
-from syncagent.handoff.routing import Case, Hold, manager_of, queue_for, waits_for
-from syncagent.handoff.sla import STUCK, UNDELIVERED, is_short, minutes_between, pending_steps
-from syncagent.model import Assignment, Handoff, SlaStep, Stage, StepDone, Value
+from syncagent.handoff.owners import company_name
+from syncagent.handoff.process import longest_stay, rule_of, stage_since
+from syncagent.handoff.routing import Case, Later, manager_of, queue_for, waits_for
+from syncagent.handoff.sla import STUCK, UNDELIVERED, Due, elapsed, is_short, key_of, pending_steps, running
+from syncagent.model import Assignment, SlaStep, Stage, StepDone, Value
 from syncagent.policy import Duration
 
 _STAGES = list(Stage)
-_NOTHING = Duration()
-_LONGEST = Duration(days=90)
 
 
 def keep(draft: Draft) -> None:
-    """Start the clock, watch delivery, fire the step that is due, and set the next moment to look."""
-    if not draft.with_sales or not draft.handoffs[-1].assignments:
+    """Start the clocks, watch delivery, fire the step that is due, and set the next moment to look."""
+    if not draft.is_open or not draft.handoffs[-1].assignments:
+        return
+    note_holds(draft)
+    if not draft.with_sales:
         return
     if draft.handoffs[-1].clock_started_at is None and not _start_clock(draft):
         _leave_inactive(draft)
         _watch_delivery(draft)
+    turn_clocks(draft)
+    _fire(draft)
     if draft.handoffs[-1].touched_at is None:
-        _fire(draft)
         _leave_queue(draft)
         if draft.handoffs[-1].clock_started_at is None and _start_clock(draft):
-            for due, _, _ in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
-                draft.wake(due)
+            turn_clocks(draft)
+            for due in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
+                draft.wake(due.at)
     _watch_stage(draft)
 
 
@@ -38,12 +43,12 @@ def _case(draft: Draft, exclude: frozenset[str]) -> Case:
     """The handoff as routing sees it; owners who come before any rule are named at the opening only."""
     handoff = draft.handoffs[-1]
     return Case(
-        attributes_for(draft),
+        draft.attributes,
         draft.now,
         route=handoff.assignments[0].route,
         exclude=exclude,
         company=company_name(draft),
-        short=is_short(handoff.sla, draft.policy),
+        short=is_short((handoff.sla,), draft.policy),
     )
 
 
@@ -69,7 +74,7 @@ def _start_clock(draft: Draft) -> bool:
         entry = draft.entry(draft.key(handoff.id, f"a{number}", "task"))
         if (entry is None or entry.state not in ("done", "dropped")) and handoff.cause != "adopted from sales":
             return False
-    draft.put(replace(handoff, clock_started_at=draft.now))
+    draft.put(replace(handoff, clock_started_at=draft.now, delivered_at=handoff.delivered_at or draft.now))
     draft.event(
         "clock.started",
         f"{draft.called(last.owner)} has the lead: the promise runs.",
@@ -127,76 +132,156 @@ def _watch_delivery(draft: Draft) -> None:
 
 
 def _fire(draft: Draft) -> None:
-    """Of the steps that are due the last one fires; those that it overtook are done without a sound."""
-    handoff = draft.handoffs[-1]
-    waiting = pending_steps(handoff, draft.policy)
-    due = [one for one in waiting if one[0] <= draft.now]
-    if due and draft.crm_has_seen(due[-1][0]):
-        for _, index, _ in due:
-            _mark(draft, index)
-        _do(draft, due[-1][1], due[-1][2])
+    """Of each clock's steps that are due the last one fires; those that it overtook are noted without a sound.
+
+    Of several clocks at once the weightiest goes first: a lead changes hands once, and nobody is told twice.
+    """
+    waiting = pending_steps(draft.handoffs[-1], draft.policy)
+    due = [one for one in waiting if one.at <= draft.now]
+    if due and draft.crm_has_seen(due[-1].at):
+        tops = {one.clock.number: one for one in due}
+        overtaken = [one for one in due if one is not tops[one.clock.number]]
+        for one in due:
+            _mark_step(draft, one)
+        reached = _Reached(draft)
+        for one in sorted(tops.values(), key=lambda one: (-_WEIGHT[one.step.do], one.clock.number)):
+            if reached.leaves_out(one):
+                overtaken.append(one)
+            else:
+                _do(draft, one, reached)
+        if overtaken and reached.events < len(draft.events):
+            draft.events[reached.events].data["overtook"] = ", ".join(_told(one) for one in overtaken)
         waiting = pending_steps(draft.handoffs[-1], draft.policy)
-    if waiting and waiting[0][0] > draft.now:
-        draft.wake(waiting[0][0])
+    if waiting and waiting[0].at > draft.now:
+        draft.wake(waiting[0].at)
     elif len(waiting) > len(due):
-        draft.wake(waiting[len(due)][0])
+        draft.wake(waiting[len(due)].at)
 
 
-def _do(draft: Draft, index: int, step: SlaStep) -> None:
+_WEIGHT = {"remind": 0, "alert": 1, "escalate": 2, "reassign": 3, "queue": 4}
+
+
+class _Reached:
+    """What one round of steps has done so far: whom it told, and whether the lead changed hands."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.told: set[str] = set()
+        self.moved = False
+        self.events = len(draft.events)
+        self._draft = draft
+
+    def leaves_out(self, due: Due) -> bool:
+        """Whether a step adds nothing to what was done: a second owner, somebody who knows, a rep who has lost it."""
+        if due.step.do in ("reassign", "queue"):
+            return self.moved
+        if due.step.do == "remind":
+            return self.moved or bool(self.told)
+        return _manager(self._draft, due.step) in self.told
+
+
+def _told(due: Due) -> str:
+    return f"{due.step.do} at {due.step.at:.0%} of the {due.clock.sla.promised}"
+
+
+def _mark_step(draft: Draft, due: Due) -> None:
+    if not due.clock.number:
+        _mark(draft, due.place)
+        return
     handoff = draft.handoffs[-1]
-    last = handoff.assignments[-1]
-    figures: dict[str, Value] = {"owner": last.owner, "step": step.at, "minutes": _minutes(draft, handoff)}
+    clocks = list(handoff.clocks)
+    clock = clocks[due.clock.number - 1]
+    done = StepDone(due.clock.visit, due.place, draft.now)
+    clocks[due.clock.number - 1] = replace(clock, steps_done=(*clock.steps_done, done))
+    draft.put(replace(handoff, clocks=tuple(clocks)))
+
+
+def _do(draft: Draft, due: Due, reached: _Reached) -> None:
+    handoff, step, sla = draft.handoffs[-1], due.step, due.clock.sla
+    last, missed = handoff.assignments[-1], _missed(due)
     if step.do == "remind":
         if last.queue:
             return
+        figures: dict[str, Value] = {"owner": last.owner, "step": step.at, "minutes": _minutes(draft, due)}
         name = name_of(draft.attributes, draft.dossier.emails)
-        body = f"Promised: first touch within the SLA {handoff.sla.name if handoff.sla else ''}. {handoff.cause}."
-        alert(draft, f"s{len(handoff.assignments)}.{index}", last.owner, f"Still waiting for you: {name}", body)
-        draft.event(
-            "reminded", f"{draft.called(last.owner)} was reminded at {step.at:.0%} of the promised time.", **figures
-        )
-    elif step.do == "escalate":
-        _escalate(draft, index, step, "not touched in the promised time")
+        body = f"Promised: {sla.promised} within the SLA {sla.name}. {handoff.cause}."
+        reached.told.add(last.owner)
+        alert(draft, key_of(handoff, due), last.owner, f"Still waiting for you: {name}", body)
+        called = draft.called(last.owner)
+        of = "promised time" if sla.of == "first touch" else f"time promised for the {sla.promised}"
+        draft.event("reminded", f"{called} was reminded at {step.at:.0%} of the {of}.", **figures, promise=sla.name)
+    elif step.do in ("escalate", "alert"):
+        _escalate(draft, due, missed, reached)
     elif last.pinned:
-        _escalate(draft, index, step, "not touched in the promised time, and a person chose the owner")
+        _escalate(draft, due, f"{missed}, and a person chose the owner", reached)
     else:
-        _pass_on(draft, index, step, to_queue=step.do == "queue")
+        _pass_on(draft, due, reached)
 
 
-def _minutes(draft: Draft, handoff: Handoff) -> float:
-    if handoff.sla is None or handoff.clock_started_at is None:
-        return 0.0
-    owner = handoff.assignments[-1].owner
-    return round(minutes_between(handoff.sla, owner, handoff.clock_started_at, draft.now, draft.policy), 1)
+def _missed(due: Due) -> str:
+    """What has not happened, in words that follow a name."""
+    if due.clock.sla.of == "first touch":
+        return "not touched in the promised time"
+    if due.clock.sla.of == "first conversation":
+        return "no conversation in the promised time"
+    return f"still {due.clock.sla.stage} after the promised time"
 
 
-def _escalate(draft: Draft, index: int, step: SlaStep, why: str) -> None:
+def _minutes(draft: Draft, due: Due | None = None) -> float:
+    """Minutes on the clock of the step, else on the one that started first."""
+    handoff = draft.handoffs[-1]
+    clock = due.clock if due is not None else next(running(handoff), None)
+    return elapsed(handoff, clock, draft.now, draft.policy) if clock is not None else 0.0
+
+
+def _manager(draft: Draft, step: SlaStep) -> str:
+    """Whom an alert or an escalation reaches: who is named, else the owner's manager; escalations go one level up."""
+    owner = draft.handoffs[-1].assignments[-1].owner
+    manager = manager_of(owner, draft.policy)
+    if step.do in ("alert", "escalate") and step.to not in ("", "manager"):
+        return step.to if draft.active.get(step.to, True) else manager
+    above = manager_of(manager, draft.policy) if step.do == "escalate" and _was_alerted(draft) else ""
+    return above or manager or step.to
+
+
+def _was_alerted(draft: Draft) -> bool:
+    """Whether the terms tell the manager first, so that an escalation goes to theirs."""
+    handoff = draft.handoffs[-1]
+    terms = [one for one in (handoff.sla, *(clock.sla for clock in handoff.clocks)) if one is not None]
+    return any(step.do == "alert" for sla in terms for step in sla.steps)
+
+
+def _escalate(draft: Draft, due: Due, why: str, reached: _Reached) -> None:
     handoff = draft.handoffs[-1]
     owner = handoff.assignments[-1].owner
-    manager = manager_of(owner, draft.policy, other=step.to if step.to != "manager" else "")
+    manager = _manager(draft, due.step)
+    if manager in reached.told:
+        return
+    minutes = _minutes(draft, due)
     name = name_of(draft.attributes, draft.dossier.emails)
-    body = f"{name} is with {draft.called(owner)}: {why} ({_minutes(draft, handoff):g} minutes). {handoff.cause}."
-    told = alert(draft, f"s{len(handoff.assignments)}.{index}", manager, f"Promise broken: {name}", body)
+    body = f"{name} is with {draft.called(owner)}: {why} ({minutes:g} minutes). {handoff.cause}."
+    told = alert(draft, key_of(handoff, due), manager, f"Promise broken: {name}", body)
+    reached.told.add(manager)
     draft.event(
         "escalated",
         f"{draft.called(manager) if told else 'Nobody'} was told: {why}.",
         owner=owner,
         to=manager if told else "",
-        minutes=_minutes(draft, handoff),
+        minutes=minutes,
+        promise=due.clock.sla.name,
     )
 
 
-def _pass_on(draft: Draft, index: int, step: SlaStep, *, to_queue: bool) -> None:
-    handoff = draft.handoffs[-1]
+def _pass_on(draft: Draft, due: Due, reached: _Reached) -> None:
+    handoff, step, missed = draft.handoffs[-1], due.step, _missed(due)
     if kept := _keeps_owner(draft):
-        _escalate(draft, index, step, f"not touched in the promised time, and {kept}")
+        _escalate(draft, due, f"{missed}, and {kept}", reached)
         return
     last = handoff.assignments[-1]
     holders = frozenset(one.owner for one in handoff.assignments)
     case = _case(draft, holders)
-    if to_queue:
+    if step.do == "queue":
         target = draft.policy.queues.get(step.to, step.to)
-        why = "Nobody touched it in the promised time."
+        why = f"{missed[0].upper()}{missed[1:]}."
         if target in holders:
             chosen = None
         elif target:
@@ -207,20 +292,25 @@ def _pass_on(draft: Draft, index: int, step: SlaStep, *, to_queue: bool) -> None
     else:
         chosen = routing.reassign(case, draft.policy, draft.loads)
     if chosen is None:
-        _escalate(draft, index, step, "not touched in the promised time, and nobody else can take it")
+        _escalate(draft, due, f"{missed}, and nobody else can take it", reached)
         return
-    _move(draft, chosen, f"{draft.called(last.owner)} did not touch it in the promised time: {chosen.why}")
+    minutes = _minutes(draft, due)
+    reached.moved = True
+    why = f"With {draft.called(last.owner)}: {missed} ({minutes:g} minutes)."
+    _move(draft, chosen, why, minutes)
 
 
-def _move(draft: Draft, chosen: Assignment, why: str) -> None:
+def _move(draft: Draft, chosen: Assignment, why: str, minutes: float) -> None:
+    """Pass the lead on; `why` it leaves its owner stays with the new assignment."""
     handoff = draft.handoffs[-1]
     last = handoff.assignments[-1]
-    minutes = _minutes(draft, handoff)
     draft.loads.give_back(last.owner)
-    draft.put(replace(handoff, assignments=(*handoff.assignments, chosen), clock_started_at=None))
+    passed = replace(chosen, after=why)
+    draft.put(replace(handoff, assignments=(*handoff.assignments, passed), clock_started_at=None))
     draft.want["owner"] = chosen.owner
     draft.cause, draft.owner = "reassign", "" if chosen.queue else chosen.owner
-    draft.event("reassigned", why, before=last.owner, owner=chosen.owner, route=chosen.route, minutes=minutes)
+    told = f"{why} {chosen.why}"
+    draft.event("reassigned", told, before=last.owner, owner=chosen.owner, route=chosen.route, minutes=minutes)
 
 
 def _leave_queue(draft: Draft) -> None:
@@ -233,11 +323,11 @@ def _leave_queue(draft: Draft) -> None:
     chosen = routing.from_pool(last.route, _case(draft, holders), draft.policy, draft.loads)
     if not isinstance(chosen, Assignment):
         draft.waits.extend(waits_for(last.route, draft.policy))
-        draft.wake(chosen.until if isinstance(chosen, Hold) else None)
+        draft.wake(chosen.until if isinstance(chosen, Later) else None)
         # A daily cap or an absence ends with the day, and nobody else would say so.
         draft.wake(after(draft.now, Duration(days=1), draft.policy.timezone))
         return
-    _move(draft, chosen, f"Somebody can take it now: {chosen.why}")
+    _move(draft, chosen, "Somebody can take it now.", _minutes(draft))
 
 
 def _leave_inactive(draft: Draft) -> None:
@@ -252,23 +342,18 @@ def _leave_inactive(draft: Draft) -> None:
     chosen = routing.reassign(_case(draft, holders), draft.policy, draft.loads)
     if chosen is not None:
         draft.loads.undo(last)
-        _move(draft, chosen, f"{draft.called(last.owner)} is no longer active in the CRM: {chosen.why}")
+        _move(draft, chosen, f"{draft.called(last.owner)} is no longer active in the CRM.", _minutes(draft))
 
 
 def _watch_stage(draft: Draft) -> None:
-    """Law 6: a lead that stays in its stage for too long is told to the manager, and again after every such period.
-
-    Where the process map names no longest stay, the policy's come-back time stands in, else 90 days, so that no lead
-    with sales is without a timer.
-    """
+    """Law 6: a lead that stays in its stage for too long is told, and again after every such period."""
     handoff = draft.handoffs[-1]
     stage = draft.stage_now()
-    rule = next((one for one in draft.policy.stages if one.stage is stage), None)
-    lengths = (rule.longest if rule is not None else None, draft.policy.recycle.default)
-    longest = next((one for one in lengths if one is not None and one != _NOTHING), _LONGEST)
+    rule = rule_of(stage, draft.policy)
+    longest = longest_stay(stage, draft.policy)
     code = STUCK - _STAGES.index(stage)
     told = [one.at for one in handoff.steps_done if one.step == code]
-    since = max(handoff.touched_at or handoff.opened_at, handoff.opened_at)
+    since = stage_since(draft, stage)
     due = after(max(since, *told) if told else since, longest, draft.policy.timezone)
     if due > draft.now:
         draft.wake(due)
@@ -282,7 +367,8 @@ def _watch_stage(draft: Draft) -> None:
     after_that = f" Next would be {rule.next}." if rule is not None and rule.next is not None else ""
     body = f"{name} has been {stage} with {draft.called(owner)} since {since:%Y-%m-%d}.{after_that}"
     step = f"t{_STAGES.index(stage)}.{len(told) + 1}"
-    alert(draft, step, manager_of(owner, draft.policy), f"Stuck: {name}", body)
+    told_of = rule.tell if rule is not None and rule.tell else manager_of(owner, draft.policy)
+    alert(draft, step, told_of, f"Stuck: {name}", body)
     answers_for = rule.owner if rule is not None else ""
     draft.event("stuck", f"It has been {stage} for too long.", stage=str(stage), owner=owner, answers_for=answers_for)
 

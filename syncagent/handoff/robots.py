@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from syncagent.handoff.conditions import as_glob, is_yes
-from syncagent.model import Activity
+from syncagent.model import BOT, Activity
 from syncagent.policy import Robots, ScoreModel
 
-MARK = "Is Bot Activity"
 _LINK = "Link"
+_KINDS = 1_000  # kinds of activity that are remembered: systems have far fewer
 _MANY_WITHIN = timedelta(seconds=1)
 Name = tuple[str, str]
 """What makes an activity one: the system that told it, and its key."""
@@ -26,6 +26,20 @@ class Excluded(NamedTuple):
     why: str
 
 
+class _Roles(dict[str, bool | None]):
+    """Whether a kind is an open or a click of a mail (True), its delivery (False), or neither; found out once."""
+
+    def __init__(self, robots: Robots) -> None:
+        super().__init__()
+        self._clicked, self._delivered = as_glob(robots.clicked), as_glob(robots.delivered)
+
+    def __missing__(self, kind: str) -> bool | None:
+        if len(self) >= _KINDS:
+            self.clear()
+        self[kind] = found = True if self._clicked(kind) else False if self._delivered(kind) else None
+        return found
+
+
 class RobotTests:
     """A model's tests, ready to run. `marked`: whether the source's own mark counts; `timed`: whether times do."""
 
@@ -34,30 +48,33 @@ class RobotTests:
         self.marked = model.exclude_bots and robots.marked
         self.timed = model.exclude_bots and (robots.after_delivery > 0 or robots.links > 1)
         self._robots: Robots = robots
-        self._clicked, self._delivered = as_glob(robots.clicked), as_glob(robots.delivered)
+        self._roles = _Roles(robots)
         self._admit: Callable[[str], bool] | None = as_glob(robots.admit) if robots.admit else None
 
     def says_so(self, activity: Activity) -> bool:
         """Whether the source has marked it, and the policy does not admit it all the same."""
-        return is_yes(activity.attributes.get(MARK)) and not (self._admit is not None and self._admit(activity.asset))
+        return is_yes(activity.attributes.get(BOT)) and not (self._admit is not None and self._admit(activity.asset))
 
     def by_time(self, activities: Sequence[Activity]) -> dict[Name, str]:
         """Opens and clicks that no hand did, by name, with the reason. Order and repetition do not matter."""
         clicks: dict[tuple[str, str], dict[Name, Activity]] = {}
         deliveries: dict[tuple[str, str], set[datetime]] = {}
+        roles, admit = self._roles, self._admit
         for one in activities:
+            clicked = roles[one.kind]
+            if clicked is None:
+                continue
             mail = (one.identity.system, one.asset)
-            if self._clicked(one.kind):
-                if self._admit is None or not self._admit(one.asset):
-                    clicks.setdefault(mail, {})[one.identity.system, one.key] = one
-            elif self._delivered(one.kind):
+            if not clicked:
                 deliveries.setdefault(mail, set()).add(one.at)
+            elif admit is None or not admit(one.asset):
+                clicks.setdefault(mail, {})[one.identity.system, one.key] = one
         found: dict[Name, str] = {}
         for mail, told in clicks.items():
-            if self._robots.links > 1:
+            if 1 < self._robots.links <= len(told):
                 found.update(self._at_once(told))
-            if self._robots.after_delivery > 0:
-                found.update(self._too_soon(told, deliveries.get(mail, set())))
+            if self._robots.after_delivery > 0 and mail in deliveries:
+                found.update(self._too_soon(told, deliveries[mail]))
         return found
 
     def _too_soon(self, told: dict[Name, Activity], delivered: set[datetime]) -> dict[Name, str]:
@@ -76,6 +93,8 @@ class RobotTests:
         for last, (_, one) in enumerate(ordered):
             while one.at - ordered[first][1].at > _MANY_WITHIN:
                 first += 1
+            if last + 1 - first < self._robots.links:
+                continue
             burst = ordered[first : last + 1]
             links = {str(each.attributes.get(_LINK) or name[1]) for name, each in burst}
             if len(links) >= self._robots.links:

@@ -19,7 +19,7 @@ from syncagent.handoff.turns import Loads
 from syncagent.model import Assignment, Turn, Value
 from syncagent.policy import Policy, Rep, Route, RouteTarget
 
-__all__ = ["Case", "Hold", "Loads", "assign", "from_pool", "manager_of", "queue_for", "reassign", "team_of"]
+__all__ = ["Case", "Later", "Loads", "assign", "from_pool", "manager_of", "queue_for", "reassign", "team_of"]
 
 
 class Case(NamedTuple):
@@ -40,7 +40,7 @@ class Case(NamedTuple):
     since: datetime | None = None  # since when a route holds it already
 
 
-class Hold(NamedTuple):
+class Later(NamedTuple):
     """Nobody yet: what is waited for, why, and until when at the latest."""
 
     for_: Literal["fields", "presence"]
@@ -102,7 +102,7 @@ class _Desk:
         )
 
 
-def assign(case: Case, policy: Policy, loads: Loads) -> Assignment | Hold:
+def assign(case: Case, policy: Policy, loads: Loads) -> Assignment | Later:
     """Choose the owner and take their turn. Always somebody, at worst a queue, unless a route holds it for a while."""
     desk = _Desk(case, policy, loads)
     order = policy.routing.order
@@ -117,7 +117,7 @@ def assign(case: Case, policy: Policy, loads: Loads) -> Assignment | Hold:
     return _by_routes(desk, _fitting(desk), may_wait=True) or _left_over(desk)
 
 
-def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment | Hold | None:
+def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment | Later | None:
     """A rep of this route's pools, for a lead that waits in its queue; when the first is in; None: nobody knows."""
     desk = _Desk(case, policy, loads)
     for way in desk.ways:
@@ -126,7 +126,7 @@ def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment
             if isinstance(picked, Assignment):
                 return picked
             first = picked.first_in
-            return Hold("presence", first, "", _waits(way.route.to, name)) if first is not None else None
+            return Later("presence", first, "", _waits(way.route.to, name)) if first is not None else None
     return None
 
 
@@ -241,7 +241,7 @@ def _fitting(desk: _Desk) -> Iterator[_Way]:
     yield from (way for way in desk.ways if way.route.name != case.route and way.may_fit(case.attributes))
 
 
-def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignment | Hold | None:
+def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignment | Later | None:
     for way in ways:
         route, to = way.route, way.route.to
         if may_wait and (hold := _wait(desk, route)) is not None:
@@ -256,7 +256,7 @@ def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignme
             return picked
         if to.nobody == "wait" and picked.first_in is not None and may_wait:
             why = f"nobody of {route.name} is at work before {picked.first_in:%Y-%m-%d %H:%M} UTC"
-            return Hold("presence", picked.first_in, why, _waits(to, route.name), states)
+            return Later("presence", picked.first_in, why, _waits(to, route.name), states)
         if to.fallback_queue and to.nobody != "next":
             queue = desk.policy.queues.get(to.fallback_queue, to.fallback_queue)
             why = f"Nobody of {route.name} can take it now."
@@ -265,7 +265,7 @@ def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignme
     return None
 
 
-def _wait(desk: _Desk, route: Route) -> Hold | None:
+def _wait(desk: _Desk, route: Route) -> Later | None:
     """The route would like to know more, and its time for that is not over."""
     case, wait = desk.case, route.wait
     if wait is None:
@@ -277,7 +277,7 @@ def _wait(desk: _Desk, route: Route) -> Hold | None:
     if until <= case.now:
         desk.passed.append(f"{route.name}: {', '.join(missing)} did not come in time")
         return None
-    return Hold("fields", until, f"{route.name} waits for {', '.join(missing)} until {until:%Y-%m-%d %H:%M} UTC")
+    return Later("fields", until, f"{route.name} waits for {', '.join(missing)} until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def _ask(desk: _Desk, to: RouteTarget, route: str, by: str = "") -> tuple[Assignment | Picked, tuple[str, ...]]:

@@ -8,12 +8,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from syncagent.handoff.companies import placed
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import fits_of
-from syncagent.handoff.derived import account_of, derive, wanted_of
+from syncagent.handoff.derived import derive, wanted_of
 from syncagent.handoff.fit import FitRules, earliest
 from syncagent.handoff.interest import AHEAD, InterestRules
+from syncagent.handoff.key_accounts import KeyAccounts
 from syncagent.handoff.likelihood import with_likelihood
+from syncagent.handoff.memory import GivenBack, given_back
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
 from syncagent.model import Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
@@ -23,7 +29,7 @@ _NO_LINE = Threshold()
 _COLLEAGUES = timedelta(days=1)  # what others of a company do wakes nobody: whoever is scored by it looks daily
 
 
-class Judged(NamedTuple):
+class Judged(Struct, frozen=True):
     """A score and what the opening of a handoff asks of it.
 
     `latest` is the newest activity that gave points; `raiser` the newest one that asks for sales by itself.
@@ -61,9 +67,25 @@ def worked_out(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Val
     return _models_of(policy).known(dossier, known_of(dossier, policy, now), now)[0]
 
 
+def routed_by(dossier: Dossier, policy: Policy, now: datetime) -> dict[str, Value]:
+    """As `known_of`, with what routes and promises ask to be worked out."""
+    models, known = _models_of(policy), known_of(dossier, policy, now)
+    return models.known(dossier, known, now)[0] if models.routed else known
+
+
+def list_of(dossier: Dossier, policy: Policy, now: datetime) -> str:
+    """The list of key accounts that somebody's company is in; empty when it is in none."""
+    return _models_of(policy).list_of(dossier, known_of(dossier, policy, now))
+
+
 def judge(dossier: Dossier, policy: Policy, now: datetime, attributes: dict[str, Value]) -> Judged:
     """Score a person by the model that is live for them, and find what speaks for handing them off."""
-    return _models_of(policy).judge(dossier, attributes, now)
+    models = _models_of(policy)
+    judged = models.judge(dossier, attributes, now)
+    if dossier.decision is None or not policy.recycle.reasons:
+        return judged
+    before = given_back(dossier.decision.handoffs, policy)
+    return judged if before is None else models.remembered(judged, before, dossier, attributes, now)
 
 
 def weigh(dossier: Dossier, policy: Policy, now: datetime) -> Judged:
@@ -76,7 +98,7 @@ def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: 
     models = _models_of(policy)
     known, changes_at = models.known(dossier, known_of(dossier, policy, now), now, deal)
     judged = models.named[model].judge(done_by(dossier), known, now)
-    return judged._replace(model=model, changes_at=earliest(judged.changes_at, changes_at))
+    return replace(judged, model=model, changes_at=earliest(judged.changes_at, changes_at))
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
@@ -105,14 +127,10 @@ def live_model(dossier: Dossier, policy: Policy, now: datetime) -> tuple["Live",
 
 def is_ready(judged: Score, threshold: Threshold) -> bool:
     """Whether the score is past the line; a threshold that asks nothing is never passed."""
-    tests: list[bool] = []
-    if threshold.score is not None:
-        tests.append(judged.total >= threshold.score)
-    if threshold.grades:
-        tests.append(judged.grade in threshold.grades)
-    if not tests:
-        return False
-    return all(tests) if threshold.need == "all" else any(tests)
+    enough = threshold.score is not None and judged.fit + judged.interest >= threshold.score
+    if threshold.need == "all" and threshold.score is not None and threshold.grades:
+        return enough and judged.grade in threshold.grades
+    return enough or judged.grade in threshold.grades
 
 
 def is_over(dossier: Dossier, policy: Policy, now: datetime) -> bool:
@@ -173,7 +191,7 @@ class Scorer:
         return Judged(found, latest, raiser, changes_at, line)
 
     def grade(self, fit: float, interest: float) -> str:
-        """The letter of the fit and the number of the interest, by their shares of what is possible."""
+        """The letter of the fit and the number of the interest, by their shares of what can be earned."""
         letter = _step(fit, self.fit.possible, self._letters, "ABCD")
         return letter + _step(interest, self.interest.possible, self._numbers, "1234")
 
@@ -206,9 +224,14 @@ class _Models:
         self._accounts = self.named[accounts.name] if accounts is not None else None
         asked = [rule.attribute for model in self._all(policy) for rule in model.fit]
         asked += [name for one in policy.segments for name in one.when]
-        self.wanted = wanted_of(asked)
-        self._plain = not self.wanted and not self.segments
-        self._of_account = any(name.startswith("account.") for name in self.wanted)
+        scored = wanted_of(asked)
+        self.routed = wanted_of([name for one in policy.routes for name in one.when])
+        self.routed |= wanted_of([name for one in policy.slas for name in one.when])
+        self.wanted = scored | self.routed
+        self._plain = not scored and not self.segments
+        self._of_account = any(name.startswith("account.") for name in scored)
+        self._lists = KeyAccounts(policy.accounts, policy.free_mail)
+        self._listed = bool(policy.accounts) and not self.wanted.isdisjoint(("account.key", "account.list"))
 
     @staticmethod
     def _all(policy: Policy) -> tuple[ScoreModel, ...]:
@@ -217,18 +240,36 @@ class _Models:
     def judge(self, dossier: Dossier, attributes: dict[str, Value], now: datetime) -> Judged:
         if self._plain:
             return self.live.judge(done_by(dossier), attributes, now, self._default.line)
+        dossier = placed(dossier, self._policy)
         known, changes_at = self.known(dossier, attributes, now)
         live = self.pick(known)
         judged = live.scorer.judge(done_by(dossier), known, now, live.line)
         account = dossier.account if self._of_account else None
         if account is not None:
             changes_at = earliest(changes_at, now + _COLLEAGUES)
-        return judged._replace(
+        return replace(
+            judged,
             changes_at=earliest(judged.changes_at, changes_at),
             segment=live.segment,
             model=live.model,
             waits_on=(f"account:{account.id}",) if account is not None else (),
         )
+
+    def remembered(
+        self, judged: Judged, before: GivenBack, dossier: Dossier, attributes: dict[str, Value], now: datetime
+    ) -> Judged:
+        """The score when of the interest from before a recycling only a share counts."""
+        scorer = self.pick(self.known(dossier, attributes, now)[0]).scorer if self.segments else self.live
+        whole = judged.score
+        since = scorer.judge(done_by(dossier), {}, now, since=before.at)
+        lost = (whole.interest - since.score.interest) * (1 - before.share)
+        if lost <= 0:
+            return judged
+        why = f"Given back on {before.at:%Y-%m-%d} ({before.reason}): of what came before {before.share:.0%} counts."
+        interest = whole.interest - lost
+        told = (*whole.contributions, Contribution("recycled", -lost, why))
+        found = Score(whole.fit, interest, scorer.grade(whole.fit, interest), told)
+        return replace(judged, score=found, changes_at=earliest(judged.changes_at, since.changes_at))
 
     def known(
         self, dossier: Dossier, attributes: dict[str, Value], now: datetime, deal: Opportunity | None = None
@@ -236,12 +277,24 @@ class _Models:
         """What systems tell and what is worked out; and when the account's score changes by itself."""
         if not self.wanted:
             return attributes, None
+        dossier = placed(dossier, self._policy)
         known = {**attributes, **derive(dossier, self.wanted, attributes, deal)}
-        if self._accounts is None or dossier.account is None:
-            return known, None
-        judged = self._accounts.judge((), account_of(dossier), now)
-        known["account.score"], known["account.grade"] = judged.score.total, judged.score.grade[0]
-        return known, judged.changes_at
+        account, changes_at = dossier.account, None
+        if account is not None and self._listed:
+            known |= _listed(self._lists.of_account(account))
+        if account is not None and self._accounts is not None:
+            judged = self._accounts.judge((), known, now)
+            known["account.score"], known["account.grade"] = judged.score.total, judged.score.grade[0]
+            changes_at = judged.changes_at
+        if self._listed and "account.list" not in known:
+            known |= _listed(self._lists.of_person(dossier, attributes))
+        return known, changes_at
+
+    def list_of(self, dossier: Dossier, attributes: Mapping[str, Value]) -> str:
+        """The list of key accounts that somebody's company is in."""
+        account = dossier.account
+        found = self._lists.of_account(account) if account is not None else ""
+        return found or self._lists.of_person(dossier, attributes)
 
     def live_for(self, dossier: Dossier, now: datetime) -> Live:
         """As `pick`, of a dossier."""
@@ -257,9 +310,15 @@ class _Models:
 _models_of = once_per_policy(_Models)
 
 
+def _listed(name: str) -> dict[str, Value]:
+    return {"account.list": name, "account.key": True} if name else {}
+
+
 def _step(points: float, possible: float, shares: tuple[float, float, float], names: str) -> str:
     share = points / possible if possible > 0 else 0.0
-    for name, least in zip(names, shares, strict=False):
-        if share >= least:
-            return name
-    return names[-1]
+    first, second, third = shares
+    if share >= first:
+        return names[0]
+    if share >= second:
+        return names[1]
+    return names[2] if share >= third else names[3]

@@ -1,10 +1,12 @@
-"""The promise: which terms hold, when each step is due, and which one fires now.
+"""The promises: which terms hold, which clocks run, and when each step is due.
 
 Terms are copied into the handoff at its opening and never change for it (law 13). Minutes run on the clock of the
-terms (the rep's own hours, the team's, the wall); days are calendar days of the policy's zone.
+terms (the rep's own hours, the team's, the wall); days are calendar days of the policy's zone. The first touch is
+promised anew by every owner; the other clocks go on when the lead changes hands, each stretch in its owner's hours.
+While the CRM's status is one on which a clock pauses, it stands still: by the status' history, not by when we looked.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,13 +18,35 @@ from syncagent.handoff.conditions import Fits, fits_of
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.team import team_of
-from syncagent.model import Dossier, Event, Handoff, HandoffState, Plan, Sla, SlaStep, Value
+from syncagent.model import Clock, Dossier, Event, Handoff, HandoffState, Hold, Plan, Sla, SlaStep, StepDone, Value
 from syncagent.policy import Duration, Hours, Policy, SlaTerms
 
 UNDELIVERED = -1
 """The number under which `steps_done` keeps that an undelivered handoff has been told."""
 STUCK = -2
 """Likewise for a stage that has lasted longer than the process map allows (-2, -3 ... by stage)."""
+DROPPED = "no longer promised"
+"""What ended a clock whose promise an admin has taken back: it is not started again."""
+_AROUND = (((0, 1440),),) * 7
+
+
+class Running(NamedTuple):
+    """A clock that runs: 0 is the first touch, others count from 1; which of its steps have fired."""
+
+    number: int
+    sla: Sla
+    start: datetime
+    visit: int
+    done: frozenset[int]
+
+
+class Due(NamedTuple):
+    """A step that has not fired, and when it is to."""
+
+    at: datetime
+    place: int
+    step: SlaStep
+    clock: Running
 
 
 class _Promise(NamedTuple):
@@ -35,25 +59,57 @@ def _promises(policy: Policy) -> tuple[_Promise, ...]:
     return tuple(_Promise(terms, fits_of(terms.when)) for terms in policy.slas)
 
 
-def terms_for(grade: str, attributes: Mapping[str, Value], policy: Policy) -> Sla | None:
-    """The first terms that hold for this grade and these attributes, as a copy to keep; None: nothing is promised."""
+def terms_for(grade: str, attributes: Mapping[str, Value], policy: Policy, segment: str = "") -> tuple[Sla, ...]:
+    """The terms that hold for this grade, segment and these attributes, as copies to keep: the first of each kind."""
+    found: dict[tuple[str, str], Sla] = {}
     for terms, fits in _promises(policy):
-        if (not terms.grades or grade in terms.grades) and fits(attributes):
-            return Sla(
-                name=terms.name,
-                minutes=terms.first_touch.minutes,
-                days=terms.first_touch.days,
-                clock=terms.clock,
-                steps=terms.steps,
-                touch_tasks=terms.touch_tasks,
-                not_by=terms.not_by,
-            )
-    return None
+        kind = (terms.of, terms.stage)
+        fitting = (not terms.grades or grade in terms.grades) and (not terms.segments or segment in terms.segments)
+        if kind not in found and fitting and fits(attributes):
+            found[kind] = _copy(terms)
+    return tuple(found.values())
 
 
-def is_short(sla: Sla | None, policy: Policy) -> bool:
-    """Whether the promise is so short that only somebody who is at work now can keep it."""
-    return sla is not None and not sla.days and 0 < sla.minutes <= policy.routing.short_promise.minutes
+def _copy(terms: SlaTerms) -> Sla:
+    return Sla(
+        name=terms.name,
+        minutes=terms.within.minutes,
+        days=terms.within.days,
+        clock=terms.clock,
+        steps=terms.steps,
+        touch_tasks=terms.touch_tasks,
+        not_by=terms.not_by,
+        of=terms.of,
+        stage=terms.stage,
+        pause_on=terms.pause_on,
+        pause_holidays=terms.pause_holidays,
+        by=terms.by,
+        bulk=terms.bulk,
+        talk_tasks=terms.talk_tasks,
+        outcomes=terms.outcomes,
+        statuses=terms.statuses,
+    )
+
+
+def promising(handoff: Handoff, terms: tuple[Sla, ...]) -> Handoff:
+    """The handoff under these terms. A clock keeps its number, for keys are made of it, and goes on under new terms."""
+    first = next((one for one in terms if one.of == "first touch"), None)
+    others: dict[tuple[str, str], Sla] = {(one.of, one.stage): one for one in terms if one.of != "first touch"}
+    clocks: list[Clock] = []
+    for clock in handoff.clocks:
+        sla = others.pop((clock.sla.of, clock.sla.stage), None)
+        if sla is None:
+            clocks.append(replace(clock, ended_at=clock.ended_at or clock.started_at, how=DROPPED))
+        else:
+            revived = replace(clock, ended_at=None, how="") if clock.how == DROPPED else clock
+            clocks.append(replace(revived, sla=sla))
+    return replace(handoff, sla=first, clocks=(*clocks, *(Clock(one) for one in others.values())))
+
+
+def is_short(terms: Iterable[Sla | None], policy: Policy) -> bool:
+    """Whether the first touch is promised so soon that only somebody who is at work now can keep it."""
+    most = policy.routing.short_promise.minutes
+    return any(one is not None and one.of == "first touch" and 0 < one.minutes <= most for one in terms)
 
 
 def renewed(dossier: Dossier, policy: Policy, now: datetime) -> Plan | None:
@@ -66,34 +122,26 @@ def renewed(dossier: Dossier, policy: Policy, now: datetime) -> Plan | None:
     if decision is None or handoff is None or handoff.state is not HandoffState.WITH_SALES:
         return None
     attributes = with_likelihood(attributes_of(dossier, policy), dossier, policy, now)
-    terms = terms_for(handoff.grade, attributes, policy)
-    if terms == handoff.sla:
+    terms = promising(handoff, terms_for(handoff.grade, attributes, policy, handoff.segment))
+    if terms == handoff:
         return None
-    names = [sla.name if sla is not None else "no promise" for sla in (handoff.sla, terms)]
+    names = [_named(handoff), _named(terms)]
     why = f"The promise moved from {names[0]} to {names[1]}, as an admin asked."
     event = Event("reapplied", now, why, handoff.id, {"before": names[0], "after": names[1]})
-    moved = replace(decision, handoffs=(*decision.handoffs[:-1], replace(handoff, sla=terms)))
+    moved = replace(decision, handoffs=(*decision.handoffs[:-1], terms))
     return Plan(decision=moved, events=(event,), wake_at=now + timedelta(milliseconds=1))
 
 
-def due_at(sla: Sla, owner: str, start: datetime, share: float, policy: Policy) -> datetime:
-    """When a share of the promised time has passed since `start` for this owner."""
-    if sla.days:
-        return after(start, Duration(days=sla.days), policy.timezone, share)
-    hours, away = hours_for(sla, owner, policy)
-    return add_working(start, sla.minutes * share, hours, away)
-
-
-def minutes_between(sla: Sla, owner: str, start: datetime, end: datetime, policy: Policy) -> float:
-    """How many minutes of the promise's clock lie between two moments."""
-    hours, away = (None, ()) if sla.days else hours_for(sla, owner, policy)
-    return working_between(start, end, hours, away)
+def _named(handoff: Handoff) -> str:
+    names = [one.name for one in (handoff.sla, *(clock.sla for clock in handoff.clocks)) if one is not None]
+    return " and ".join(names) or "no promise"
 
 
 def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, Collection[str]]:
     """The hours that the promise's clock runs in, and the days on which it stands still. A queue keeps team hours."""
     if sla.clock == "wall":
-        return None, ()
+        pauses = sla.pause_holidays and policy.holidays
+        return (Hours(_AROUND, policy.timezone), policy.holidays) if pauses else (None, ())
     rep = team_of(policy).reps.get(owner) if sla.clock == "rep" else None
     if rep is not None and rep.hours is not None:
         return rep.hours, team_of(policy).days_off(rep)
@@ -102,24 +150,125 @@ def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, Colle
     return policy.team_hours, policy.holidays
 
 
-def pending_steps(handoff: Handoff, policy: Policy) -> list[tuple[datetime, int, SlaStep]]:
-    """Steps of the running promise that have not fired for the present assignment: (due, index, step), in time."""
-    sla, start = handoff.sla, handoff.clock_started_at
-    if sla is None or start is None or handoff.touched_at is not None:
-        return []
+def running(handoff: Handoff) -> Iterator[Running]:
+    """The clocks that run now."""
     number = len(handoff.assignments)
-    done = {one.step for one in handoff.steps_done if one.assignment == number}
-    owner = handoff.assignments[-1].owner if handoff.assignments else ""
-    waiting = [
-        (due_at(sla, owner, start, step.at, policy), index, step)
-        for index, step in enumerate(sla.steps)
-        if index not in done
-    ]
-    return sorted(waiting, key=lambda one: (one[0], one[1]))
+    if handoff.sla is not None and handoff.clock_started_at is not None and handoff.touched_at is None:
+        yield Running(0, handoff.sla, handoff.clock_started_at, number, _fired(handoff.steps_done, number))
+    for place, clock in enumerate(handoff.clocks, 1):
+        if clock.started_at is not None and clock.ended_at is None:
+            yield Running(place, clock.sla, clock.started_at, clock.visit, _fired(clock.steps_done, clock.visit))
+
+
+def _fired(steps: tuple[StepDone, ...], visit: int) -> frozenset[int]:
+    return frozenset(one.step for one in steps if one.assignment == visit)
+
+
+def due_at(handoff: Handoff, clock: Running, share: float, policy: Policy) -> datetime | None:
+    """When a share of the promised time has passed; None while the clock stands still before it."""
+    sla = clock.sla
+    if sla.days:
+        due = after(clock.start, Duration(days=sla.days), policy.timezone, share)
+        for hold in _holds(handoff, sla):
+            if hold.until is not None and hold.until <= clock.start:
+                continue
+            if hold.since >= due:
+                break
+            if hold.until is None:
+                return None
+            due += hold.until - max(hold.since, clock.start)
+        return due
+    left = sla.minutes * share
+    for begin, end, owner in _stretches(handoff, clock):
+        hours, away = hours_for(sla, owner, policy)
+        if end is None:
+            return add_working(begin, left, hours, away)
+        passed = working_between(begin, end, hours, away)
+        if passed >= left:
+            return add_working(begin, left, hours, away)
+        left -= passed
+    return None
+
+
+def elapsed(handoff: Handoff, clock: Running, end: datetime, policy: Policy) -> float:
+    """How many minutes of the promise's clock lie between its start and a moment; real ones for promises of days."""
+    total = 0.0
+    for begin, until, owner in _stretches(handoff, clock):
+        hours, away = (None, ()) if clock.sla.days else hours_for(clock.sla, owner, policy)
+        total += working_between(begin, end if until is None else min(until, end), hours, away)
+    return round(total, 1)
+
+
+def _holds(handoff: Handoff, sla: Sla) -> list[Hold]:
+    return sorted((one for one in handoff.holds if one.status in sla.pause_on), key=lambda one: one.since)
+
+
+def _stretches(handoff: Handoff, clock: Running) -> Iterator[tuple[datetime, datetime | None, str]]:
+    """Since when, until when (None: still) and for whom the clock runs, in order: not through holds."""
+    shifts: list[tuple[datetime, str]] = [(clock.start, handoff.assignments[-1].owner if handoff.assignments else "")]
+    if clock.number and clock.sla.clock == "rep":
+        shifts = [(max(one.at, clock.start), one.owner) for one in handoff.assignments] or shifts
+        shifts[0] = (clock.start, shifts[0][1])
+    begin: datetime | None = clock.start
+    for hold in _holds(handoff, clock.sla):
+        if begin is None or (hold.until is not None and hold.until <= begin):
+            continue
+        yield from _split(begin, hold.since, shifts)
+        begin = hold.until
+    if begin is not None:
+        yield from _split(begin, None, shifts)
+
+
+def _split(
+    begin: datetime, end: datetime | None, shifts: list[tuple[datetime, str]]
+) -> Iterator[tuple[datetime, datetime | None, str]]:
+    for place, (since, owner) in enumerate(shifts):
+        until = shifts[place + 1][0] if place + 1 < len(shifts) else None
+        low = max(begin, since)
+        high = until if end is None else end if until is None else min(until, end)
+        if high is None or high > low:
+            yield low, high, owner
+
+
+def pending_steps(handoff: Handoff, policy: Policy) -> list[Due]:
+    """Steps of the running clocks that have not fired, by when they are due; none of a clock that stands still."""
+    waiting: list[Due] = []
+    for clock in running(handoff):
+        for index, step in enumerate(clock.sla.steps):
+            due = due_at(handoff, clock, step.at, policy) if index not in clock.done else None
+            if due is not None:
+                waiting.append(Due(due, index, step, clock))
+    return sorted(waiting, key=lambda one: (one.at, one.clock.number, one.place))
 
 
 def promised_at(handoff: Handoff, policy: Policy, now: datetime) -> datetime | None:
-    """When the first touch is promised for; before the clock runs, as if it started now."""
-    if handoff.sla is None or not handoff.assignments:
+    """When the first touch is promised for, else the next that is; before the clock runs, as if it started now."""
+    if not handoff.assignments:
         return None
-    return due_at(handoff.sla, handoff.assignments[-1].owner, handoff.clock_started_at or now, 1.0, policy)
+    if handoff.touched_at is None and handoff.sla is not None:
+        first = Running(0, handoff.sla, handoff.clock_started_at or now, 0, frozenset())
+        return due_at(handoff, first, 1.0, policy)
+    dues = (due_at(handoff, clock, 1.0, policy) for clock in running(handoff))
+    return min((due for due in dues if due is not None), default=None)
+
+
+def step_of(handoff: Handoff, key: str) -> SlaStep | None:
+    """The step that an alert's part of a key tells: s2.0 of the first touch, p2.1.1.0 of another clock."""
+    parts = key[1:].split(".")
+    if not all(part.isdigit() for part in parts):
+        return None
+    numbers = [int(part) for part in parts]
+    sla: Sla | None = None
+    if key.startswith("s") and len(numbers) == 2:
+        sla = handoff.sla
+    elif key.startswith("p") and len(numbers) == 4 and 0 < numbers[1] <= len(handoff.clocks):
+        sla = handoff.clocks[numbers[1] - 1].sla
+    return sla.steps[numbers[-1]] if sla is not None and numbers[-1] < len(sla.steps) else None
+
+
+def key_of(handoff: Handoff, due: Due) -> str:
+    """The part of an alert's key that `step_of` understands: by assignment, clock, visit and step."""
+    number = len(handoff.assignments)
+    return (
+        f"p{number}.{due.clock.number}.{due.clock.visit}.{due.place}" if due.clock.number else f"s{number}.{due.place}"
+    )

@@ -55,7 +55,7 @@ def stage_of_handoff(handoff: Handoff, status: Value, deals: Stage | None, crm: 
             return said
         return Stage.SQL if handoff.outcome == "converted" else Stage.MQL
     if handoff.state is HandoffState.RETURNING:
-        return Stage.ON_HOLD if handoff.outcome == "on hold" else Stage.RECYCLED
+        return _BY_OUTCOME.get(handoff.outcome, Stage.RECYCLED)
     return _BY_OUTCOME.get(handoff.outcome)
 
 

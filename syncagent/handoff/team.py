@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from syncagent.handoff.compiled import once_per_policy
+from syncagent.model import Roster
 from syncagent.policy import Policy, Rep
 
 
@@ -36,6 +37,15 @@ class Team:
 def team_of(policy: Policy) -> Team:
     """The reps of a policy."""
     return Team(policy)
+
+
+def called_by(policy: Policy, roster: Roster, who: str) -> str:
+    """What people call a CRM user or queue; its id where nobody has told a name."""
+    rep = team_of(policy).reps.get(who)
+    if rep is not None:
+        return rep.name
+    queues = (name for name, known in policy.queues.items() if known == who)
+    return roster.names.get(who) or next(queues, who)
 
 
 def manager_of(owner: str, policy: Policy, *, other: str = "") -> str:

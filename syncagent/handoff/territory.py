@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from syncagent.handoff.companies import clean_name, company_of, registered
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import is_known, postal
 from syncagent.model import Value
+from syncagent.model.company import clean_name, mail_domain, registered, website_domain
 from syncagent.policy import POSTAL, Policy, RoutingPolicy, Territory
 
 Place = tuple[str, str]
@@ -78,9 +78,9 @@ class Map:
             return found
         if not (self._domains or self._companies):
             return None
-        company = company_of(attributes, emails, free_mail)
-        if company is not None and company.by == "domain" and (found := self._domains.get(company.key)) is not None:
-            return found
+        for domain in domains_of(attributes, emails, free_mail):
+            if (found := self._domains.get(domain)) is not None:
+                return found
         return self._companies.get(clean_name(str(attributes.get("company") or "")))
 
     def territory(self, attributes: Mapping[str, Value]) -> Territory | None:
@@ -101,6 +101,12 @@ class Map:
         old = known.setdefault(key, row)
         if old is not row and old.to != row.to:
             self.overlaps.append(Overlap(old, row, f"the {what} {key}"))
+
+
+def domains_of(attributes: Mapping[str, Value], emails: Iterable[str], free_mail: Collection[str]) -> tuple[str, ...]:
+    """The domains that somebody's company has: of their mail in its order, then of the website."""
+    found = [mail_domain(one.strip().casefold(), free_mail) for one in emails]
+    return tuple(filter(None, (*found, website_domain(str(attributes.get("website") or "")))))
 
 
 @once_per_policy

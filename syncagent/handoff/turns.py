@@ -31,6 +31,7 @@ class Loads:
         self._open = dict(roster.open)
         self._day = local_day(now, policy.timezone)
         self._today = dict(roster.today) if roster.day == self._day else {}
+        self._reminded = dict(roster.reminded) if roster.day == self._day else {}
         self._companies: dict[str, str] | None = None
 
     # -- how much everybody has
@@ -44,6 +45,12 @@ class Loads:
     def give_back(self, owner: str) -> None:
         """One open lead fewer with this owner."""
         _less(self._open, owner)
+
+    def remind(self, who: str) -> int:
+        """One more alert for this person today; how many they have had before it."""
+        before = self._reminded.get(who, 0)
+        self._reminded[who] = before + 1
+        return before
 
     def open_of(self, owner: str) -> int:
         """How many leads are with this owner now."""
@@ -131,7 +138,13 @@ class Loads:
         """The roster after the plan."""
         companies = self._first.companies if self._companies is None else self._companies
         return replace(
-            self._first, turns=self._turns, open=self._open, today=self._today, day=self._day, companies=companies
+            self._first,
+            turns=self._turns,
+            open=self._open,
+            today=self._today,
+            day=self._day,
+            reminded=self._reminded,
+            companies=companies,
         )
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from syncagent.handoff.conditions import is_known
-from syncagent.handoff.likelihood import ATTRIBUTE, bin_of
+from syncagent.handoff.likelihood import ATTRIBUTE, LETTER, bin_of
 from syncagent.handoff.view import WATCHED
 from syncagent.learning.features import LEAST_ROWS, column
 from syncagent.learning.rows import Row
 
-PROCESS = frozenset((*WATCHED, "score", "grade", "stage_date", ATTRIBUTE))
+PROCESS = frozenset((*WATCHED, "score", "grade", "stage_date", ATTRIBUTE, LETTER))
 """What the handoff itself writes and hears: it follows from the process, and would only learn the old agreement."""
 
 LEAST = 10

@@ -20,8 +20,10 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, CrmView, Dossier, HealthSnapshot, Plan, Roster
+from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
 from syncagent.model.facts import (
+    BOT,
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -42,6 +44,7 @@ from syncagent.model.facts import (
 )
 from syncagent.model.judgement import (
     Assignment,
+    Clock,
     Contribution,
     Decision,
     Desired,
@@ -49,6 +52,7 @@ from syncagent.model.judgement import (
     Handoff,
     HandoffState,
     Held,
+    Hold,
     InterestingMoment,
     ModelScore,
     Score,
@@ -56,16 +60,21 @@ from syncagent.model.judgement import (
     SlaStep,
     Stage,
     StepDone,
+    Touch,
     Turn,
 )
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
+    "BOT",
+    "Account",
     "AccountView",
     "Activity",
     "Alert",
     "AnyCommand",
     "Assignment",
+    "Candidate",
+    "Clock",
     "CloseTask",
     "Command",
     "Contribution",
@@ -74,6 +83,7 @@ __all__ = [
     "CrmTask",
     "CrmUser",
     "CrmView",
+    "Crowd",
     "Cursor",
     "Decision",
     "Deleted",
@@ -89,6 +99,7 @@ __all__ = [
     "HealthSnapshot",
     "Held",
     "Hint",
+    "Hold",
     "Identity",
     "Influence",
     "InterestingMoment",
@@ -111,10 +122,12 @@ __all__ = [
     "Roster",
     "Score",
     "Scorecard",
+    "Share",
     "Sla",
     "SlaStep",
     "Stage",
     "StepDone",
+    "Touch",
     "Turn",
     "Value",
     "WriteLead",

@@ -1,7 +1,7 @@
 """Email addresses as they are compared, and which of them say who somebody is.
 
 Two spellings of one mailbox are one address; what cannot be an address, and what is written where an address is
-missing, joins nobody; a mailbox that several people read joins only people of the same name.
+missing, joins nobody; a mailbox that several people read joins only people of the same name. So does a mobile number.
 """
 
 import re
@@ -40,6 +40,9 @@ nomail noname none noreply not-provided not.provided not_provided notprovided nu
 _NOBODY = frozenset(_FILLERS.split())
 """Local parts that are written where an address is missing, or that nobody reads."""
 
+MOBILE = ("mobile", "mobile_phone")
+"""Attributes that hold somebody's own number; what is called `phone` may be a family's or a switchboard's."""
+
 _GMAIL = ("gmail.com", "googlemail.com")
 _PLAIN = re.compile(r"[\w%/!#$&*=?^`{|}~-][\w.%+'/!#$&*=?^`{|}~-]{0,63}(?<!\.)@[A-Za-z0-9.-]+", re.ASCII)
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
@@ -47,6 +50,9 @@ _COMMENT = re.compile(r"\([^()]*\)")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NOT_PEOPLE = ("invalid", "localhost", "local", "localdomain", "onion")
 _SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))  # they choose how a letter looks, and are seen by nobody
+_NO_DIGIT = re.compile(r"[\s()+./\u2010-\u2015-]+")
+_KEPT_DIGITS = 9  # country codes and leading zeros are written or not
+_COUNTED = ("123456789", "987654321")
 _EDGES = " \t\r\n.,;:'\"`<>[]|"
 
 
@@ -55,6 +61,7 @@ class AddressRules(Struct, frozen=True):
 
     `plus_tags`, `gmail_dots`: "ignore" takes ana+news@ for ana@, and a.na at a Gmail address for ana.
     `placeholders` join nobody; `shared` are read by several people, `not_shared` by one in spite of the name.
+    `phones` are attributes that hold a number of one person: with the same full name it joins.
     """
 
     plus_tags: Literal["keep", "ignore"] = "keep"
@@ -62,6 +69,7 @@ class AddressRules(Struct, frozen=True):
     placeholders: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     not_shared: tuple[str, ...] = ()
+    phones: tuple[str, ...] = MOBILE
 
 
 def read_address(text: str) -> str:
@@ -132,7 +140,7 @@ class Addresses:
 
         So the order in which facts are told cannot matter. A mailbox of one person is its address. A shared one is
         its address and the full name, so that it joins what tells the same name; without a name it joins nobody, and
-        is kept as this identity's own.
+        is kept as this identity's own. A mobile number is the number and the full name: families share telephones.
         """
         keys: list[str] = []
         for email in emails:
@@ -146,6 +154,9 @@ class Addresses:
             mailbox = self._mailbox(address)
             if mailbox != address:
                 keys.append(mailbox)
+        numbers = [read_number(named[phone]) for phone in self._rules.phones if phone in named]
+        if any(numbers) and (name := full_name(named)):
+            keys += [f"tel:{number} {name}" for number in numbers if number]
         return tuple(dict.fromkeys(keys))
 
     def is_placeholder(self, address: str) -> bool:
@@ -169,6 +180,15 @@ class Addresses:
         if self._rules.gmail_dots == "ignore" and domain in _GMAIL:
             local, domain = local.replace(".", ""), _GMAIL[0]
         return f"{local}@{domain}"
+
+
+def read_number(value: Value) -> str:
+    """The last digits of a telephone number, however it is written; empty when it is none, or only fills a field."""
+    digits = _NO_DIGIT.sub("", str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not (digits.isascii() and digits.isdecimal() and len(digits) >= _KEPT_DIGITS):
+        return ""
+    kept = digits[-_KEPT_DIGITS:]
+    return "" if len(set(kept)) <= 2 or kept in _COUNTED else kept
 
 
 def shared_key(address: str, name: str) -> str:

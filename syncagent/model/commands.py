@@ -9,7 +9,10 @@ from syncagent.model.facts import Identity, Key, Lane, Value
 
 
 class Command(Struct, frozen=True, tag=True, kw_only=True):
-    """What a system is told. `attempt` counts earlier tries: above 0 means look before you repeat."""
+    """What a system is told. `attempt` counts earlier tries: above 0 means look before you repeat.
+
+    `not_before`: it waits in the outbox until then.
+    """
 
     key: Key
     target: str  # the system's name
@@ -18,6 +21,7 @@ class Command(Struct, frozen=True, tag=True, kw_only=True):
     lane: Lane = Lane.HOT
     depends_on: tuple[Key, ...] = ()
     attempt: int = 0
+    not_before: datetime | None = None
 
 
 class WriteLead(Command, frozen=True, tag=True, kw_only=True):

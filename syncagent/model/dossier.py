@@ -24,8 +24,9 @@ from syncagent.model.profile import History
 class AccountView(Struct, frozen=True):
     """The company as a dossier needs it.
 
-    `engaged`: how many of its people have done something lately; `titles`: theirs, as far as a state tells them.
-    `attributes`: what the CRM says of the account itself, by our names (industry, employees ...).
+    `owner`: the account's, `deal_owner`: that of its newest open deal, by CRM id. `engaged`: how many of its people
+    have done something; `titles`: theirs, each once. `attributes`: what the CRM says of the account itself, by our
+    names (industry, employees ...). `matched`: how the person was found to be of it, empty when the CRM says so.
     """
 
     id: str
@@ -35,7 +36,28 @@ class AccountView(Struct, frozen=True):
     engaged: int = 0
     titles: tuple[str, ...] = ()
     attributes: dict[str, Value] = {}
-    deal_owner: str = ""  # of its open deal; of several the newest
+    deal_owner: str = ""
+    matched: str = ""
+
+
+class Share(Struct, frozen=True):
+    """A key (`model/company.py`) that a person and an account have in common.
+
+    `told`: the account's own record has it; else the mail of so many of its `people` does.
+    """
+
+    key: str
+    told: bool = True
+    people: int = 0
+
+
+class Candidate(Struct, frozen=True):
+    """An account that somebody whom the CRM counts to none may belong to; `people`: how many the CRM counts to it."""
+
+    view: AccountView
+    shares: tuple[Share, ...]
+    people: int = 0
+    created_at: datetime | None = None
 
 
 class CrmView(Struct, frozen=True):
@@ -54,6 +76,14 @@ class CrmView(Struct, frozen=True):
     @property
     def owner(self) -> Value:
         return self.record.fields.get("owner")
+
+
+class Crowd(Struct, frozen=True):
+    """So many people's records were changed by one CRM user within a second of `at`: a bulk edit, or a busy second."""
+
+    by: str
+    at: datetime
+    people: int
 
 
 class Dossier(Struct, frozen=True):
@@ -85,6 +115,8 @@ class Dossier(Struct, frozen=True):
     shared: tuple[str, ...] = ()  # addresses of theirs that are not only theirs: nobody may be looked up by them
     histories: tuple[History, ...] = ()  # what leads and records said before
     fresh_from: datetime | None = None  # split by an admin then: nothing from before counts as new
+    candidates: tuple[Candidate, ...] = ()  # where the CRM says no account: those that `handoff/companies.py` weighs
+    crowds: tuple[Crowd, ...] = ()  # of the changes to this person's records that were made together with others'
 
 
 class Roster(Struct, frozen=True):
@@ -106,6 +138,7 @@ class Roster(Struct, frozen=True):
     names: dict[str, str] = {}  # what CRM users and queues are called, by id
     companies: dict[str, str] = {}
     absent: dict[str, tuple[datetime, datetime]] = {}
+    reminded: dict[str, int] = {}  # how many alerts each person was sent on `day`
 
 
 class Plan(Struct, frozen=True):

@@ -11,6 +11,9 @@ Value = str | int | float | bool | None
 Cursor = str
 """Where to go on reading: JSON that only its own connector understands."""
 
+BOT = "Is Bot Activity"
+"""The attribute by which a source marks what a bot or a mail scanner did. Source: marketing_automation.md 1.4."""
+
 Key = str
 """Names one command for ever: the installation's epoch, the handoff's stored id, the step and the verb."""
 
@@ -98,6 +101,7 @@ class CrmTask(Struct, frozen=True, tag=True, tag_field="fact"):
     closed: bool = False
     closed_at: datetime | None = None
     deleted: bool = False
+    outcome: str = ""  # of a call or meeting, in the CRM's words ("Connected", "No Answer")
 
 
 class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):
@@ -114,6 +118,19 @@ class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):
     amount: float | None = None
     closed_on: str = ""  # ISO date
     account: str = ""
+    deleted: bool = False
+
+
+class Account(Struct, frozen=True, tag=True, tag_field="fact"):
+    """A company as the CRM last said. `attributes` go by our names: name, owner, website, phone, country, industry ...
+
+    What a page tells of it replaces what was told before, unless that was later.
+    """
+
+    identity: Identity
+    modified_at: datetime
+    attributes: dict[str, Value]
+    created_at: datetime | None = None
     deleted: bool = False
 
 
@@ -137,10 +154,11 @@ class Merged(Struct, frozen=True, tag=True, tag_field="fact"):
 
 
 class Deleted(Struct, frozen=True, tag=True, tag_field="fact"):
-    """A system has deleted this record."""
+    """A system has deleted this record. `privacy`: they asked to be forgotten, so what it told of them is not kept."""
 
     identity: Identity
     at: datetime
+    privacy: bool = False
 
 
 class Hint(Struct, frozen=True, tag=True, tag_field="fact"):
@@ -149,7 +167,7 @@ class Hint(Struct, frozen=True, tag=True, tag_field="fact"):
     identity: Identity
 
 
-Fact = Lead | Activity | CrmRecord | FieldChange | CrmTask | Opportunity | CrmUser | Merged | Deleted | Hint
+Fact = Lead | Activity | Account | CrmRecord | FieldChange | CrmTask | Opportunity | CrmUser | Merged | Deleted | Hint
 
 
 class Page(Struct, frozen=True):

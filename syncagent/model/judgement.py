@@ -97,6 +97,7 @@ class Assignment(Struct, frozen=True):
     queue: bool = False
     pinned: bool = False  # a person set this owner: law 5
     pool: tuple[str, ...] = ()
+    after: str = ""  # why it was taken from the one before, for the old task and the new brief
     passed: tuple[str, ...] = ()
     turn: Turn | None = None
 
@@ -119,10 +120,14 @@ class Held(Struct, frozen=True):
 
 
 class SlaStep(Struct, frozen=True):
-    """What happens at a share of the promised time, e.g. at 0.6 "remind", at 1.0 "reassign"."""
+    """What happens at a share of the promised time, e.g. at 0.6 "remind", at 1.0 "reassign".
+
+    "remind" the owner, "alert" their manager, "reassign" to somebody else, "escalate" to `to` (else to the manager's
+    manager), give back to a "queue".
+    """
 
     at: float
-    do: Literal["remind", "reassign", "escalate", "queue"]
+    do: Literal["remind", "alert", "reassign", "escalate", "queue"]
     to: str = ""
 
 
@@ -130,7 +135,11 @@ class Sla(Struct, frozen=True):
     """The terms of one promise, as they stood when the handoff was opened (law 13).
 
     `minutes` of the clock's kind, or whole calendar `days`. `clock`: the rep's hours, the team's, or the wall.
-    `touch_tasks`: which tasks count as acting; `not_by`: whose doing never counts.
+    `of`: what is promised; `stage` is the one that may last so long. While the CRM's status is one of `pause_on` the
+    clock stands still; `pause_holidays` does so to a wall clock on the team's holidays (the others do anyway).
+    `touch_tasks`: which tasks count as acting; `not_by`: whose doing never counts; `by`: only the owner's, or anyone's.
+    `bulk`: what one user did to so many records within a second is no touch (0: it is).
+    A conversation is one of `talk_tasks` with an outcome that fits one of `outcomes` (globs), or one of `statuses`.
     """
 
     name: str
@@ -140,14 +149,66 @@ class Sla(Struct, frozen=True):
     steps: tuple[SlaStep, ...] = ()
     touch_tasks: tuple[str, ...] = ()
     not_by: tuple[str, ...] = ("automation",)
+    of: Literal["first touch", "first conversation", "stage"] = "first touch"
+    stage: str = ""
+    pause_on: tuple[str, ...] = ()
+    pause_holidays: bool = False
+    by: Literal["owner", "anyone"] = "owner"
+    bulk: int = 10
+    talk_tasks: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+
+    @property
+    def promised(self) -> str:
+        """What is promised, in words."""
+        return f"stage {self.stage}" if self.of == "stage" else self.of
 
 
 class StepDone(Struct, frozen=True):
-    """A step of the SLA that has fired for one assignment (1, 2 ...)."""
+    """A step of the SLA that has fired for one assignment (1, 2 ...), or for one visit of a stage."""
 
     assignment: int
     step: int
     at: datetime
+
+
+class Clock(Struct, frozen=True):
+    """A promise beside the first touch, and how far it has come.
+
+    It runs from `started_at` until `ended_at` and goes on when the lead changes hands. `visit` counts how often it was
+    started: a stage may be entered more than once. `how`: what ended it.
+    """
+
+    sla: Sla
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    visit: int = 0
+    steps_done: tuple[StepDone, ...] = ()
+    how: str = ""
+
+
+class Hold(Struct, frozen=True):
+    """A time during which the CRM's status was one on which a clock stands still; `until` None: it still is."""
+
+    status: str
+    since: datetime
+    until: datetime | None = None
+
+
+class Touch(Struct, frozen=True):
+    """What somebody did to a lead that is with sales, with the CRM's evidence: a task's id, a change's key.
+
+    `counts`: which promises it kept ("first touch", "first conversation"); else `why_not`.
+    """
+
+    at: datetime
+    by: str
+    how: str
+    evidence: str
+    assignment: int
+    counts: tuple[str, ...] = ()
+    why_not: str = ""
 
 
 class HandoffState(StrEnum):
@@ -182,6 +243,11 @@ class Handoff(Struct, frozen=True):
     raised_at: datetime | None = None  # the latest hand that was raised before the opening: it opens no other one
     answers: dict[str, str] = {}  # what was known at the opening, by question: "yes", "no" or "unknown"
     segment: str = ""  # whose line was crossed; empty: the one for all
+    tries: int = 0  # how often the reps had called or written when it was given back
+    clocks: tuple[Clock, ...] = ()  # the promises beside the first touch, which `sla` and `steps_done` are about
+    delivered_at: datetime | None = None  # when the clock started for the first owner
+    holds: tuple[Hold, ...] = ()
+    touches: tuple[Touch, ...] = ()  # what was done, counted or not
 
 
 class Desired(Struct, frozen=True):
@@ -214,6 +280,8 @@ class Decision(Struct, frozen=True):
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
     models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
     held: Held | None = None  # ready, and waiting for an owner
+    stage_since: datetime | None = None  # None: since before this was kept
+    account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
 
     @property
     def handoff(self) -> Handoff | None:

@@ -6,6 +6,11 @@ from msgspec import Struct
 
 from syncagent.model.facts import Identity, Value
 
+WORK = frozenset(
+    ("status", "owner", "recycle_until", "recycle_reason", "score", "grade", "stage_date", "insight", "contact_status")
+)
+"""Fields of the CRM in which the handoff itself is worked: `Dossier.changes` tell their past, no `History` does."""
+
 
 class Seen(Struct, frozen=True):
     """One value: when it was told first, and when last."""

@@ -29,13 +29,17 @@ class Feature(Struct, frozen=True):
 
 
 class Scorecard(Struct, frozen=True):
-    """A model that answers: how likely is a win within `horizon_days`? `intercept` is the average person's log-odds."""
+    """A model that answers: how likely is a win within `horizon_days`? `intercept` is the average person's log-odds.
+
+    `letters`: from how many percent on the likelihood is an A, a B, a C, else D; empty where the config asks for none.
+    """
 
     intercept: float
     features: tuple[Feature, ...]
     trained_at: datetime
     horizon_days: int
     window_days: int = 90
+    letters: tuple[float, ...] = ()
 
 
 class Influence(Struct, frozen=True):

@@ -11,8 +11,10 @@ from typing import Literal
 from msgspec import Struct
 
 from syncagent.model import Scorecard, Stage
+from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
 from syncagent.policy.conditions import Condition, Duration
-from syncagent.policy.promises import NurtureTarget, RecyclePolicy, SlaTerms, StageRule
+from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
+from syncagent.policy.promises import SlaTerms
 from syncagent.policy.routing import (
     ORDER,
     POSTAL,
@@ -54,6 +56,7 @@ __all__ = [
     "ORDER",
     "POSTAL",
     "QUESTIONS",
+    "AlertPolicy",
     "BrakePolicy",
     "Condition",
     "CrmPolicy",
@@ -71,12 +74,15 @@ __all__ = [
     "ModelAlert",
     "NamedModel",
     "NurtureTarget",
+    "OnBehalf",
     "Policy",
     "Pool",
     "Population",
     "ProfilePolicy",
     "Question",
+    "ReasonRule",
     "RecyclePolicy",
+    "RejectionAlarm",
     "Rep",
     "Robots",
     "Route",
@@ -86,6 +92,7 @@ __all__ = [
     "Segment",
     "SlaTerms",
     "StageRule",
+    "StatusReason",
     "Step",
     "Territory",
     "Threshold",
@@ -161,12 +168,14 @@ class Policy(Struct, frozen=True):
     recycle: RecyclePolicy = RecyclePolicy()
     stages: tuple[StageRule, ...] = ()
     brake: BrakePolicy = BrakePolicy()
+    alerts: AlertPolicy = AlertPolicy()
     team_hours: Hours | None = None
     holidays: tuple[str, ...] = ()
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own
     alarm_undelivered: Duration = Duration(minutes=5)
     write_scores: bool = True  # score-only writes to the CRM; off until the first mass write has been released
     free_mail: tuple[str, ...] = ()  # mail domains that are no company, beyond those that everybody knows
+    accounts: dict[str, tuple[str, ...]] = {}  # lists of key accounts: names, domains or CRM ids; the first counts
     profile: ProfilePolicy = ProfilePolicy()
     likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
     routing: RoutingPolicy = RoutingPolicy()

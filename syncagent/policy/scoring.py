@@ -119,10 +119,10 @@ class Robots(Struct, frozen=True):
 
 
 class ScoreModel(Struct, frozen=True):
-    """The weights, and the shares of the possible fit and interest at which letters and numbers begin.
+    """The weights, and the shares of what can be earned at which letters and numbers begin.
 
-    `letters` (0.75, 0.5, 0.25): a fit of at least 75 % of all fit weights is an A, 50 % a B, 25 % a C, else D;
-    `numbers` likewise for interest: 1, 2, 3, else 4.
+    `letters` (0.75, 0.5, 0.25): a fit of at least 75 % of the most that all fit rules give is an A, 50 % a B, 25 % a C,
+    else D; `numbers` likewise for interest: 1, 2, 3, else 4. The most is what the best choices give within the caps.
     """
 
     fit: tuple[FitRule, ...] = ()

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
+from syncagent.handoff.past import as_of
 from syncagent.handoff.scoring import is_ready, weigh
 from syncagent.model import Dossier, Score
 from syncagent.policy import Policy
@@ -29,7 +28,7 @@ class Scored(NamedTuple):
 
 
 class Scores:
-    """Question: the score of each, as it is at `now`, or `past`: as it was then, by today's config and attributes."""
+    """Question: the score of each, as it is at `now`, or `past`: by what was known then, and this config."""
 
     decided = False
 
@@ -37,7 +36,10 @@ class Scores:
         self._policy, self._now, self._past = policy, now, past
 
     def __call__(self, dossiers: Sequence[Dossier]) -> list[Scored]:
-        return [scored(until(one, self._now) if self._past else one, self._policy, self._now) for one in dossiers]
+        return [scored(self._then(one), self._policy, self._now) for one in dossiers]
+
+    def _then(self, dossier: Dossier) -> Dossier:
+        return as_of(dossier, self._now, guess=True) if self._past else dossier
 
 
 def scored(dossier: Dossier, policy: Policy, now: datetime) -> Scored:
@@ -46,11 +48,6 @@ def scored(dossier: Dossier, policy: Policy, now: datetime) -> Scored:
     one = judged.score
     over = is_ready(one, judged.line)
     return Scored(dossier.person, one.fit, one.interest, one.total, one.grade, judged.segment, judged.model, over)
-
-
-def until(dossier: Dossier, moment: datetime) -> Dossier:
-    """What had been done by then; what is known of the person is today's."""
-    return replace(dossier, activities=tuple(one for one in dossier.activities if one.at <= moment))
 
 
 class Moves(NamedTuple):

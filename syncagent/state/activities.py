@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Activity, Identity
+from syncagent.model import BOT, Activity, Identity
 from syncagent.state.codec import decode_activity, ms, text
 
 SHIFT = 32
 LAST = (1 << SHIFT) - 1
+_DONE_TO_THEM = "('email.bounced', 'email.delivered', 'email.sent')"
 Row = tuple[int, str]
 """Number and body."""
 
@@ -40,9 +41,12 @@ def bodies_of(person: str) -> str:
 
 
 def any_of(person: str) -> str:
-    """SQL for whether a person has any activity."""
+    """SQL for whether a person has done anything: not what was done to them, nor what a source marks as a bot's."""
     first = f"{person} << {SHIFT}"
-    return f"exists (select 1 from activity where activity.id between {first} and {first} | {LAST})"  # noqa: S608
+    return (
+        f"exists (select 1 from activity where activity.id between {first} and {first} | {LAST}"  # noqa: S608
+        f""" and json_extract(body, '$[3]') not in {_DONE_TO_THEM} and not instr(body, '"{BOT}":true'))"""
+    )
 
 
 def put(db: sqlite3.Connection, rows: Sequence[Row]) -> list[int]:
@@ -102,6 +106,14 @@ def part(db: sqlite3.Connection, person: int, other: int, identities: Collection
         activity = decode_activity(body)
         rows.append(((other if activity.identity in identities else person) << SHIFT | slot(activity.key), body))
     put(db, sorted(rows))
+
+
+def forget(db: sqlite3.Connection, person: int, identity: Identity) -> None:
+    """What this identity of theirs did is not kept."""
+    theirs = (person << SHIFT, person << SHIFT | LAST)
+    told = db.execute("delete from activity where id between ? and ? returning body", theirs).fetchall()
+    kept = [activity for (body,) in told if (activity := decode_activity(body)).identity != identity]
+    put(db, sorted((person << SHIFT | number, body) for number, body in map(row_of, kept)))
 
 
 def _insert(rows: int) -> tuple[str, str]:

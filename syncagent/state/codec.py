@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from syncagent.model import (
+    Account,
     Activity,
     AnyCommand,
     CrmRecord,
@@ -44,6 +45,7 @@ _encode = msgspec.json.Encoder(order=None).encode
 
 decode_activity = msgspec.json.Decoder(Activity).decode
 decode_activities = msgspec.json.Decoder(tuple[Activity, ...]).decode
+decode_account = msgspec.json.Decoder(Account).decode
 decode_said = msgspec.json.Decoder(Said).decode
 decode_decision = msgspec.json.Decoder(Decision).decode
 decode_decisions = msgspec.json.Decoder(tuple[Decision, ...]).decode
@@ -51,6 +53,7 @@ decode_command = msgspec.json.Decoder(AnyCommand).decode
 decode_receipt = msgspec.json.Decoder(Receipt).decode
 decode_roster = msgspec.json.Decoder(Roster).decode
 decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
+decode_names = decode_keys
 decode_ids = msgspec.json.Decoder(dict[str, int]).decode
 decode_data = msgspec.json.Decoder(dict[str, Value]).decode
 decode_gone = msgspec.json.Decoder(Gone).decode

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Handoff, Roster
-from syncagent.state import outbox, reading
+from syncagent.state import accounts, outbox, reading, visits, waking
 from syncagent.state.codec import maybe_ms, ms, text
 from syncagent.state.store import Held, Settlement
 
@@ -21,7 +21,7 @@ class Prepared(Struct):
 
     person: int
     revision: int
-    decision: str
+    decision: str | None  # None: it stands as it is
     wake_at: int | None
     roster: Roster | None
     commands: list[outbox.Row]
@@ -30,6 +30,8 @@ class Prepared(Struct):
     handoffs: list[tuple[object, ...]]
     waits: list[tuple[str, int]]
     brake: tuple[int, str, str] | None
+    visits: list[visits.Row]
+    account: str
 
 
 def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:
@@ -42,15 +44,17 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
             Prepared(
                 person,
                 settlement.revision,
-                text(plan.decision),
+                None if settlement.unchanged else text(plan.decision),
                 maybe_ms(plan.wake_at),
                 plan.roster,
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,
                 [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
-                [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
+                [] if settlement.unchanged else [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
+                visits.rows_of(person, plan.events),
+                plan.decision.account,
             )
         )
     return made
@@ -90,12 +94,13 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     db.executemany(
         "insert into judged (person, decision) values (?, ?) on conflict (person) do update"
         " set decision = excluded.decision, absorbed = null",
-        [(each.person, each.decision) for each in taken],
+        [(each.person, each.decision) for each in taken if each.decision is not None],
     )
     db.executemany(
         "insert into journal (at, person, kind, why, handoff, data, config) values (?, ?, ?, ?, ?, ?, ?)",
         [row for each in taken for row in each.journal],
     )
+    visits.put(db, [row for each in taken for row in each.visits])
     _project(db, [row for each in taken for row in each.handoffs])
     withdrawn = [key for each in taken for key in each.withdraw]
     outbox.withdraw(db, withdrawn)
@@ -104,6 +109,10 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     if db.execute("select 1 from waits limit 1").fetchone() is not None:
         db.executemany("delete from waits where person = ?", [(each.person,) for each in taken])
     db.executemany("insert or ignore into waits values (?, ?)", [row for each in taken for row in each.waits])
+    matched = accounts.match(db, {each.person: each.account for each in taken})
+    if matched:
+        waking.wake(db, matched, ms(now))
+    waking.wake_some(db, ms(now))
     braked = Counter(each.brake for each in taken if each.brake is not None)
     if braked:
         db.executemany(
@@ -193,6 +202,8 @@ def hold(db: sqlite3.Connection, held: Sequence[Held]) -> None:
         " and revision = coalesce(?, revision)",
         [(each.cause, each.why, ms(each.since), each.person, each.revision) for each in held],
     )
+    if held:
+        waking.wake_some(db, max(ms(each.since) for each in held))
 
 
 def release(db: sqlite3.Connection, people: Sequence[int] | None, limit: int | None) -> int:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import (
+    Account,
     Activity,
     CrmRecord,
     CrmTask,
@@ -29,7 +30,7 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import activities
+from syncagent.state import accounts, activities
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
@@ -46,6 +47,7 @@ class Sorted:
         self.activities: dict[Identity, list[activities.Row]] = {}
         self.users: list[CrmUser] = []
         self.leads: list[tuple[Lead, tuple[str, ...]]] = []  # with the names under which their addresses join
+        self.accounts: list[Account] = []
         self.changes: list[FieldChange] = []
         self.records: list[tuple[CrmRecord, tuple[str, ...]]] = []
         self.tasks: list[CrmTask] = []
@@ -55,15 +57,13 @@ class Sorted:
         for fact in facts:
             match fact:
                 case Activity():
-                    row = activities.row_of(fact)
-                    if (rows := self.activities.get(fact.identity)) is not None:
-                        rows.append(row)
-                    else:
-                        self.activities[fact.identity] = [row]
+                    self.activities.setdefault(fact.identity, []).append(activities.row_of(fact))
                 case Lead():
                     self.leads.append((fact, addresses.keys(fact.emails, fact.attributes, fact.identity)))
                 case CrmRecord():
                     self.records.append((fact, addresses.keys(fact.emails, fact.fields, fact.identity)))
+                case Account():
+                    self.accounts.append(fact)
                 case FieldChange():
                     self.changes.append(fact)
                 case CrmTask():
@@ -110,6 +110,10 @@ def accept(
     """The whole of `Store.accept`, inside a transaction."""
     taking = _Taking(connection, facts, now, lane)
     new = taking.take(facts)
+    if page.seen_until is not None and stream.startswith("crm/") and not stream.startswith("crm/backfill"):
+        (seen,) = connection.execute("select max(seen_until) from stream where name = ?", (stream,)).fetchone()
+        if seen is None or seen < ms(page.seen_until):
+            taking.people.wake_waiting("crm")  # law 12: what was due waited for this
     if page.cursor or page.seen_until is not None:
         connection.execute(
             "insert into stream (name, cursor, seen_until, accepted_at) values (?, ?, ?, ?)"
@@ -136,6 +140,8 @@ class _Taking:
         new = 0
         for user in facts.users:
             new += self._user(user)
+        for account in facts.accounts:
+            new += self._account(account)
         for change in facts.changes:
             new += self._change(change)
         for lead in facts.leads:
@@ -166,6 +172,12 @@ class _Taking:
         if stored is not None and stored[1] != row[1]:
             self.people.wake_with(user.identity.id)
         return True
+
+    def _account(self, account: Account) -> bool:
+        changed = accounts.tell(self._db, account)
+        if changed:
+            self.people.companies.add(account.identity.id)
+        return changed is not None
 
     def _lead(self, lead: Lead, keys: Sequence[str]) -> bool:
         known = self.people.known(lead.identity)
@@ -203,8 +215,6 @@ class _Taking:
         changed = put_record(self.people.said(person), record)
         if changed:
             self.people.changed(person)
-            if record.account:
-                self.people.wake_waiting(f"account:{record.account}")
         return changed
 
     def _change(self, change: FieldChange) -> bool:
@@ -240,6 +250,8 @@ class _Taking:
         gone = self._gone.get(deal.identity)
         if gone is not None and deal.modified_at <= gone.at:
             deal = replace(deal, deleted=True)
+        companies = accounts.tell_deal(self._db, deal)
+        self.people.companies |= companies
         holders = self.people.holders(deal.identity)
         for holder in holders:
             old = next((d for d in self.people.said(holder).opportunities if d.identity == deal.identity), None)
@@ -254,9 +266,7 @@ class _Taking:
             said.opportunities = (*(d for d in said.opportunities if d.identity != deal.identity), deal)
             self.people.hold(deal.identity, person)
             self.people.changed(person)
-        if deal.account:
-            self.people.wake_waiting(f"account:{deal.account}")
-        return True
+        return bool(concerned or companies)
 
     def _let_go(self, person: int, child: Identity) -> None:
         said = self.people.said(person)
@@ -302,7 +312,31 @@ class _Taking:
             said.opportunities = _with_deleted(said.opportunities, identity, at)
             if before != (said.leads, said.records, said.tasks, said.opportunities):
                 self.people.changed(person)
+        if known is not None and deleted.privacy:
+            self._forget(known, identity)
         return new
+
+    def _forget(self, person: int, identity: Identity) -> None:
+        """They asked to be forgotten there: nothing that it told is kept, and nothing at all of whom no other knows.
+
+        A refused delivery that names them goes whole: it may hold anything of them.
+        """
+        said = self.people.said(person)
+        gone = [lead for lead in said.leads if lead.identity == identity]
+        records = [record for record in said.records if record.identity == identity]
+        said.leads = tuple(lead for lead in said.leads if lead.identity != identity)
+        said.records = tuple(
+            replace(each, fields={}, emails=(), deleted=True) if each in records else each for each in said.records
+        )
+        said.changes = tuple(change for change in said.changes if change.record != identity)
+        said.histories = tuple(history for history in said.histories if history.identity != identity)
+        activities.forget(self._db, person, identity)
+        told = {email for lead in gone for email in lead.emails}
+        told.update(email for record in records for email in record.emails)
+        if not said.leads and all(each.deleted or each.merged_into for each in said.records):
+            told |= self.people.erase(person)
+        _forget_refused(self._db, told)
+        self.people.changed(person)
 
     def _save_gone(self, identity: Identity, gone: Gone) -> bool:
         key = (identity.id, identity.object, identity.system)
@@ -403,6 +437,14 @@ Stamped = TypeVar("Stamped", CrmRecord, CrmTask, Opportunity)
 
 def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) -> tuple[Stamped, ...]:
     return tuple(replace(f, deleted=True) if f.identity == identity and f.modified_at <= at else f for f in facts)
+
+
+def _forget_refused(db: sqlite3.Connection, addresses: Iterable[str]) -> None:
+    """Refused deliveries that name one of these go. What waits is read first, and then known not to be kept."""
+    for address in {one.strip().lower() for one in addresses} - {""}:
+        spelled = (address, address.replace("@", "%40"))
+        sql = "delete from inbox where refused is not null and instr(lower(cast(body as text)), ?)"
+        db.executemany(sql, [(one,) for one in spelled])
 
 
 def _load_gone(connection: sqlite3.Connection, identities: Sequence[Identity]) -> dict[Identity, Gone]:

@@ -11,11 +11,13 @@ import msgspec
 from sqlite_utils.utils import sqlite3
 
 from syncagent.state.codec import moment, ms, text
-from syncagent.state.store import Post
+from syncagent.state.store import MOST_REFUSED, Post
 
 REMEMBERED: Final = timedelta(days=7)
 """So long the name of an undated delivery is remembered: senders try again for up to four days."""
 MOST_BYTES: Final = 8 << 20
+MOST_REFUSED_BYTES: Final = 256 << 20
+"""So much of refused ones is kept; the oldest go first."""
 _IN: Final = 500
 
 Row = tuple[str, int, str, bytes]
@@ -82,7 +84,7 @@ def empty(
     db.executemany("delete from inbox where id = ?", [(number,) for number in read])
     db.executemany("update inbox set refused = ? where id = ?", [(why, number) for number, why in refused.items()])
     if names:
-        db.execute("delete from heard where at < ?", (ms(now - REMEMBERED),))
+        _let_go_of_names(db, now)
         db.executemany(
             "insert or ignore into heard values (?, ?, ?)", [(source, name, ms(at)) for name, at in names.items()]
         )
@@ -94,6 +96,34 @@ def retry(db: sqlite3.Connection, numbers: Sequence[int] | None) -> int:
         return db.execute("update inbox set refused = null where refused is not null").rowcount
     sql = "update inbox set refused = null where id = ? and refused is not null"
     return sum(db.execute(sql, (number,)).rowcount for number in numbers)
+
+
+def anything_expired(db: sqlite3.Connection, before: datetime, now: datetime) -> bool:
+    """Whether `expire` would find anything; looks at few rows."""
+    oldest = db.execute("select arrived from inbox where refused is not null order by id limit 1").fetchone()
+    if oldest is not None and (oldest[0] < ms(before) or _too_many(db)):
+        return True
+    return db.execute("select 1 from heard where at < ? limit 1", (ms(now - REMEMBERED),)).fetchone() is not None
+
+
+def _too_many(db: sqlite3.Connection) -> bool:
+    count, size = db.execute("select count(*), total(length(body)) from inbox where refused is not null").fetchone()
+    return bool(count > MOST_REFUSED or size > MOST_REFUSED_BYTES)
+
+
+def expire(db: sqlite3.Connection, before: datetime, now: datetime) -> int:
+    """The whole of `Store.expire_posts`, inside a transaction."""
+    _let_go_of_names(db, now)
+    sql = (
+        "delete from inbox where id in (select id from (select id, arrived, row_number() over newest as place,"
+        " total(length(body)) over newest as size from inbox where refused is not null"
+        " window newest as (order by id desc)) where arrived < ? or place > ? or size > ?)"
+    )
+    return db.execute(sql, (ms(before), MOST_REFUSED, MOST_REFUSED_BYTES)).rowcount
+
+
+def _let_go_of_names(db: sqlite3.Connection, now: datetime) -> None:
+    db.execute("delete from heard where at < ?", (ms(now - REMEMBERED),))
 
 
 def drop(db: sqlite3.Connection, numbers: Sequence[int]) -> int:

@@ -14,9 +14,14 @@ heard      names of undated deliveries, for some days: when they arrived first
 gone       what was deleted or merged away, so that a late older fact does not bring it back
 outbox     one row a command key; `next_*` is a newer revision that came while this one was being sent
 handoff    a projection of the decisions, for counts
-account    whom and which open deals the CRM counts to a company; `name`, `owner` as a person's record tells them
+company    a row each: `told` by the CRM; `name`, `owner` as a person's record tells them; how many people are of it
+company_title  the titles of those who have done something · company_key: what names it (model/company.py)
+company_wake   companies whose people are being woken, up to `after` (NULL: they rest until `rest_until`)
+member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
+edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
+visit      every stay in a stage of the process map; `left_at` NULL: they are there
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -343,6 +348,121 @@ create index account_person on account (person)
 def account(db: Database) -> None:
     """Who is of one company, for the company's picture in a dossier; filled as people's records are told again."""
     for statement in _ACCOUNT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_POLICY = """
+create table policy (digest text primary key, body blob not null, first_used integer not null) strict, without rowid;
+create table policy_use (since integer primary key, digest text not null) strict
+"""
+
+
+@migrations()
+def policy(db: Database) -> None:
+    """The policies that decide are kept, each once, and when they were in use: the past is explained by its own."""
+    for statement in _POLICY.split(";\n"):
+        db.conn.execute(statement)
+
+
+_COMPANY = """
+create table company (
+  id text primary key,
+  told text,
+  name text not null default '',
+  owner text not null default '',
+  at integer not null default 0,
+  people integer not null default 0,
+  engaged integer not null default 0
+) strict, without rowid;
+create table company_title (
+  id text not null,
+  title text not null,
+  people integer not null,
+  primary key (id, title)
+) strict, without rowid;
+create table company_key (
+  key text not null,
+  id text not null,
+  told integer not null default 0,
+  people integer not null default 0,
+  primary key (key, id)
+) strict, without rowid;
+create index company_key_told on company_key (id) where told = 1;
+create table company_wake (
+  id text primary key,
+  after integer,
+  again integer not null default 0,
+  rest_until integer
+) strict, without rowid;
+create table member (
+  person integer not null,
+  id text not null,
+  matched integer not null,
+  engaged integer not null,
+  title text not null,
+  domains text not null,
+  primary key (person, id)
+) strict, without rowid;
+create index member_matched on member (person) where matched = 1;
+create table deal (
+  ext text primary key,
+  account text not null,
+  owner text not null,
+  open integer not null,
+  created integer not null,
+  modified integer not null
+) strict, without rowid;
+create index deal_open on deal (account, created) where open = 1;
+insert into member select distinct account.person, account.id, 0, exists (select 1 from activity
+  where activity.id between account.person << 32 and account.person << 32 | 4294967295), '', ''
+  from account where kind = 'person';
+insert into company (id, name, owner, people, engaged) select account.id, max(name), max(owner),
+  count(distinct account.person), (select sum(engaged) from member where member.id = account.id)
+  from account where kind = 'person' group by account.id;
+insert or ignore into deal select json_extract(one.value, '$.identity.id'), json_extract(one.value, '$.account'),
+  json_extract(one.value, '$.owner'), 1,
+  cast(strftime('%s', json_extract(one.value, '$.created_at')) as integer) * 1000,
+  cast(strftime('%s', json_extract(one.value, '$.modified_at')) as integer) * 1000
+  from account join said on said.person = account.person join json_each(said.body, '$.opportunities') as one
+  where account.kind = 'deal' and json_extract(one.value, '$.identity.id') = account.ext;
+drop table account
+"""
+
+
+@migrations()
+def company(db: Database) -> None:
+    """Companies in rows of their own, counted as their people come. Keys and titles come as records are told again."""
+    for statement in _COMPANY.split(";\n"):
+        db.conn.execute(statement)
+
+
+_EDIT = """
+create table edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
+  strict, without rowid;
+create index edit_person on edit (person)
+"""
+
+
+@migrations()
+def edit(db: Database) -> None:
+    """Who did something to whom in which second, to tell a bulk edit from a touch; filled as facts come in."""
+    for statement in _EDIT.split(";\n"):
+        db.conn.execute(statement)
+
+
+_VISIT = """
+create table visit (person integer not null, entered_at integer not null, stage text not null, left_at integer,
+  handoff text not null, primary key (person, entered_at)) strict, without rowid;
+create index visit_stage on visit (stage, left_at);
+insert or replace into visit select person, at, json_extract(data, '$.stage'),
+  lead(at) over (partition by person order by id), handoff from journal where kind = 'stage' order by id
+"""
+
+
+@migrations()
+def visit(db: Database) -> None:
+    """Every visit to a stage, from what the journal knows of it."""
+    for statement in _VISIT.split(";\n"):
         db.conn.execute(statement)
 
 

@@ -27,13 +27,13 @@ from syncagent.model import (
     Retry,
     WriteLead,
 )
-from syncagent.state.codec import decode_command, decode_receipt, maybe_moment, moment, ms, text
+from syncagent.state.codec import decode_command, decode_receipt, maybe_moment, maybe_ms, moment, ms, text
 from syncagent.state.facts import put_record
 from syncagent.state.people import People
 from syncagent.state.store import OutboxItem
 
-Row = tuple[str, int, str, int, str, str, int, int, int, str]
-"""key, person, target, lane, verb, handoff, revision, once, queued_at, body."""
+Row = tuple[str, int, str, int, str, str, int, int, int, str, int | None]
+"""key, person, target, lane, verb, handoff, revision, once, queued_at, body, not_before."""
 
 STUCK = ("parked", "unknown", "conflict", "dropped")
 
@@ -54,10 +54,11 @@ def row_of(command: AnyCommand, now: int) -> Row:
         int(once),
         now,
         text(command),
+        maybe_ms(command.not_before),
     )
 
 
-_COLUMNS = "key, person, target, lane, verb, handoff, revision, once, queued_at, body, state"
+_COLUMNS = "key, person, target, lane, verb, handoff, revision, once, queued_at, body, not_before, state"
 
 
 def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
@@ -67,21 +68,22 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
             # A task and its push that still wait may be told anew: their record was converted or merged.
             # So may a task that was refused because its record had moved on; its attempts are kept: it is looked up.
             db.execute(
-                f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
+                f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
                 " on conflict (key) do update set body = excluded.body, blocked_by = null,"
                 " state = 'queued', not_before ="
-                " case when state = 'conflict' then excluded.queued_at + 60000 * attempt * attempt end"
+                " case when state = 'conflict' then excluded.queued_at + 60000 * attempt * attempt"
+                " else excluded.not_before end"
                 " where (state = 'queued' and verb in ('CreateTask', 'Notify'))"
                 " or (state = 'conflict' and verb = 'CreateTask')",
                 row,
             )
             continue
-        key, person, target, lane, _, handoff, revision, _, queued_at, body = row
+        key, person, target, lane, _, handoff, revision, _, queued_at, body, _ = row
         stored = db.execute(
             "select state, coalesce(next_revision, revision) from outbox where key = ?", (key,)
         ).fetchone()
         if stored is None:
-            db.execute(f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,'queued')", row)  # noqa: S608
+            db.execute(f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?,'queued')", row)  # noqa: S608
         elif revision <= stored[1]:
             continue
         elif stored[0] == "sending":

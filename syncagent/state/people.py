@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities
+from syncagent.state import accounts, activities, crowds, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -36,6 +36,7 @@ class People:
         self._changed: set[int] = set()
         self._fresh: set[int] = set()
         self._holders: dict[Identity, set[int]] = {}
+        self.companies: set[str] = set()  # whose picture is another now
         self._apart = _load_apart(connection)
         self.any_erased = connection.execute("select 1 from person where erased = 1 limit 1").fetchone() is not None
 
@@ -157,6 +158,15 @@ class People:
         row = self._db.execute("select erased from person where id = ?", (person,)).fetchone()
         return bool(row and row[0])
 
+    def erase(self, person: int) -> set[str]:
+        """They are forgotten: no address finds them, and what is told of their ids is not stored; their addresses."""
+        rows = self._db.execute("delete from email where person = ? returning address", (person,)).fetchall()
+        for (key,) in rows:
+            self._email.pop(key, None)
+        self._db.execute("update person set erased = 1 where id = ?", (person,))
+        self.any_erased = True
+        return {key.partition(" ")[0] for (key,) in rows if "@" in key}
+
     def changed(self, person: int) -> None:
         """Something about them is new: a newer revision, and dirty."""
         self._changed.add(person)
@@ -237,10 +247,10 @@ class People:
         for table in ("identity", "email", "outbox", "handoff"):
             self._db.execute(f"update {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
         activities.move(self._db, winner, loser)
-        for table in ("child", "waits"):
+        for table in ("child", "waits", "edit"):
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
-        accounts.forget(self._db, loser)
+        self.companies |= accounts.forget(self._db, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.
@@ -294,9 +304,12 @@ class People:
     def finish(self) -> tuple[int, ...]:
         """Write back what changed and mark whom it concerns dirty; their ids."""
         changed = sorted({self._root(person) for person in self._changed})
+        others = crowds.put(self._db, [(p, self._said[p]) for p in changed if p in self._said], self._now)
+        changed = sorted({*changed, *others})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
-        accounts.put(self._db, ((person, self._said[person]) for person in changed if person in self._said))
+        self.companies |= accounts.put(self._db, ((each, self._said[each]) for each in changed if each in self._said))
+        self.companies |= accounts.engage(self._db, [person for person in changed if person not in self._said])
         known = [person for person in changed if person not in self._fresh]
         for start in range(0, len(known), _IN):
             some = known[start : start + _IN]
@@ -311,6 +324,8 @@ class People:
                 f" where {these} and (dirty_since is null or lane > ?)",
                 (self._lane, self._now, *some, self._lane),
             )
+        if self.companies:
+            waking.wake(self._db, self.companies, self._now)
         return tuple(changed)
 
 

@@ -14,8 +14,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
-from syncagent.state import hints, inbox
-from syncagent.state.accounts import with_accounts
+from syncagent.state import crowds, hints, inbox
 from syncagent.state.activities import bodies_of
 from syncagent.state.codec import (
     Said,
@@ -30,6 +29,7 @@ from syncagent.state.codec import (
     moment,
     ms,
 )
+from syncagent.state.companies import with_accounts
 from syncagent.state.store import Held, JournalEntry
 
 IN = 500
@@ -108,6 +108,8 @@ def _batch(
     emails: dict[int, list[str]] = {}
     shared: dict[int, set[str]] = {}
     for person, each in db.execute(f"select person, address from email where person {within}", people):  # noqa: S608
+        if "@" not in each:
+            continue  # a telephone number
         if " " in each:
             shared.setdefault(person, set()).add(each.partition(" ")[0])
         else:
@@ -116,6 +118,7 @@ def _batch(
         db.execute(f"select person, max(at) from apart where person {within} group by person", people).fetchall()  # noqa: S608
     )
     outbox = _outbox(db, people) if sent else {}
+    together = crowds.of(db, people) if sent else {}
     made = []
     for person in people:
         row = persons.get(person)
@@ -146,6 +149,7 @@ def _batch(
                 tuple(sorted(shared[person])) if person in shared else (),
                 told.histories,
                 maybe_moment(split_at.get(person)) if split_at else None,
+                crowds=together.get(person, ()),
             )
         )
     return with_accounts(db, made)

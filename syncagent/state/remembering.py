@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from syncagent.model import Identity, Value
-from syncagent.model.profile import History, Seen
+from syncagent.model.profile import WORK, History, Seen
 
 KEPT = 10
 """So many values of one attribute are kept: the first one ever, and the latest."""
-
-_WORK = frozenset(
-    ("status", "owner", "recycle_until", "recycle_reason", "score", "grade", "stage_date", "insight", "contact_status")
-)
-"""Fields of the CRM in which the handoff itself is worked: `changes` tell their past."""
 
 Told = tuple[Mapping[str, Value], datetime]
 """Values by name, and when the system told them."""
@@ -30,7 +25,7 @@ def remember(histories: tuple[History, ...], identity: Identity, stored: Told, t
     news, moment = told
     if old is None and moment == at and all(values.get(name) == value for name, value in news.items()):
         return histories
-    names = [name for name in {**values, **news} if name not in _WORK]
+    names = [name for name in {**values, **news} if name not in WORK]
     if not names:
         return histories
     earliest, latest = min(born, moment), max(at, moment)

@@ -40,7 +40,7 @@ def split(
     ours = people.said(person)
     theirs = _part(ours, moved)
     people.put_said(other, theirs)
-    accounts.forget(db, person)
+    people.companies |= accounts.forget(db, person)
     _move_rows(db, person, other, moved)
     _move_children(db, person, other, ours, theirs)
     _move_addresses(db, (person, ours), (other, theirs), addresses)

@@ -16,13 +16,52 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
-from syncagent.model import Cursor, Dossier, Fact, HealthSnapshot, Identity, Key, Lane, Outcome, Page, Roster
+from syncagent.model import (
+    AnyCommand,
+    Cursor,
+    Dossier,
+    Fact,
+    HealthSnapshot,
+    Identity,
+    Key,
+    Lane,
+    Outcome,
+    Page,
+    Roster,
+)
 from syncagent.model.address import Addresses, AddressRules
-from syncagent.state import backup, decisions, facts, hints, inbox, outbox, reading, splitting
+from syncagent.policy import Policy
+from syncagent.state import (
+    auditing,
+    backup,
+    decisions,
+    facts,
+    hints,
+    inbox,
+    outbox,
+    policies,
+    reading,
+    splitting,
+    visits,
+)
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
 from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
-from syncagent.state.store import Accepted, Held, JournalEntry, OutboxItem, Parted, Post, Settlement, Unsettled
+from syncagent.state.store import (
+    Accepted,
+    HandedOver,
+    Held,
+    InUse,
+    JournalEntry,
+    OutboxItem,
+    Parted,
+    Post,
+    Settlement,
+    StageNumbers,
+    Unsettled,
+    Visit,
+    Watched,
+)
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
 T = TypeVar("T")
@@ -232,6 +271,13 @@ class SqliteStore:
     def retry_posts(self, ids: Sequence[int] | None = None) -> int:
         return self._write("retry_posts", lambda db: inbox.retry(db, ids))
 
+    def expire_posts(self, before: datetime) -> int:
+        now = self._clock.now()
+        with self._reading() as db:
+            if not inbox.anything_expired(db, before, now):
+                return 0
+        return self._write("expire_posts", lambda db: inbox.expire(db, before, now), Lane.COLD)
+
     def drop_posts(self, ids: Sequence[int]) -> int:
         return self._write("drop_posts", lambda db: inbox.drop(db, ids))
 
@@ -298,6 +344,10 @@ class SqliteStore:
         with self._reading() as db:
             return outbox.listed(db, states, limit)
 
+    def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
+        rows = [outbox.row_of(one, ms(now)) for one in commands]
+        self._write("enqueue", lambda db: outbox.put(db, rows))
+
     def retry(self, keys: Sequence[Key]) -> int:
         return self._write("retry", lambda db: outbox.retry(db, keys))
 
@@ -322,6 +372,26 @@ class SqliteStore:
         with self._reading() as db:
             return tuple(reading.evidence(db, after, until, decided=decided))
 
+    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+        with self._reading() as db:
+            return auditing.watched(db, after, limit)
+
+    def visits(self, person: int) -> tuple[Visit, ...]:
+        with self._reading() as db:
+            return visits.of(db, person)
+
+    def stage_numbers(self, since: datetime, cuts: Mapping[str, datetime]) -> Mapping[str, StageNumbers]:
+        with self._reading() as db:
+            return visits.numbers(db, since, cuts)
+
+    def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
+        with self._reading() as db:
+            return visits.moves(db, since)
+
+    def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
+        with self._reading() as db:
+            return visits.handed_over(db, since)
+
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
             return reading.journal(db, person, limit)
@@ -338,6 +408,14 @@ class SqliteStore:
     def next_wake(self) -> datetime | None:
         with self._reading() as db:
             return reading.next_wake(db)
+
+    def use_policy(self, policy: Policy, *, now: datetime) -> None:
+        body = policies.body_of(policy)
+        self._write("use_policy", lambda db: policies.use(db, policy.digest, body, now))
+
+    def policy_at(self, at: datetime) -> InUse | None:
+        with self._reading() as db:
+            return policies.in_use(db, at)
 
     def meta(self, name: str) -> str | None:
         with self._reading() as db:

@@ -25,6 +25,10 @@ from syncagent.model import (
     Plan,
     Roster,
 )
+from syncagent.policy import Policy
+
+MOST_REFUSED = 10_000
+"""So many deliveries that could not be read are kept at most; the oldest go first."""
 
 
 class Accepted(Struct, frozen=True):
@@ -42,11 +46,15 @@ class Unsettled(Struct, frozen=True):
 
 
 class Settlement(Struct, frozen=True):
-    """A plan and the dossier revision that it was made from."""
+    """A plan and the dossier revision that it was made from.
+
+    `unchanged`: the plan's decision is the one that the dossier holds, and nobody was merged in: it stands as it is.
+    """
 
     person: int
     revision: int
     plan: Plan
+    unchanged: bool = False
 
 
 class Held(Struct, frozen=True):
@@ -57,6 +65,50 @@ class Held(Struct, frozen=True):
     why: str
     since: datetime
     revision: int | None = None
+
+
+class Watched(Struct, frozen=True):
+    """A person as an audit looks at them: the dossier, when they are looked at next, and why they are not planned.
+
+    `held`: the brake's cause, empty when it holds them not; `dirty`: they are about to be planned.
+    """
+
+    dossier: Dossier
+    wake_at: datetime | None
+    held: str
+    dirty: bool
+
+
+class Visit(Struct, frozen=True):
+    """A stay in a stage; `left_at` None: they are there."""
+
+    stage: str
+    entered_at: datetime
+    left_at: datetime | None
+    handoff: str
+
+
+class StageNumbers(Struct, frozen=True):
+    """How a stage stands: who is there, who of them for too long; of those who left lately, how many, after how long.
+
+    `median` in seconds; None: nobody left.
+    """
+
+    here: int = 0
+    stuck: int = 0
+    left: int = 0
+    median: float | None = None
+
+
+class HandedOver(Struct, frozen=True):
+    """A handoff as reports look at it: where the lead came from, what became of it; `outcome` empty: nothing yet."""
+
+    person: int
+    opened_at: datetime
+    source: str
+    campaign: str
+    rule: str
+    outcome: str
 
 
 class OutboxItem(Struct, frozen=True):
@@ -81,6 +133,14 @@ class JournalEntry(Struct, frozen=True):
     handoff: str
     data: dict[str, Any]
     config: str
+
+
+class InUse(Struct, frozen=True):
+    """The policy that decided at a moment, since when. `policy` is None when this version cannot read it any more."""
+
+    digest: str
+    since: datetime
+    policy: Policy | None
 
 
 class Post(Struct, frozen=True, gc=False):
@@ -194,6 +254,13 @@ class Store(Protocol):
         """Have refused deliveries (None: all) read again; how many."""
         ...
 
+    def expire_posts(self, before: datetime) -> int:
+        """Give up refused ones that arrived before, and the oldest of too many; how many. Names heard long ago go too.
+
+        What was not read yet stays, however long it waits: it was promised.
+        """
+        ...
+
     def drop_posts(self, ids: Sequence[int]) -> int:
         """Give refused deliveries up; how many."""
         ...
@@ -272,6 +339,10 @@ class Store(Protocol):
         """Commands by state (all that are neither done nor dropped, if none is named)."""
         ...
 
+    def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
+        """Queue commands that no plan has made (alarms about many leads); a key that is known stays as it is."""
+        ...
+
     def retry(self, keys: Sequence[Key]) -> int:
         """Queue parked commands again; how many."""
         ...
@@ -304,6 +375,26 @@ class Store(Protocol):
         """
         ...
 
+    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+        """The next people behind `after`, in the order of their ids, with all that an audit asks for."""
+        ...
+
+    def visits(self, person: int) -> tuple[Visit, ...]:
+        """A person's stays in the stages of the process map, the first one first."""
+        ...
+
+    def stage_numbers(self, since: datetime, cuts: Mapping[str, datetime]) -> Mapping[str, StageNumbers]:
+        """How each stage stands; whoever came to it before its cut is stuck; who left counts from `since` on."""
+        ...
+
+    def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
+        """How many went from which stage to which since."""
+        ...
+
+    def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
+        """What was handed over since, the oldest first."""
+        ...
+
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """What was decided, newest first."""
         ...
@@ -314,6 +405,14 @@ class Store(Protocol):
 
     def roster(self) -> Roster:
         """The roster as it stands."""
+        ...
+
+    def use_policy(self, policy: Policy, *, now: datetime) -> None:
+        """Decisions are made by this policy from now on: keep it, so that what it decides can be explained later."""
+        ...
+
+    def policy_at(self, at: datetime) -> InUse | None:
+        """The policy that decided at that moment; None before the first one that was kept."""
         ...
 
     def sweep(self, after: int, limit: int, *, now: datetime) -> int | None:

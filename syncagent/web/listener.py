@@ -126,7 +126,7 @@ class Hooks:
         limits: Limits,
     ) -> None:
         self.answered: Counter[tuple[str, int]] = Counter()
-        self._doors = doors
+        self.doors = doors
         self._mail = _Mail(receive, ring)
         self._clock = clock
         self._limits = limits
@@ -136,7 +136,7 @@ class Hooks:
         if scope["type"] != "http":
             return
         name = scope["path"].removeprefix(f"{PREFIX}/")
-        door = self._doors.get(name)
+        door = self.doors.get(name)
         if door is None:
             name, reply = "", _refusal(404, "There is no such door. Doors are /hooks/NAME, by the sources' names.")
         elif scope["method"] not in door.methods:
@@ -347,6 +347,10 @@ class Listener:
             self.close()
             raise UserError(f"The listener on {self._address} did not start; the log says why.")
         log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(f"{PREFIX}/{name}" for name in self._doors))
+
+    def change(self, doors: Mapping[str, Webhook]) -> None:
+        """These are the doors from now on, and no others. Any thread may call it."""
+        self.hooks.doors = dict(doors)
 
     def close(self) -> None:
         """Take nothing new, answer what is under way, and end."""

@@ -94,7 +94,9 @@ def test_import_explain_and_import_again(folder: Path) -> None:
     assert earlier["score"]["interest"] == 0
     assert earlier["decision"] is None
     past = syncagent(folder, "explain", "mia@example.com", "--at", "2026-02-01T00:00:00Z").output
-    assert "As of 2026-02-01 00:00 UTC" in past
+    assert "As of 2026-02-01 00:00 UTC, before the first policy was kept: by today's (" in past
+    assert earlier["policy"]["kept"] is None
+    assert told["policy"]["kept"] == told["policy"]["digest"]
     assert "Nobody here" in syncagent(folder, "explain", "who@example.com", exit_code=1).output
 
 

@@ -16,12 +16,24 @@ from click.testing import CliRunner
 
 from syncagent.agent.control import ask, socket_path
 from syncagent.cli import main
+from syncagent.state import open_store
 from tests.story.theatre import CONFIG
 
 ROOT = Path(__file__).parents[2]
 OURS = CONFIG.replace("[agent]", '[agent]\nstate = "state.db"').replace(
     'type = "memory"', 'type = "memory"\npoll = "1s"'
 )
+
+
+def in_use(state: Path) -> str:
+    """The digest of the policy that decides."""
+    store = open_store(state, read_only=True)
+    try:
+        kept = store.policy_at(datetime.now(UTC))
+    finally:
+        store.close()
+    assert kept is not None
+    return kept.digest
 
 
 class Daemon:
@@ -107,8 +119,10 @@ def test_a_config_without_a_status_in_use_is_refused_and_the_old_one_goes_on(tmp
         config.write_text(
             OURS.replace('mql = "Sales Ready"', 'mql = "Ready"').replace('"Working"]', '"Working", "Sales Ready"]')
         )
+        before = in_use(it.state)
         it.process.send_signal(signal.SIGHUP)
         assert until(lambda: it.says("The config was read again; 2 people are planned by it."))
+        assert in_use(it.state) != before, "what was decided until now is explained by the policy of then"
         it.asks("eva")
         assert until(lambda: handed(it, 3)), it.log.read_text()
         config.write_text("[agent")

@@ -21,6 +21,7 @@ secret = { env = "TEST_HOOK_SECRET" }
 email = "mail"
 kind = { constant = "form.submitted" }
 """
+KEPT = '[agent]\nkeep_refused = "36500d"'
 
 
 def run(folder: Path, *words: str, exit_code: int = 0) -> Result:
@@ -32,7 +33,7 @@ def run(folder: Path, *words: str, exit_code: int = 0) -> Result:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TEST_HOOK_SECRET", "a-token")
-    (tmp_path / "config.toml").write_text(CONFIG.replace("[crm]\n", f"{DOOR}\n[crm]\n", 1))
+    (tmp_path / "config.toml").write_text(CONFIG.replace("[crm]\n", f"{DOOR}\n[crm]\n", 1).replace("[agent]", KEPT))
     store = open_store(tmp_path / "syncagent.db")
     bodies = (b'{"email":"ana@example.com"}', b'{"mail":"ben@example.com"}', b'{"x":"\xff"}')
     now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -48,11 +49,24 @@ def test_what_is_refused_is_seen_and_counted(folder: Path) -> None:
     output = run(folder, "inbox", "list").output
     assert "1  site, 2026-03-02 09:00:00 UTC: There is neither an email nor an id." in output
     assert "not JSON" in output
+    assert "They are kept for 36500d (keep_refused under [agent]), the newest 10,000 at most." in output
     assert [one["id"] for one in json.loads(run(folder, "inbox", "list", "--json").output)] == [1, 3]
     shown = run(folder, "inbox", "show", "1").output
     assert '{"email":"a***@example.com"}' in shown
     assert "ce-id: 1" in shown
     assert "inbox list" in run(folder, "inbox", "show", "2", exit_code=1).output
+
+
+def test_what_is_old_is_given_up_and_what_was_never_read_is_not(folder: Path) -> None:
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace(KEPT, "[agent]").replace("sources.site", "sources.shop"))
+    store = open_store(folder / "syncagent.db")
+    store.receive([Post("site", datetime(2026, 3, 2, tzinfo=UTC), "POST", "/hooks/site", {}, b"{}")]).result()
+    store.close()
+    run(folder, "run", "--once")
+    assert json.loads(run(folder, "status", "--json").output)["inbox"] == {"waiting": 1}
+    config.write_text(config.read_text().replace("[agent]", '[agent]\nkeep_refused = "long"'))
+    assert "agent.keep_refused" in run(folder, "status", exit_code=2).output
 
 
 def test_after_the_mapping_was_mended_it_is_read(folder: Path) -> None:

@@ -81,6 +81,14 @@ def test_train_card_drift_and_explain(org: Path, configured: Path) -> None:
     chief = next(one for one in orgs.org(2000, base=-1.5) if one.attributes["title"] == "chief" and not one.won_at)
     explained = syncagent(org, "explain", f"p{chief.number}@example.com").output
     assert "Likelihood of a win within 90 days: " in explained
+    configured.write_text(configured.read_text().replace(MODEL, MODEL + "grade = [30, 10, 3]\n"))
+    shown = json.loads(syncagent(org, "explain", f"p{chief.number}@example.com", "--json").output)
+    percent = shown["likelihood"]["percent"]
+    assert shown["likelihood_grade"] == (
+        "A" if percent >= 30 else "B" if percent >= 10 else "C" if percent >= 3 else "D"
+    )
+    configured.write_text(configured.read_text().replace("[30, 10, 3]", "[10, 30, 3]"))
+    assert "score.model.grade: The percentages" in syncagent(org, "status", exit_code=2).output
     assert " title: chief" in explained
 
 

@@ -14,6 +14,7 @@ from benchmarks import world
 from syncagent.cli import main
 from syncagent.clock import SystemClock
 from syncagent.config import parse
+from syncagent.model import Activity, Identity, Lead, Page
 from syncagent.state import open_store
 from tests.story.theatre import CONFIG
 
@@ -156,3 +157,44 @@ def test_a_sheet_needs_no_config_to_begin_with(tmp_path: Path) -> None:
 def _with_config(folder: Path) -> Path:
     (folder / "config.toml").write_text(CONFIG)
     return folder
+
+
+def test_explain_for_a_program_says_all_that_it_says_to_people(folder: Path) -> None:
+    """Each figure and name of the text stands in the JSON."""
+    config = CONFIG.replace("[handoff]\n", '[handoff]\ngate = { bantfo = { required = ["need"] } }\n')
+    (folder / "config.toml").write_text(config + "[score.bots]\nlinks = 2\n")
+    store = open_store(folder / "syncagent.db")
+    now = SystemClock().now().replace(microsecond=0)
+    mia = Identity("web", "lead", "mia")
+    done = [
+        Activity(mia, f"k{n}", now - timedelta(days=1), kind, asset, {"Is Bot Activity": bot})
+        for n, (kind, asset, bot) in enumerate(
+            [("form.submitted", "demo-x", False), ("page.visited", "/a", False), ("page.visited", "/b", True)]
+        )
+    ]
+    known = {"title": "Clerk", "bantfo_need": "a faster horse"}
+    try:
+        store.accept(Page((Lead(mia, now, known, ("mia@example.com",)), *done), ""), "web", now=now)
+    finally:
+        store.close()
+    told = json.loads(syncagent(folder, "explain", "mia@example.com", "--json").output)
+    text = " ".join(syncagent(folder, "explain", "mia@example.com").output.split())
+    assert told["score"]["total"] == 40 and f"Score: 40 = fit 0 + interest 40, {told['score']['grade']}" in text
+    assert told["planned"]["decision"]["stage"] in text
+    assert (told["over"], told["short"]) == (False, 25) and "25 points below the line of 65" in text
+    assert told["line"] == {"need": "any", "score": 65, "grades": []}
+    assert [(one["what"], one["key"]) for one in told["not_counted"]] == [("page visited: /b", "k2")]
+    assert "Not counted: page visited: /b" in text and told["not_counted"][0]["why"] in text
+    (change,) = told["nearest"]["single"]
+    assert f"{change['what']} (+{change['points']:g}) would do." in text
+    (answer,) = told["answers"]
+    assert (answer["question"], answer["word"], answer["source"]) == ("need", "yes", "web")
+    assert "need: yes (a faster horse; web," in text
+    for part in told["score"]["contributions"]:
+        assert f"{part['points']:+g} {part['rule']}: {part['why']}" in text
+    assert told["changes_at"][:16].replace("T", " ") in text
+    assert told["planned"]["record"] is None and "CRM: no record." in text
+    past = json.loads(syncagent(folder, "explain", "mia@example.com", "--json", "--at", "2020-01-01").output)
+    assert past["planned"] is None and past["policy"] == {
+        "digest": told["policy"]["digest"], "kept": None, "since": None,
+    }  # fmt: skip

@@ -148,7 +148,7 @@ def test_posts_are_taken_by_both_parts_and_become_hints(portal):
         hints = {fact.identity for fact in said.facts if isinstance(fact, Hint)}
         assert Identity(system, "contact", "7") in hints
         assert (Identity(system, "task", "8") in hints) is (system == "hubspot")
-        assert Deleted(Identity(system, "contact", "9"), NOON) in said.facts
+        assert Deleted(Identity(system, "contact", "9"), NOON, privacy=True) in said.facts
         [merged] = [fact for fact in said.facts if isinstance(fact, Merged)]
         assert merged.winner == Identity(system, "contact", "3")
         assert {one.id for one in merged.losers} == {"1", "2"}
@@ -159,6 +159,57 @@ def test_what_our_own_app_has_changed_is_no_hint(portal):
     ours = {"subscriptionType": "contact.propertyChange", "objectId": 7, "propertyName": "hs_lead_status"}
     body = posted({**ours, "sourceId": portal.known["app_id"], "changeSource": "INTEGRATION"})
     assert source.read(Delivery("POST", "/hooks/x", {}, body.encode()), NOON).facts == ()
+
+
+@pytest.mark.parametrize("part", ["crm", "marketing"])
+@pytest.mark.parametrize("login", ["private", "oauth"])
+def test_which_app_we_are_is_found_out_and_the_option_overrides_it(portal, part, login):
+    more = {"app_id": "", **(oauth_table(portal) if login == "oauth" else {})}
+    made = portal.connect(**HOOKS, part=part, **more)
+    assert made.portal.known_app() == ""
+    list(made.pull(made.begin(NOON)))
+    assert made.portal.known_app() == portal.known["app_id"]
+    assert "54321" not in made.options.app_id
+    ours = {"subscriptionType": "contact.propertyChange", "objectId": 7, "propertyName": "hs_lead_status", "appId": 1}
+    body = posted({**ours, "sourceId": portal.known["app_id"]}, {**ours, "objectId": 8, "sourceId": "99"})
+    hinted = made.read(Delivery("POST", "/hooks/x", {}, body.encode()), NOON).facts
+    assert [hint.identity.id for hint in hinted] == ["8"]
+    other = portal.connect(**HOOKS, part=part, **{**more, "app_id": "99"})
+    list(other.pull(other.begin(NOON)))
+    hinted = other.read(Delivery("POST", "/hooks/x", {}, body.encode()), NOON).facts
+    assert [hint.identity.id for hint in hinted] == ["7"]
+    addresses = [call["path"] for call in portal.control.calls()]
+    assert not any(portal.known["token"] in one or "access-tokens/" in one for one in addresses)
+
+
+def test_before_anybody_has_asked_the_app_that_a_notification_was_made_for_is_ours(portal):
+    source = connect(portal, **HOOKS, app_id="")
+    ours = {"subscriptionType": "contact.propertyChange", "propertyName": "email", "appId": 54321}
+    body = posted({**ours, "objectId": 7, "sourceId": "54321"}, {**ours, "objectId": 8, "sourceId": "userId:1"})
+    hinted = source.read(Delivery("POST", "/hooks/x", {}, body.encode()), NOON).facts
+    assert [hint.identity.id for hint in hinted] == ["8"]
+
+
+def test_of_several_secrets_each_holds_and_no_other(portal):
+    new = {"command": ["echo", "the-new-secret-of-the-app"]}
+    crm = portal.connect(**HOOKS, signing_secrets=[new])
+    text = posted({"subscriptionType": "contact.creation", "objectId": 7})
+    for secret in (SECRET, "the-new-secret-of-the-app"):
+        crm.verify(signed(text, secret=secret), NOON)
+    with pytest.raises(ForgedDeliveryError):
+        crm.verify(signed(text, secret="the-new-secret"), NOON)
+    only = portal.connect(signing_secrets=[new], public_url="https://hooks.example.com")
+    assert only.methods == {"POST"}
+    only.verify(signed(text, secret="the-new-secret-of-the-app"), NOON)
+    with pytest.raises(ForgedDeliveryError):
+        only.verify(signed(text), NOON)
+
+
+def oauth_table(portal):
+    secret = {"command": ["echo", portal.known["client_secret"]]}
+    refresh = {"command": ["echo", portal.known["refresh_token"]]}
+    login = {"client_id": portal.known["client_id"], "client_secret": secret, "refresh_token": refresh}
+    return {"access_token": None, **login}
 
 
 def test_posts_are_refused_when_they_are_not_hubspots(portal):

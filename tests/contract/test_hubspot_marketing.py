@@ -194,6 +194,18 @@ def test_emails_and_pages_are_told_with_what_they_were_about(portal, source):
     assert told == {("email.clicked", "Spring", contact.id), ("page.visited", "https://x.example/pricing", contact.id)}
 
 
+def test_emails_forms_and_pages_carry_the_campaign_that_was_followed(portal, source):
+    [contact] = portal.contacts(1)
+    cursor = begin(source)
+    portal.control.clock_advance(5)
+    address = "https://x.example/pricing?utm_source=mail&utm_campaign=Summer%20Fair"
+    portal.act("email_event", type="CLICK", email="person0@example.com", campaign="Spring", url="https://x.example/a")
+    portal.act("page_view", contact=contact.id, url=address)
+    facts, _ = news(source, cursor)
+    told = {one.kind: one.attributes.get("campaign") for one in activities(facts)}
+    assert told == {"email.clicked": "Spring", "page.visited": "Summer Fair"}
+
+
 def test_email_events_with_one_id_and_two_moments_are_two(portal, source):
     portal.contacts(1)
     cursor = begin(source)

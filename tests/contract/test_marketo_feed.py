@@ -12,9 +12,13 @@ from syncagent.connectors.marketo import Options
 from syncagent.connectors.marketo import wire as wires
 from syncagent.connectors.marketo.wire import moment
 from syncagent.errors import ConnectorDownError, RetryableError
+from syncagent.handoff import score
+from syncagent.handoff.scoring import excluded
 from syncagent.model import Activity, Deleted, Hint, Identity, Lead, Merged
+from syncagent.policy import InterestChoice, InterestRule, Robots, ScoreModel
 from tests.contract.marketo_world import FEED, marketo_world
 from tests.contract.source import facts_of, read
+from tests.unit.handoff.worlds import dossier, policy
 
 
 @pytest.fixture
@@ -245,17 +249,62 @@ def test_an_activity_has_its_key_kind_asset_and_attributes(world):
     assert fact.attributes["Referrer URL"] == "https://example.org/"
 
 
-def test_clicks_of_mail_scanners_are_nobodys_doing(world):
-    mails = {"activities": {"Click Email": "email.clicked"}}
+def test_what_marketo_marks_as_a_bots_is_told_with_its_mark_for_scoring_to_leave_out(world):
     cursor = world.start()
     for bot in (True, False):
         world.control.act("click_email", leadId=int(world.one.id), asset=f"bot {bot}", bot=bot)
+    source = world.fresh(activities={"Click Email": "email.clicked"})
+    told = [fact for fact in facts_of(read(source, cursor)) if isinstance(fact, Activity)]
+    assert [(fact.asset, fact.attributes["Is Bot Activity"]) for fact in told] == [
+        ("bot True", True),
+        ("bot False", False),
+    ]
+    person = dossier(leads=(), records=(), activities=tuple(told))
+    clicks = InterestRule("clicks", "email.clicked", 50, (InterestChoice(2, each=True),))
+    scores = {}
+    for robots in (Robots(), Robots(admit="bot*")):
+        terms = policy(scoring=ScoreModel(interest=(clicks,), robots=robots))
+        out = [(one.activity.asset, one.why) for one in excluded(person, terms, world.now())]
+        scores[score(person, terms, world.now()).interest] = out
+    assert scores == {10: [("bot True", "marketo marks it as a bot's")], 20: []}
 
-    def assets(source):
-        return [fact.asset for fact in facts_of(read(source, cursor)) if isinstance(fact, Activity)]
 
-    assert assets(world.fresh(**mails)) == ["bot False"]
-    assert assets(world.fresh(**mails, bots=True)) == ["bot True", "bot False"]
+CAMPAIGNS = "/rest/v1/campaigns.json"
+
+
+def campaigns_of(pages):
+    return [fact.attributes.get("campaign") for fact in facts_of(pages) if isinstance(fact, Activity)]
+
+
+def seed_campaigns(world, *numbers):
+    rows = [{"leadId": int(world.one.id), "type": "Visit Webpage", "asset": f"/{n}", "campaignId": n} for n in numbers]
+    world.control.seed(activities=rows)
+
+
+def test_an_activity_carries_its_campaign_by_name_and_new_ones_cost_one_call(world):
+    world.control.seed(
+        campaigns=[{"id": 7, "name": "01 Invite", "program": "Spring Fair"}, {"id": 8, "name": "Newsletter"}]
+    )
+    cursor = world.start()
+    seed_campaigns(world, 7, 8, 7, 99)
+    visit = {"leadId": int(world.one.id), "url": "/pricing"}
+    world.control.act("visit_page", **visit, query="gclid=1&utm_campaign=Winter+Sale%21&utm_source=x")
+    world.control.act("visit_page", **visit, query="nothing=of-it")
+    pages = read(world.source, cursor)
+    names = ["Spring Fair.01 Invite", "Newsletter", "Spring Fair.01 Invite", "99", "Winter Sale!", None]
+    assert campaigns_of(pages) == names
+    assert len(paths(world, CAMPAIGNS)) == 1
+    seed_campaigns(world, 8, 99)
+    assert campaigns_of(read(world.source, pages[-1].cursor)) == ["Newsletter", "99"]
+    assert len(paths(world, CAMPAIGNS)) == 1, "they are known now"
+
+
+def test_a_role_that_may_not_read_campaigns_calls_them_by_their_numbers(world, caplog):
+    cursor = world.start()
+    world.fault(CAMPAIGNS, code="603", times=None)
+    seed_campaigns(world, 601)
+    assert campaigns_of(read(world.source, cursor)) == ["601"]
+    assert "Campaigns go by their numbers" in caplog.text
 
 
 def test_new_leads_and_changes_of_fields_that_we_read_are_hinted_once_and_others_not(world):

@@ -21,7 +21,8 @@ from syncagent.model import Hint, Identity
 from syncagent.state import open_store
 from syncagent.state.store import Post
 from tests.contract.marketo_world import marketo_world
-from tests.contract.webhook import JSON, NOW
+from tests.contract.webhook import JSON, NOW, WebhookContract
+from tests.contract.webhook import SECRET as CONTRACT_SECRET
 from tests.story.theatre import CONFIG
 
 SECRET = "flow-step-token"
@@ -38,6 +39,31 @@ def hook(monkeypatch):
 def step(body=b"", url="/hooks/marketo", secret=SECRET, kind="application/json") -> Delivery:
     given = {"x-hook-secret": secret, "content-type": kind}
     return Delivery("POST" if body else "GET", url, {k: v for k, v in given.items() if v is not None}, body)
+
+
+class MarketoPosts:
+    """The door of a Marketo source, as a world of `WebhookContract`."""
+
+    name, signs_body, records, signing = "marketo", False, 0, ("x-hook-secret",)
+    good: object = [{"leadId": 7}, {"lead": {"Id": "8"}}]
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def sign(self, body, secret=CONTRACT_SECRET, **changes):
+        headers = {"x-hook-secret": secret, "content-type": "application/json", **changes}
+        return Delivery("POST", "/hooks/marketo", {k: v for k, v in headers.items() if v is not None}, body)
+
+
+class TestMarketoWebhook(WebhookContract):
+    @pytest.fixture
+    def world(self, monkeypatch):
+        monkeypatch.setenv("TEST_HOOK_SECRET", CONTRACT_SECRET)
+        with marketo_world(monkeypatch) as world:
+            yield MarketoPosts(world.fresh(hook_secret=Secret(env="TEST_HOOK_SECRET")))
+
+    def test_both_secrets_hold_while_one_takes_the_others_place(self, world):
+        pytest.skip("A flow step sends one secret; it is changed where it is kept, and read anew.")
 
 
 def test_it_is_a_door_only_with_a_secret(hook, monkeypatch):
@@ -126,3 +152,12 @@ def test_a_hint_brings_the_lead_and_what_they_did_at_once(tmp_path, monkeypatch)
             agent.stopping.set()
             daemon.join()
             agent.store.close()
+
+
+def test_a_secret_that_was_changed_where_it_is_kept_holds_once_it_is_read_anew(hook, monkeypatch):
+    hook.verify(step(b'{"leadId": 7}'), NOW)
+    monkeypatch.setenv("TEST_FLOW_SECRET", "the-next-token")
+    hook.renew()
+    hook.verify(step(b'{"leadId": 7}', secret="the-next-token"), NOW)
+    with pytest.raises(ForgedDeliveryError):
+        hook.verify(step(b'{"leadId": 7}'), NOW)

@@ -33,6 +33,7 @@ from tests.contract.source import moments
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_bmV3IHNlY3JldCB0aGF0IGNvbWVzIGFmdGVyIGl0"
+THIRD = "whsec_dGhlIHRoaXJkIG9uZSwgd2hpY2ggc3RheXM="
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LEAVES = (
     st.none()
@@ -100,6 +101,14 @@ class WebhookContract:
     def test_both_secrets_hold_while_one_takes_the_others_place(self, world):
         for secret in (SECRET, OTHER):
             world.hook.verify(world.sign(self.good(world), secret), NOW)
+
+    def test_a_secret_that_was_changed_where_it_is_kept_holds_once_it_is_read_anew(self, world, monkeypatch):
+        world.hook.verify(world.sign(self.good(world)), NOW)
+        monkeypatch.setenv("TEST_HOOK_SECRET", THIRD)
+        world.hook.renew()
+        world.hook.verify(world.sign(self.good(world), THIRD), NOW)
+        with pytest.raises(ForgedDeliveryError):
+            world.hook.verify(world.sign(self.good(world)), NOW)
 
     @pytest.mark.parametrize("secret", ["whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA==", SECRET + "A", SECRET[:-4]])
     def test_another_secret_is_forged(self, world, secret):

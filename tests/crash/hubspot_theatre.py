@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncagent.sandbox import Control, Sandbox
+from tests.audited import assert_nobody_lost_in
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LIST = 1001
@@ -37,9 +38,10 @@ def mail(name: str) -> str:
 
 
 class Theatre:
-    """One portal with its people; `config` is the agent's file beside its state."""
+    """One portal with its people; `config` is the agent's file beside its state. `table`: what stands in it on top."""
 
     unique = True
+    table = 'late = "1s"\n'
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +59,7 @@ class Theatre:
         self.move_to(MONDAY)
         # As in the other theatre: within this month no score falls by time alone.
         text = re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', self._box.config(self.folder))
-        text = text.replace('create = "when_missing"\n', 'create = "when_missing"\nlate = "1s"\n')
+        text = text.replace('create = "when_missing"\n', f'create = "when_missing"\n{self.table}')
         self.config = self.folder / "agent.toml"
         self.config.write_text(text)
         self.state = self.folder / "syncagent.db"
@@ -79,7 +81,11 @@ class Theatre:
                 for name, (title, country) in PEOPLE.items()
             ]
         )
+        self.prepare()
         return self
+
+    def prepare(self) -> None:
+        """What else stands there before the story begins."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -148,6 +154,50 @@ class PlainTheatre(Theatre):
     """A portal that does not keep our key on tasks unique."""
 
     unique = False
+
+
+class LeadsTheatre(Theatre):
+    """Handoffs are leads beside the contacts, and no key of ours is unique: the stage is what sales sets."""
+
+    unique = False
+    table = Theatre.table + 'object = "leads"\n'
+
+    def prepare(self) -> None:
+        closing = ("BAD_TIMING", "UNQUALIFIED")
+        open_ = ("NEW", "OPEN", "IN_PROGRESS", "ATTEMPTED_TO_CONTACT", "CONNECTED", "OPEN_DEAL")
+        stages = [{"id": one} for one in open_] + [{"id": one, "closed": True} for one in closing]
+        then = {"hs_createdate": "2026-02-20T09:00:00Z", "hs_lastmodifieddate": "2026-02-20T09:00:00Z"}
+        self.hubspot.seed(
+            properties={"leads": [{"name": "syncagent_key"}]},
+            pipelines={"leads": [{"id": "leads", "stages": stages}]},
+            leads=[
+                {
+                    "hs_lead_name": name,
+                    "hs_pipeline_stage": "IN_PROGRESS",
+                    "hubspot_owner_id": self.ids["rep_owner_id"],
+                    "associate": {"contacts": [self.contact(name)["id"]]},
+                    **then,
+                }
+                for name in WORKED
+            ],
+        )
+
+    def edits(self, name: str, by: str = "", **values: Any) -> None:
+        """Sales works on the lead: its stage and owner are set there."""
+        contact = self.contact(name)
+        who = by or contact["properties"]["hubspot_owner_id"]
+        lead = max(
+            (row for row in self.rows("leads") if contact["id"] in row["associations"]["contacts"]),
+            key=lambda row: int(row["id"]),
+        )
+        moved = {
+            "hs_pipeline_stage": values.pop("hs_lead_status", None),
+            "hubspot_owner_id": values.get("hubspot_owner_id"),
+        }
+        moved = {field: value for field, value in moved.items() if value}
+        if values:
+            super().edits(name, by, **values)
+        self.hubspot.act("edit", object="leads", id=lead["id"], values=moved, **{"as": who})
 
 
 def _mails(row: Row) -> list[str]:
@@ -219,9 +269,11 @@ BEATS: tuple[Beat, ...] = (
 def reckon(stage: Theatre) -> dict[str, Any]:
     """Everything that must be equal, whatever was killed. Asserts what must hold in every story."""
     contacts, tasks = stage.rows("contacts"), stage.rows("tasks")
+    assert_nobody_lost_in(stage.state, stage.config, stage.now)
     names = {row["id"]: row["properties"].get("email", "") for row in contacts}
     return {
         "contacts": sorted(_contact(row) for row in contacts),
+        "leads": _leads(stage.rows("leads"), names),
         "tasks": _tasks(tasks, names),
         "owners": _owners(contacts, tasks),
         "list": sorted(names.get(one, one) for one in stage.hubspot.dump()["lists"][str(LIST)]["members"]),
@@ -231,8 +283,8 @@ def reckon(stage: Theatre) -> dict[str, Any]:
 
 def effects(stage: Theatre) -> int:
     """Tasks that stand, those of them that were closed, contacts that carry a score, members of the list."""
-    tasks = stage.rows("tasks")
-    closed = sum(row["properties"]["hs_task_status"] == "COMPLETED" for row in tasks)
+    tasks = stage.rows("tasks") + [row for row in stage.rows("leads") if row["properties"].get("syncagent_key")]
+    closed = sum(row["properties"].get("hs_task_status") == "COMPLETED" for row in tasks)
     scored = sum("lead_score" in row["properties"] for row in stage.rows("contacts"))
     return len(tasks) + closed + scored + len(stage.hubspot.dump()["lists"][str(LIST)]["members"])
 
@@ -241,6 +293,22 @@ def _contact(row: Row) -> tuple[str, ...]:
     given = row["properties"]
     told = [f"{name}={_minute(given.get(name))}" for name in FIELDS]
     return (given.get("email", ""), "deleted" if row["archived"] else "", *told)
+
+
+def _leads(leads: list[Row], names: dict[str, str]) -> list[tuple[str, ...]]:
+    """Each by its key, with whom it is about and where it stands; of one handoff there is one."""
+    keys = Counter(row["properties"].get("syncagent_key") for row in leads if not row["archived"])
+    twice = [key for key, times in keys.items() if key and times > 1]
+    assert not twice, f"made twice: {twice}"
+    return sorted(
+        (
+            *(names.get(one, one) for one in row["associations"].get("contacts", ("nobody",))),
+            re.sub(r"^[^:]*:", "", row["properties"].get("syncagent_key", "")),
+            row["properties"]["hs_pipeline_stage"],
+            "archived" if row["archived"] else "",
+        )
+        for row in leads
+    )
 
 
 def _minute(value: Any) -> Any:

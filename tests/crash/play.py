@@ -56,9 +56,16 @@ WORLDS = {
             hubspot_theatre.BEATS,
             hubspot_theatre.reckon,
             hubspot_theatre.effects,
-            (("hubspot", "/contacts/batch/(create|update)"), ("hubspot", "/tasks/batch/(create|update)")),
+            (
+                ("hubspot", "/(contacts|leads)/batch/(create|update)"),
+                ("hubspot", "/(tasks|leads)/batch/(create|update)"),
+            ),
         )
-        for name, make in (("hubspot", hubspot_theatre.Theatre), ("hubspot plain", hubspot_theatre.PlainTheatre))
+        for name, make in (
+            ("hubspot", hubspot_theatre.Theatre),
+            ("hubspot plain", hubspot_theatre.PlainTheatre),
+            ("hubspot leads", hubspot_theatre.LeadsTheatre),
+        )
     },
 }
 

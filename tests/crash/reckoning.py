@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.audited import assert_nobody_lost_in
 from tests.crash.theatre import LIST, Theatre
 
 FIELDS = ("Status", "Lead_Score__c", "Lead_Grade__c", "MQL_Date__c", "Recycle_Until__c", "Recycle_Reason__c")
@@ -17,6 +18,7 @@ def reckon(stage: Theatre) -> dict[str, Any]:
     names = {row["Id"]: (row["Email"], kind) for kind, rows in (("Lead", leads), ("Contact", contacts)) for row in rows}
     ours = [task for task in tasks if task["CreatedById"] == stage.ids["integration_user_id"]]
     _pushes(stage)
+    assert_nobody_lost_in(stage.state, stage.config, stage.now)
     return {
         "leads": sorted(_lead(row, owners) for row in leads),
         "tasks": _tasks(ours, names),

@@ -1,4 +1,4 @@
-"""The crash run over HubSpot in both parts, with unique keys and without: fewer kills, the same promise."""
+"""The crash run over HubSpot in both parts, with unique keys, without, and with leads: fewer kills, one promise."""
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +20,7 @@ def players() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-@pytest.fixture(scope="module", params=["hubspot", "hubspot plain"])
+@pytest.fixture(scope="module", params=["hubspot", "hubspot plain", "hubspot leads"])
 def world(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

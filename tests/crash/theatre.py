@@ -28,6 +28,20 @@ PEOPLE = {
 }
 IN_CRM = {"otto": "Working - Contacted", "ines": "Open - Not Contacted", "noor": "Open - Not Contacted"}
 
+PROMISES = """
+[[sla]]
+name = "talk the same morning"
+first_conversation = "3h"
+pause_on = ["Open - Not Contacted"]
+steps = [{ at = "50%", do = "remind" }, { at = "100%", do = "alert" }, { at = "200%", do = "reassign" }]
+[[sla]]
+name = "work it within two days"
+stage = "sal"
+within = "2d"
+steps = [{ at = "100%", do = "escalate" }]
+"""
+"""Beside the first touch that the sandbox's own agreement promises."""
+
 Beat = tuple[datetime, str, Callable[["Theatre"], None] | None]
 
 
@@ -52,7 +66,8 @@ class Theatre:
         # A score that falls by time alone is told when its person is next planned, which a kill may put off or hasten:
         # within this month no score falls.
         text = self._box.config(self.folder)
-        self.config.write_text(re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', text))
+        text = text.replace("touch = { tasks", 'pause_on = ["Open - Not Contacted"]\ntouch = { tasks')
+        self.config.write_text(re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', text) + PROMISES)
         self.state = self.folder / "syncagent.db"
         self.now = MONDAY
         self.move_to(MONDAY)
@@ -127,6 +142,11 @@ class Theatre:
         self.salesforce.act("complete_task", task=mine[0]["Id"], **{"as": lead["OwnerId"]})
         self.edits(name, Status="Working - Contacted")
 
+    def talks(self, name: str) -> None:
+        """The rep logs a call in which they spoke."""
+        lead = self.lead(name)
+        self.salesforce.act("log_call", lead=lead["Id"], outcome="Connected", **{"as": lead["OwnerId"]})
+
     def gives_back(self, name: str, until: datetime | None, reason: str) -> None:
         fields: dict[str, Any] = {"Status": "Recycled", "Recycle_Reason__c": reason}
         if until is not None:
@@ -166,6 +186,13 @@ def _late_comers(stage: Theatre) -> None:
 def _manager_takes(stage: Theatre) -> None:
     manager = stage.ids["manager_user_id"]
     stage.edits("carla", by=manager, OwnerId=manager)
+    stage.edits("yuki", Status="Open - Not Contacted")  # on which her clocks stand still
+
+
+def _tom_is_called(stage: Theatre) -> None:
+    stage.calls("tom")
+    stage.talks("tom")
+    stage.edits("yuki", Status="Sales Ready")
 
 
 def _merged(stage: Theatre) -> None:
@@ -192,7 +219,7 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=3), "four more, one of them raises her hand", _hand_raisers),
     (_after(minutes=5), "two more", _late_comers),
     (_after(minutes=10), "Lena is called", lambda stage: stage.calls("lena")),
-    (_after(minutes=12), "the manager takes Carla", _manager_takes),
+    (_after(minutes=12), "the manager takes Carla, Yuki is put on hold", _manager_takes),
     (
         _after(minutes=15),
         "Priya is given back with a date",
@@ -203,7 +230,7 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=36), "half an hour: reminders", None),
     (_after(minutes=50), "Ines is called", lambda stage: stage.calls("ines")),
     (_after(minutes=66), "an hour: others get them", None),
-    (_after(minutes=74), "Tom is called", lambda stage: stage.calls("tom")),
+    (_after(minutes=74), "Tom is called and answers, Yuki's clocks go on", _tom_is_called),
     (
         _after(minutes=80),
         "Dora is given back without a date",
@@ -211,7 +238,7 @@ BEATS: tuple[Beat, ...] = (
     ),
     (_after(minutes=100), "reminders again", None),
     (_after(minutes=130), "another hour", None),
-    (_after(hours=4), "the manager is told", None),
+    (_after(hours=4), "the manager is told, also of who was called and not spoken to", None),
     (_after(hours=5), "Gus's record is deleted", _deleted),
     (_after(days=1), "a rep takes Yuki from the queue", lambda stage: stage.takes("yuki")),
     (_after(days=2), "Lena buys", lambda stage: stage.converts("lena", won=True)),

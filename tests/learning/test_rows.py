@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from syncagent.learning.leaks import area_of_groups
 from syncagent.learning.rows import Outcome, Population, Row, Settings, outcome_of, people_of, population
 from syncagent.model import Assignment, Decision, Dossier, Handoff, HandoffState, Identity, Lead, Opportunity, Page
+from syncagent.model.profile import History, Seen
 from syncagent.state import open_store
 from tests.learning import orgs
 
@@ -102,6 +103,26 @@ def test_fields_are_wound_back_by_their_history() -> None:
     }  # fmt: skip
     assert row.late == {"contract": True}
     assert row.undated == {"title", "status"}
+
+
+def test_what_marketing_knew_at_the_look_is_learned_from_by_its_history() -> None:
+    dossier = orgs.dossier(human(won=20))
+    (mine,) = (one.identity for one in dossier.leads)
+    lead = Lead(mine, after(30), {"title": "customer", "company": "Acme", "contract": "C1"})
+    seen = {
+        "title": (
+            Seen("clerk", START, after(5)),
+            Seen("chief", after(6), after(19)),
+            Seen("customer", after(21), after(30)),
+        ),
+        "contract": (Seen("C1", after(21), after(30)),),
+    }
+    (row,) = looked(replace(dossier, leads=(lead,), histories=(History(mine, START, seen),))).rows
+    assert {name: row.attributes.get(name) for name in ("title", "company", "contract")} == {
+        "title": "chief", "company": "Acme", "contract": None,
+    }  # fmt: skip
+    assert row.undated == {"status"}, "all of the lead is dated"
+    assert row.late == {"contract": True}
 
 
 def test_what_was_last_seen_before_the_look_is_dated() -> None:

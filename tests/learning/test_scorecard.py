@@ -170,6 +170,12 @@ def test_by_hand(attributes: dict[str, Value], percent: float) -> None:
     policy = worlds.policy(likelihood=small())
     found = with_likelihood(attributes, Dossier(1, 1), policy, worlds.NOW)
     assert found == attributes | {"likelihood": percent}
+    for letters, said in (((percent + 0.1, 1e-3, 1e-4), "B"), ((percent, 1e-3, 1e-4), "A"), ((100, 99.9, 99.8), "D")):
+        graded = replace(policy, likelihood=replace(small(), letters=letters))
+        found = with_likelihood(attributes, Dossier(1, 1), graded, worlds.NOW)
+        assert found == attributes | {"likelihood": percent, "likelihood.grade": said}
+        (first, *_) = told(Dossier(1, 1), found, graded, worlds.NOW)
+        assert f"{percent:.1f} % ({said});" in first
 
 
 def test_rules_may_ask_for_it_and_without_a_model_nothing_is_added() -> None:

@@ -14,11 +14,13 @@ from syncagent.model import (
     Merged,
     Roster,
 )
+from syncagent.policy import Threshold
 from syncagent.state.store import Held, Settlement
-from tests.state.conformance_facts import Accounts, FactsIn, Records, WhoIsWho
+from tests.state.conformance_accounts import Accounts, Candidates, Waking
+from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
-from tests.state.conformance_people import Joins, Splits
+from tests.state.conformance_people import Crowds, Forgotten, Joins, Splits
 from tests.state.story_values import (
     T0,
     act,
@@ -31,6 +33,7 @@ from tests.state.story_values import (
     sf,
     take,
 )
+from tests.unit.handoff.worlds import policy
 
 
 class Decisions:
@@ -145,6 +148,19 @@ class Decisions:
         assert store.brake_counts(at(0)) == ({"handoff": 1, "score": 1}, {"ana": 1})
         assert store.brake_counts(at(2)) == ({"score": 1}, {})
 
+    def test_who_waits_for_the_crm_is_planned_once_it_was_read_further(self, store):
+        """Law 12: a promise that is due waits for a fresh view, and for nothing else."""
+        take(store, lead(1))
+        settle(store, waits_on=("crm",))
+        take(store, stream="marketo/poll", seen_until=at(5), minute=6)
+        take(store, stream="crm/backfill/x", seen_until=at(5), minute=6, lane=Lane.COLD)
+        assert not store.unsettled(at(6), 10).dossiers
+        take(store, stream="crm/poll", seen_until=at(5), minute=6)
+        assert [one.person for one in store.unsettled(at(6), 10).dossiers] == [1]
+        settle(store, minute=6, waits_on=("crm",))
+        take(store, stream="crm/poll", seen_until=at(5), minute=7)
+        assert not store.unsettled(at(7), 10).dossiers, "it was read no further"
+
     def test_who_waits_for_a_rep_is_planned_when_one_is_freer(self, store):
         take(store, act(1, "a"))
         full = Roster({"all": {"ana": 1.0}}, {"ana": 25})
@@ -182,6 +198,20 @@ class Looking:
         assert told.down == {"salesforce": "quota spent until 10:00"}
         assert told.calls_today == {"salesforce": 12}
 
+    def test_the_policy_of_a_moment_is_the_one_that_was_in_use_then(self, store):
+        first, second = policy(digest="a"), policy(digest="b", mql=Threshold(score=70))
+        assert store.policy_at(at(0)) is None
+        for minute, one in ((1, first), (2, first), (5, second), (9, first)):
+            store.use_policy(one, now=at(minute))
+        told = [store.policy_at(at(minute)) for minute in (0, 1, 4, 5, 8, 9, 99)]
+        assert [one and (one.digest, one.since) for one in told] == [
+            None,
+            *[("a", at(1))] * 2,
+            *[("b", at(5))] * 2,
+            *[("a", at(9))] * 2,
+        ]
+        assert [one.policy for one in told[1:]] == [first, first, second, second, first, first]
+
     def test_settings(self, store):
         assert store.meta("live_from") is None
         store.set_meta("live_from", T0.isoformat())
@@ -195,5 +225,20 @@ class Looking:
         assert store.next_wake() == at(30) + stamp
 
 
-class StoreConformance(FactsIn, Accounts, Joins, Splits, WhoIsWho, Records, Inbox, Decisions, CommandsOut, Looking):
+class StoreConformance(
+    FactsIn,
+    Accounts,
+    Candidates,
+    Waking,
+    Joins,
+    Splits,
+    Forgotten,
+    Crowds,
+    WhoIsWho,
+    Records,
+    Inbox,
+    Decisions,
+    CommandsOut,
+    Looking,
+):
     """All of it."""

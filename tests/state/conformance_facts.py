@@ -6,14 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from syncagent.model import (
-    AccountView,
     CrmUser,
     Decision,
     Deleted,
     Hint,
     Identity,
     Merged,
-    Opportunity,
     Roster,
 )
 from syncagent.state.store import Settlement
@@ -122,34 +120,6 @@ class FactsIn:
         assert store.wanted("salesforce", 10) == (sf(8),)
 
 
-class Accounts:
-    def test_a_dossier_knows_its_company_over_all_its_people(self, store):
-        acme = {"kind": "Contact", "account": "A1", "company": "Acme", "account_owner": "ana"}
-        take(store, record(1, **acme), record(2, **acme), record(3, kind="Contact", account="A2", company="Bolt"))
-        take(store, lead(1, also=[sf(1, "Contact")]), act(1, "a"), act(1, "b"), record(4))
-        both = (sf(1, "Contact"), sf(2, "Contact"))
-        deals = [Opportunity(sf(n, "Opportunity"), both, at(1), at(0), account="A1") for n in "XY"]
-        take(store, *deals)
-        one, two, three, four = (store.dossier(n) for n in range(1, 5))
-        assert one.account == two.account == AccountView("A1", "ana", "Acme", open_deals=2, engaged=1)
-        assert (three.account.name, three.account.engaged, four.account) == ("Bolt", 0, None)
-        take(store, *(replace(deal, closed=bool(n), deleted=not n, modified_at=at(2)) for n, deal in enumerate(deals)))
-        assert store.dossier(2).account.open_deals == 0
-        take(store, record(2, 3, kind="Contact", account="A2", company="Bolt", account_owner="ben"))
-        assert store.dossier(2).account == AccountView("A2", "ben", "Bolt")
-
-    def test_two_of_one_company_who_turn_out_to_be_one_are_counted_once(self, store):
-        take(store, record(1, kind="Contact", account="A1"), record(2, kind="Contact", account="A1"))
-        take(store, lead(1, also=[sf(1, "Contact")]), act(1, "a"), lead(2, also=[sf(2, "Contact")]), act(2, "b"))
-        assert only_account(store).engaged == 2
-        take(store, Merged(mk(1), (mk(2),), at(3)))
-        assert only_account(store).engaged == 1
-
-
-def only_account(store):
-    return store.dossier(1).account
-
-
 class WhoIsWho:
     def test_also_and_email_join(self, store):
         take(store, record(1, status="New"))
@@ -204,6 +174,24 @@ class WhoIsWho:
         assert only(store).tasks[0].closed
         assert store.find(str(loser)) == (one.person,)
         assert store.dossier(loser) is None
+
+    def test_a_decision_that_stands_is_settled_without_being_told_again(self, store):
+        take(store, act(1, "a"))
+        (before,) = store.unsettled(at(1), 10).dossiers
+        settle(store, decision=Decision(handoffs=(handoff(before.person),)))
+        take(store, act(1, "b"))
+        found = store.unsettled(at(2), 10)
+        (one,) = found.dossiers
+        told = plan(commands=(write(one.person),), decision=one.decision, wake_at=at(9))
+        settlement = Settlement(one.person, one.revision, told, unchanged=True)
+        assert store.settle([settlement], found.roster, now=at(2), config="c") == 1
+        after = only(store)
+        assert after.decision == one.decision
+        assert [entry.key for entry in after.outbox] == ["w1"]
+        assert store.next_wake() == at(9)
+        assert store.unsettled(at(3), 10).dossiers == ()
+        assert store.health(at(3)).with_sales == 1
+        assert store.settle([settlement], found.roster, now=at(3), config="c") == 0
 
     def test_two_with_handoffs_keep_both_until_they_are_folded_in(self, store):
         take(store, act(1, "a"), act(2, "b"))

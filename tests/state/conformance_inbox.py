@@ -2,6 +2,7 @@
 
 import pytest
 
+from syncagent.state import inbox
 from syncagent.state.store import Post
 from tests.state.story_values import act, at, lead
 
@@ -82,3 +83,29 @@ class Inbox:
         assert store.heard("other", ["a"]) == {}
         unpack(store, heard={"c": at(9)}, minute=8 * 24 * 60)
         assert store.heard("web", ["a", "b", "c"]) == {"c": at(9)}
+
+    def test_refused_ones_are_given_up_when_they_are_old_and_what_waits_never_is(self, store):
+        keep(store, post(1, 0), post(2, 10), post(3, 0, source="other"))
+        first, second = store.inbox("web", 10)
+        unpack(store, refused={first.id: "No.", second.id: "No."})
+        assert store.expire_posts(at(0)) == 0
+        assert store.expire_posts(at(5)) == 1
+        assert [one.id for one in store.refused_posts()] == [second.id]
+        assert store.expire_posts(at(60)) == 1
+        assert store.refused_posts() == ()
+        assert len(store.inbox("other", 10)) == 1, "it was promised"
+
+    def test_of_too_many_refused_ones_the_newest_stay(self, store, monkeypatch):
+        monkeypatch.setattr(inbox, "MOST_REFUSED", 3)
+        monkeypatch.setattr(inbox, "MOST_REFUSED_BYTES", 1000)
+        keep(store, *(post(n) for n in range(5)))
+        ids = [one.id for one in store.inbox("web", 10)]
+        unpack(store, refused=dict.fromkeys(ids, "No."))
+        assert store.expire_posts(at(-60)) == 2
+        assert [one.id for one in store.refused_posts()] == ids[2:]
+        assert store.expire_posts(at(-60)) == 0
+        keep(store, post(9, body=b"x" * 999))
+        (large,) = store.inbox("web", 10)
+        unpack(store, refused={large.id: "No."})
+        assert store.expire_posts(at(-60)) == 3
+        assert [one.id for one in store.refused_posts()] == [large.id]

@@ -218,6 +218,14 @@ class CommandsOut:
         assert {i.command.key: i.state for i in store.outbox()} == {"a": "sending"}
         assert [i.command.key for i in store.outbox(("dropped",))] == ["b"]
 
+    def test_a_batch_is_as_small_as_the_most_careful_of_it_asks(self, store):
+        self.queue(store, *(write(1, key) for key in "abcdef"))
+        at_most = {"b": 2, "d": 1, "never queued": 1}
+        assert self.keys(store.due("salesforce", at(2), 10, at_most=at_most)) == ["a", "b"]
+        assert self.keys(store.due("salesforce", at(2), 10, at_most=at_most)) == ["c", "e", "f"]
+        assert self.keys(store.due("salesforce", at(2), 10, at_most=at_most)) == ["d"]
+        assert store.due("salesforce", at(2), 10, at_most=at_most) == ()
+
     def test_retry_outcome_comes_back_in_time(self, store):
         self.queue(store, write(1, "w"))
         store.due("salesforce", at(2), 10)

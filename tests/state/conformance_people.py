@@ -5,8 +5,9 @@ import zlib
 import pytest
 
 from syncagent.errors import UserError
-from syncagent.model import Decision, Desired, Merged
-from tests.state.story_values import act, at, deal, handoff, lead, mk, record, settle, sf, take, task
+from syncagent.model import Decision, Deleted, Desired, Merged
+from syncagent.state.store import Post
+from tests.state.story_values import act, at, change, deal, handoff, lead, mk, page, record, settle, sf, take, task
 
 CODES: dict[int, str] = {}
 while (code := zlib.crc32((key := f"key{len(CODES)}").encode())) not in CODES:
@@ -107,3 +108,93 @@ class Splits:
         with pytest.raises(UserError, match="cannot be split"):
             store.split(1, named, now=at(9))
         assert list(store.people(0, 10)) == [1]
+
+    def test_one_name_at_one_mobile_number_joins_and_a_split_is_remembered(self, store):
+        named = {"first_name": "Ana", "last_name": "Silva"}
+        take(store, lead(1, mobile="0171 1234567", **named), lead(2, mobile="+49 (0)171/1234567", **named))
+        take(store, lead(3, mobile="0171 1234567", first_name="Ben", last_name="Silva"))
+        (one, other) = store.people(0, 10)
+        assert store.dossier(one).identities == (mk(1), mk(2)) and store.dossier(one).shared == ()
+        store.split(one, [mk(2)], now=at(5))
+        take(store, lead(2, 6, mobile="0171 1234567", **named), lead(1, 6, mobile="0171 1234567", **named))
+        assert [store.dossier(person).identities for person in store.people(0, 10)] == [(mk(1),), (mk(3),), (mk(2),)]
+        assert other == 2
+
+
+class Forgotten:
+    def test_who_is_forgotten_by_the_only_system_that_knew_them_leaves_nothing(self, store):
+        facts = (lead(1, emails=["ana@example.com"], title="CTO"), act(1, "a"), act(2, "b"))
+        store.accept(page(*facts), "s", now=at(0))
+        (person,) = store.find("ana@example.com")
+        bodies = (
+            b'{"e":"Ana@Example.com"}',
+            b"e=ana%40example.com",
+            b'{"e":"ben@example.com"}',
+            b'{"e":"ana@example.com"}',
+        )
+        store.receive([Post("web", at(0), "POST", "/hooks/web", {}, body) for body in bodies]).result()
+        refused = {post.id: "No." for post in store.inbox("web", 10)[:3]}
+        store.unpack((), "web", read=(), refused=refused, heard={}, now=at(1))
+        store.accept(page(Deleted(lead(1).identity, at(2), privacy=True)), "s", now=at(2))
+        known = store.dossier(person)
+        assert known.erased
+        assert (known.leads, known.activities, known.emails, known.histories) == ((), (), (), ())
+        assert store.find("ana@example.com") == ()
+        assert [post.body for post in store.refused_posts()] == [bodies[2]]
+        assert len(store.inbox("web", 10)) == 1, "what was promised and not read is read"
+        again = store.accept(page(lead(1, 9, emails=["ana@example.com"]), act(1, "c", 9)), "s", now=at(9))
+        assert again.new == 0 and store.find("ana@example.com") == ()
+
+    def test_what_other_systems_know_of_them_stays(self, store):
+        web, fair = lead(1, emails=["ana@example.com"], title="CTO"), lead(2, emails=["ana@example.com"])
+        store.accept(page(web, fair, act(1, "a"), act(2, "b"), record(1, emails=["ana@example.com"])), "s", now=at(0))
+        (person,) = store.find("ana@example.com")
+        store.accept(page(Deleted(web.identity, at(2), privacy=True)), "s", now=at(2))
+        known = store.dossier(person)
+        assert not known.erased and known.emails == ("ana@example.com",)
+        assert [one.identity for one in known.leads] == [fair.identity]
+        assert [one.key for one in known.activities] == ["b"]
+        assert len(known.records) == 1
+        store.accept(page(Deleted(record(1).identity, at(3), privacy=True)), "s", now=at(3))
+        (gone,) = store.dossier(person).records
+        assert (gone.deleted, gone.fields, gone.emails) == (True, {}, ())
+
+
+class Crowds:
+    """Who changed many people's records within a second, for whoever asks whether that was a touch."""
+
+    def test_a_bulk_edit_is_told_to_all_whom_it_concerns(self, store):
+        take(store, *(record(n, emails=(f"p{n}@example.com",)) for n in range(1, 7)))
+        take(store, *(change(n, f"h{n}", "status", "Open", "Working", 10, by="ana") for n in range(1, 5)))
+        take(store, change(5, "h5", "status", "Open", "Working", 10, by="ben"))
+        take(store, change(6, "h6", "status", "Open", "Working", 11, by="ana"))
+        assert [crowd.people for crowd in store.dossier(1).crowds] == [4]
+        assert (store.dossier(1).crowds[0].by, store.dossier(1).crowds[0].at) == ("ana", at(10))
+        assert store.dossier(5).crowds == () and store.dossier(6).crowds == ()
+
+    def test_who_comes_later_to_a_crowd_makes_the_others_be_planned_anew(self, store):
+        take(store, *(record(n, emails=(f"p{n}@example.com",)) for n in range(1, 5)))
+        take(store, *(change(n, f"h{n}", "status", "Open", "Working", 10, by="ana") for n in range(1, 4)))
+        settle(store)
+        assert not store.unsettled(at(2), 10).dossiers
+        second = 10 + 1 / 60
+        take(store, change(4, "h4", "status", "Open", "Working", second, by="ana"))
+        assert [one.person for one in store.unsettled(at(2), 10).dossiers] == [1, 2, 3, 4]
+        assert [crowd.people for crowd in store.dossier(4).crowds] == [4]
+
+    def test_tasks_that_are_ticked_off_together_are_a_crowd_and_open_ones_are_none(self, store):
+        take(store, *(record(n, emails=(f"p{n}@example.com",)) for n in range(1, 4)))
+        closed = {"closed": True, "closed_at": at(10)}
+        take(store, task("T1", 1, 10, **closed), task("T2", 2, 10, **closed), task("T3", 3, 10))
+        assert [crowd.people for crowd in store.dossier(1).crowds] == [2]
+        assert store.dossier(3).crowds == ()
+
+    def test_one_person_with_two_records_is_no_crowd_and_what_is_old_is_forgotten(self, store):
+        take(store, *(record(n, emails=("a@example.com",)) for n in (1, 2)), record(3, emails=("b@example.com",)))
+        take(store, *(change(n, f"h{n}", "status", "Open", "Working", 10, by="ana") for n in (1, 2)))
+        assert store.dossier(1).crowds == ()
+        take(store, change(3, "h3", "status", "Open", "Working", 10, by="ana"))
+        assert [crowd.people for crowd in store.dossier(1).crowds] == [2]
+        month = 60 * 24 * 30
+        take(store, change(1, "h4", "status", "Working", "Open", month, by="ana"), minute=month)
+        assert store.dossier(1).crowds == ()

@@ -1,6 +1,8 @@
-CREATE INDEX account_person on account (person)
-;
 CREATE INDEX child_person on child (person);
+CREATE INDEX company_key_told on company_key (id) where told = 1;
+CREATE INDEX deal_open on deal (account, created) where open = 1;
+CREATE INDEX edit_person on edit (person)
+;
 CREATE INDEX email_person on email (person);
 CREATE INDEX handoff_person on handoff (person);
 CREATE INDEX handoff_state on handoff (state, owner);
@@ -13,6 +15,7 @@ CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
 CREATE INDEX inbox_refused on inbox (id) where refused is not null;
 CREATE INDEX inbox_waiting on inbox (source, id) where refused is null;
 CREATE INDEX journal_person on journal (person, id);
+CREATE INDEX member_matched on member (person) where matched = 1;
 CREATE INDEX outbox_blocked on outbox (blocked_by) where blocked_by is not null;
 CREATE INDEX outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
 CREATE INDEX outbox_person on outbox (person);
@@ -22,6 +25,7 @@ CREATE INDEX person_erased on person (id) where erased = 1;
 CREATE INDEX person_held on person (held_since, id) where held is not null;
 CREATE INDEX person_merged on person (merged_into) where merged_into is not null;
 CREATE INDEX person_wake on person (wake_at, id) where wake_at is not null and held is null;
+CREATE INDEX visit_stage on visit (stage, left_at);
 CREATE INDEX waits_person on waits (person);
 CREATE TABLE "_sqlite_migrations" (
    "id" INTEGER PRIMARY KEY,
@@ -29,15 +33,6 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-CREATE TABLE account (
-  id text not null,
-  kind text not null,
-  ext text not null,
-  person integer not null,
-  name text not null default '',
-  owner text not null default '',
-  primary key (id, kind, ext, person)
-) strict, without rowid;
 CREATE TABLE activity (id integer primary key, body text not null) strict;
 CREATE TABLE apart (
   person integer not null,
@@ -60,6 +55,34 @@ CREATE TABLE child (
   person integer not null,
   primary key (ext, object, system, person)
 ) strict, without rowid;
+CREATE TABLE company (
+  id text primary key,
+  told text,
+  name text not null default '',
+  owner text not null default '',
+  at integer not null default 0,
+  people integer not null default 0,
+  engaged integer not null default 0
+) strict, without rowid;
+CREATE TABLE company_key (
+  key text not null,
+  id text not null,
+  told integer not null default 0,
+  people integer not null default 0,
+  primary key (key, id)
+) strict, without rowid;
+CREATE TABLE company_title (
+  id text not null,
+  title text not null,
+  people integer not null,
+  primary key (id, title)
+) strict, without rowid;
+CREATE TABLE company_wake (
+  id text primary key,
+  after integer,
+  again integer not null default 0,
+  rest_until integer
+) strict, without rowid;
 CREATE TABLE crm_user (
   system text not null,
   id text not null,
@@ -68,6 +91,16 @@ CREATE TABLE crm_user (
   queue integer not null, away_from integer, away_until integer,
   primary key (system, id)
 ) strict, without rowid;
+CREATE TABLE deal (
+  ext text primary key,
+  account text not null,
+  owner text not null,
+  open integer not null,
+  created integer not null,
+  modified integer not null
+) strict, without rowid;
+CREATE TABLE edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
+  strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
 CREATE TABLE gone (
   ext text not null,
@@ -129,6 +162,15 @@ CREATE TABLE journal (
   config text not null
 ) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
+CREATE TABLE member (
+  person integer not null,
+  id text not null,
+  matched integer not null,
+  engaged integer not null,
+  title text not null,
+  domains text not null,
+  primary key (person, id)
+) strict, without rowid;
 CREATE TABLE meta (name text primary key, value text not null) strict, without rowid;
 CREATE TABLE outbox (
   id integer primary key,
@@ -171,6 +213,9 @@ CREATE TABLE person (
   lease_until integer,
   epoch integer not null default 0
 ) strict;
+CREATE TABLE policy (digest text primary key, body blob not null, first_used integer not null) strict, without rowid;
+CREATE TABLE policy_use (since integer primary key, digest text not null) strict
+;
 CREATE TABLE said (person integer primary key, body text not null) strict;
 CREATE TABLE stream (
   name text primary key,
@@ -187,6 +232,8 @@ CREATE TABLE unanswered (
   primary key (ext, object, system)
 ) strict, without rowid
 ;
+CREATE TABLE visit (person integer not null, entered_at integer not null, stage text not null, left_at integer,
+  handoff text not null, primary key (person, entered_at)) strict, without rowid;
 CREATE TABLE waits (
   what text not null,
   person integer not null,

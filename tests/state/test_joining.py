@@ -32,6 +32,10 @@ NAMES = [
     {"first_name": "Ana", "last_name": "Silva"},
     {"first_name": "ana", "last_name": "silva "},
     {"first_name": "Ben", "last_name": "Ode"},
+    {"first_name": "Ana", "last_name": "Silva", "mobile": "+49 171 1234567"},
+    {"first_name": "ana", "last_name": "SILVA", "mobile": "0171/1234567"},
+    {"first_name": "Ben", "last_name": "Silva", "mobile": "0171/1234567"},
+    {"first_name": "Ana", "mobile": "0171/1234567"},
 ]
 PEOPLE = [Identity(system, kind, str(n)) for system, kind in (("a", "lead"), ("b", "lead")) for n in range(1, 7)]
 RECORDS = [Identity("crm", kind, str(n)) for kind in ("Lead", "Contact") for n in range(1, 4)]
@@ -53,7 +57,7 @@ told = st.one_of(
 
 
 def people_of(facts) -> set[frozenset[Identity]]:
-    """The oracle: what one fact names is one person, and so is what names the same mailbox."""
+    """The oracle: one person is what one fact names, what names one mailbox, one name at one mobile number."""
     parent: dict[object, object] = {}
 
     def find(one):
@@ -72,13 +76,16 @@ def people_of(facts) -> set[frozenset[Identity]]:
                 nodes, known = [fact.winner, *fact.losers], {}
             case Activity():
                 nodes, known = [fact.identity], {}
+        whole = "last_name" in known
+        name = [str(known[part]).lower().strip() for part in ("first_name", "last_name")] if whole else []
         for email in getattr(fact, "emails", ()):
             mailbox = SPELLED[email]
             if mailbox.startswith("*"):
-                name = "last_name" in known and str(known["first_name"]).lower()
-                nodes += [(mailbox, name)] if name else []
+                nodes += [(mailbox, *name)] if name else []
             elif mailbox:
                 nodes.append(mailbox)
+        if "mobile" in known and name:
+            nodes.append(("mobile", *name))
         for node in nodes:
             parent[find(node)] = find(nodes[0])
     groups: dict[object, set[Identity]] = {}

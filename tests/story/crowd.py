@@ -1,6 +1,9 @@
 """A crowd of invented people over three systems: what each system says of whom, and who is who in truth.
 
-`Human.why` names why the records of one human cannot all be joined by anybody who reads only what the systems say.
+`Human.why` names why the records of one human cannot all be joined by anybody who reads only what the systems say: they
+are made so that no id, no address and no number of one person is common to them. To everybody they are two people.
+Beside them stand those whom a careless rule would glue together: families with one telephone, colleagues at one desk,
+father and son of one name in one company.
 """
 
 import random
@@ -23,6 +26,8 @@ class Told:
     first: str
     last: str
     also: tuple[Identity, ...] = ()
+    mobile: str = ""
+    phone: str = ""
 
 
 @dataclass
@@ -36,18 +41,39 @@ class Human:
     merge: tuple[Identity, ...] = ()
     why: str = ""
     ready: bool = False
+    early: bool = False
+    mail: bool = True
+
+    @property
+    def goes(self) -> bool:
+        """Whether they are handed off: no record is made for somebody without an address, who waits in sight."""
+        return self.ready and self.mail
 
     @property
     def asks_in(self) -> int:
         """The wave in which they ask for sales: at once, unless only one of the systems can tell who they are.
 
-        Nobody knows of a merge, a changed address or the CRM's id before the one system that tells it was read.
+        Nobody knows of a merge, a changed address or the CRM's id before the one system that tells it was read. Who
+        asks `early` does not wait for that: they are two people until it is told, and then one with two records.
         """
+        if self.early:
+            return self.wave
         return self.wave + (2 if self.later else 1 if self.merge or any(one.also for one in self.told) else 0)
 
     @property
     def identities(self) -> set[Identity]:
         return {one.identity for one in (*self.told, *self.later)}
+
+    @property
+    def seem(self) -> int:
+        """How many people they are to everybody who reads what the systems say."""
+        return 2 if self.why else 1
+
+    @property
+    def to_make(self) -> int:
+        """How many records of theirs the CRM lacks when they ask."""
+        known = any(one.identity.system == "crm" for one in self.told)
+        return (2 if self.why or self.early else 1) - known if self.goes else 0
 
 
 class Crowd:
@@ -56,13 +82,23 @@ class Crowd:
     def __init__(self, count: int, waves: int, seed: int, plus: str) -> None:
         self.dice = random.Random(seed)
         self.plus = plus
+        self.name = ("", "")
+        self.mobile = ""
         self.humans = [self._human(number, number * waves // count) for number in range(count)]
 
     def _human(self, number: int, wave: int) -> Human:
         dice = self.dice
         human = Human(number, wave, ready=dice.random() < 0.3)
         first, last = dice.choice(FIRST), dice.choice(LAST)
-        company = f"firm{number // 3}.test"  # colleagues: three at one domain
+        company = f"firm{number // 3}.test"  # colleagues: three at one domain, with one switchboard
+        self.phone = f"+49 30 {number // 3:07d}"
+        mobile = f"+49 171 {number:07d}"
+        kind = dice.random()
+        if number % 3 and kind < 0.05:  # father and son: one name, one company; the address and the mobile differ
+            first, last = self.name
+        elif number % 3 and kind < 0.10:  # the child has the mother's mobile: one number, one domain, one surname
+            first, last, mobile = dice.choice([one for one in FIRST if one != self.name[0]]), self.name[1], self.mobile
+        self.name, self.mobile = (first, last), mobile
         self.home = f"{first}.{last}{number}@{company}".lower()
         kind = dice.random()
         if kind < 0.03:
@@ -95,8 +131,24 @@ class Crowd:
             human.told += [self._say(twin, other, first, last), self._say(fair, other, first, last)]
             human.merge = (web, twin)
         elif kind < 0.56:
+            human.told[0].mobile = ""
             human.told.append(self._say(fair, f"{last}{number}@elsewhere.test".lower(), first, last))
-            human.why = "another address in each system, and no id of the other"
+            human.why = "another address in each system, no id of the other, and no number"
+        elif kind < 0.57:  # ... but a mobile number, however it is written, and a name without a slip
+            elsewhere = f"{last}{number}@elsewhere.test".lower()
+            human.told[0] = Told(web, self._spelled(home), first.upper(), last, mobile=self._dialled())
+            human.told.append(Told(fair, self._spelled(elsewhere), first, f" {last}", mobile=self._dialled()))
+        elif kind < 0.58:
+            human.told[0] = Told(web, self._spelled(home), first, last, mobile=self._dialled())
+            elsewhere = f"{last}{number}@elsewhere.test".lower()
+            human.told.append(Told(fair, self._spelled(elsewhere), first, self._wrong(last), mobile=self._dialled()))
+            human.why = "another address in each system, a mobile number, and a name that was misspelt"
+        elif kind < 0.60:  # the address that makes them one is told after they have asked by both
+            other = f"{first}{number}@late{number % 50}.test".lower()
+            human.told[0].mobile = ""
+            human.told.append(self._say(fair, other, first, last))
+            human.later.append(self._say(web, other, first, last))
+            human.early = True
         crm = dice.random()
         if crm < 0.25:
             human.told.append(self._record(Identity("crm", "Lead", f"L-{number}"), home, first, last))
@@ -125,12 +177,23 @@ class Crowd:
 
     def _unaddressed(self, human: Human, first: str, last: str) -> None:
         nobody = self.dice.choice(NOBODY)
+        mobile = self.dice.random() < 0.5
         for system, number in (("web", str(human.number)), ("fair", f"f{human.number}")):
-            human.told.append(Told(Identity(system, "lead", number), nobody, first, last))
-        human.why = "no address"
+            told = Told(Identity(system, "lead", number), nobody, first, last, phone=self.phone)
+            told.mobile = self._dialled() if mobile else ""
+            human.told.append(told)
+        human.mail, human.why = False, "" if mobile else "no address, and no number"
 
     def _say(self, identity: Identity, email: str, first: str, last: str) -> Told:
-        return Told(identity, self._spelled(email), self._misspelt(first), self._misspelt(last))
+        mobile = self._dialled() if self.dice.random() < 0.5 and identity.system == "web" else ""
+        first, last = self._misspelt(first), self._misspelt(last)
+        return Told(identity, self._spelled(email), first, last, mobile=mobile, phone=self.phone)
+
+    def _dialled(self) -> str:
+        """A mobile number as people and forms write it."""
+        rest = self.mobile.removeprefix("+49 ")
+        ways = (self.mobile, f"0{rest}", f"0049 {rest}", f"+49 (0){rest}", f"0{rest[:3]}/{rest[4:]}", f"0{rest} ")
+        return self.dice.choice((*ways, self.mobile.replace(" ", "-")))
 
     def _record(self, identity: Identity, email: str, first: str, last: str) -> Told:
         return Told(identity, email.title() if self.dice.random() < 0.3 else email, first, last)

@@ -115,6 +115,54 @@ def test_the_rep_who_completes_the_task_has_kept_the_promise(desk: Desk) -> None
     assert (desk.handoff().touched_by, desk.handoff().touched_at) == (owner, at)
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "how"),
+    [
+        ("calls", {"hs_call_status": "NO_ANSWER"}, "logged: Call"),
+        ("emails", {"hs_email_direction": "EMAIL"}, "logged: Email"),
+    ],
+)
+def test_the_rep_who_logs_a_call_or_an_email_has_kept_the_promise(
+    desk: Desk, kind: str, values: dict[str, str], how: str
+) -> None:
+    contact = desk.asks()
+    owner = desk.row(contact)["hubspot_owner_id"]
+    desk.clock.move_to(desk.clock.now() + timedelta(minutes=7))
+    desk.box.clock.set(desk.clock.now())
+    desk.hubspot.act("log", object=kind, contact=contact, values=values, **{"as": owner})
+    at = desk.clock.now()
+    desk.after(seconds=20)
+    handoff = desk.handoff()
+    assert (handoff.touched_by, handoff.touched_at, handoff.touched_how) == (owner, at, how)
+
+
+def test_what_the_prospect_writes_or_a_colleague_logs_stops_no_clock(desk: Desk) -> None:
+    contact = desk.asks()
+    owner = desk.row(contact)["hubspot_owner_id"]
+    desk.after(minutes=5)
+    values = {"hs_email_direction": "INCOMING_EMAIL"}
+    desk.hubspot.act("log", object="emails", contact=contact, values=values, **{"as": owner})
+    colleague = desk.second if owner == desk.rep else desk.rep
+    desk.hubspot.act("log", object="calls", contact=contact, **{"as": colleague})
+    for _ in range(3):
+        desk.after(seconds=60)
+    assert desk.handoff().touched_at is None
+
+
+@pytest.mark.parametrize("who", ["rep_owner_id", "second_rep_owner_id"])
+def test_who_owns_the_company_gets_its_people(desk: Desk, who: str) -> None:
+    owner = desk.ids[who]
+    [company] = desk.hubspot.seed(companies=[{"name": "Byron & Co", "hubspot_owner_id": owner}])["companies"]
+    near = {"companies": [company]}
+    desk.hubspot.seed(contacts=[{"email": EMAIL, "lastname": "Byron", "hs_lead_status": "NEW", "associate": near}])
+    contact = desk.asks()
+    (person,) = desk.agent.store.find(EMAIL)
+    dossier = desk.agent.store.dossier(person)
+    assert dossier is not None and dossier.account is not None
+    assert (dossier.account.name, dossier.account.owner) == ("Byron & Co", owner)
+    assert desk.row(contact)["hubspot_owner_id"] == owner
+
+
 def test_a_workflow_that_overwrites_is_written_over_once_and_then_contested(desk: Desk) -> None:
     contact = desk.asks()
     for _ in range(2):

@@ -344,3 +344,42 @@ def test_hints_are_looked_up_in_whole_batches_and_what_is_not_known_does_not_ham
     for _ in range(30):
         stage.after(minutes=1)
     assert looks == [300, 300, 100, 2, 2], "asked again after one minute and after ten"
+
+
+@pytest.fixture
+def unread(tmp_path: Path) -> Iterator[TwoSources]:
+    """A first start: "web" will tell that fair's 9 has a record in the CRM already; only fair was read so far."""
+    with TwoSources(tmp_path) as theatre:
+        record = Identity("crm", "Contact", "C-1")
+        now = theatre.clock.now()
+        theatre.crm.feed([CrmRecord(record, now, now, "somebody", {"first_name": "Ana", "last_name": "Silva"})])
+        theatre.says("web", "1", "ana@example.com", "Ana", "Silva", title="Director", also=[record])
+        fair = theatre.says("fair", "9", "ana@example.com", "Ana", "Silva", title="Director")
+        wants_a_demo(theatre, fair)
+        theatre.agent.gather("crm")
+        theatre.agent.gather("fair")
+        yield theatre
+
+
+def test_nothing_is_made_at_the_first_start_before_every_source_was_read(unread):
+    unread.agent.settle_down()
+    assert not unread.crm.tasks and len(unread.living()) == 1
+    unread.agent.gather("web")
+    unread.agent.settle_down()
+    unread.after(minutes=1)
+    assert len(unread.living()) == len(unread.open_tasks()) == 1
+
+
+@pytest.mark.parametrize("how", ["it cannot be read", "it takes too long", "it was read before"])
+def test_a_source_that_does_not_come_holds_nobody_up_for_ever(unread, how):
+    if how == "it cannot be read":
+        unread.web.fail_next("retry", "pull")
+        unread.agent.gather("web")
+    elif how == "it takes too long":
+        unread.clock.advance(timedelta(minutes=10))
+    else:
+        unread.agent.store.set_cursor("web/poll", unread.web.begin(unread.clock.now()))
+        unread.agent.store.set_cursor("fair/poll", unread.fair.begin(unread.clock.now()))
+        unread.restart()
+    unread.agent.settle_down()
+    assert len(unread.crm.tasks) == 1

@@ -90,6 +90,22 @@ def test_one_command_that_spoils_its_batch_is_parked_and_the_others_go_on(
     assert len(batches) <= made + 1, "what is parked is not sent again"
 
 
+def test_an_agent_that_is_run_for_one_round_at_a_time_finds_it_too(
+    stage: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`syncagent run --once` by cron: each round is a process of its own."""
+    names = asks(stage, 32)
+    for _ in range(20):
+        with monkeypatch.context() as patched:
+            spoilt(stage, patched, WriteLead, [names[13]], SERVER)
+            stage.after(minutes=1)
+        stage.restart()
+    assert all(len(stage.tasks(name, closed=False)) == 1 for number, name in enumerate(names) if number != 13)
+    (parked,) = stage.agent.store.outbox(("parked",))
+    assert str(SERVER) in parked.why
+    assert parked.command.key not in (stage.agent.store.meta("suspects/crm") or ""), "it is found: no suspect any more"
+
+
 def test_two_that_spoil_a_batch_are_both_found(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     names = asks(stage, 32)
     spoilt(stage, monkeypatch, WriteLead, [names[3], names[4]], SERVER)
@@ -155,7 +171,7 @@ def test_salesforce_fails_whenever_one_row_is_sent(desk: Office, how: dict[str, 
     desk.ask(40)
     name = "Person17" if nth == "lead" else "Task.*Person17"
     desk.salesforce.plant(match={"method": "POST", "path": "composite/sobjects", "body": name}, times=None, **how)
-    for _ in range(60):
+    for _ in range(20):
         desk.after(seconds=10)
     parked = [one for one in desk.command("outbox", "list") if one["state"] == "parked"]
     assert len(parked) == 1

@@ -12,6 +12,7 @@ from syncagent.config import parse
 from syncagent.connectors.memory import Memory, Options
 from syncagent.model import Activity, CrmRecord, CrmTask, Dossier, Identity, Lead, Value
 from syncagent.state import open_store
+from tests.audited import assert_nobody_lost
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 
@@ -111,7 +112,11 @@ class Theatre:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.agent.store.close()
+        try:
+            if kind is None:
+                assert_nobody_lost(self.agent.store, self.agent.policy, self.clock.now())
+        finally:
+            self.agent.store.close()
 
     def after(self, **step: float) -> None:
         """Let time pass, then do one whole round."""

@@ -10,6 +10,7 @@ from syncagent.clock import ManualClock
 from syncagent.compose import compose, connectors, read
 from syncagent.model import Dossier
 from syncagent.sandbox import Control, Sandbox
+from tests.audited import assert_nobody_lost
 
 Row = dict[str, Any]
 
@@ -40,10 +41,14 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        self.marketo.close()
-        self.salesforce.close()
-        self.box.close()
+        try:
+            if kind is None and self.agent is not None:
+                assert_nobody_lost(self.agent.store, self.agent.policy, self.clock.now())
+        finally:
+            self.stop()
+            self.marketo.close()
+            self.salesforce.close()
+            self.box.close()
 
     # -- the agent
 

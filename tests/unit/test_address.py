@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncagent.model import Identity
-from syncagent.model.address import Addresses, AddressRules, full_name, read_address
+from syncagent.model.address import Addresses, AddressRules, full_name, read_address, read_number
 
 ANA = Identity("marketo", "lead", "17")
 GMAIL = "gmail" + ".com"
@@ -115,6 +115,48 @@ def test_plus_tags_and_dots_join_only_if_the_config_says_so():
     assert keys("ana+news@example.com", plus_tags="ignore") == ("ana+news@example.com", "ana@example.com")
     assert keys("a.na@googlemail.com", gmail_dots="ignore") == ("a.na@googlemail.com", f"ana@{GMAIL}")
     assert keys("a.na@example.com", gmail_dots="ignore") == ("a.na@example.com",)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["+49 171 1234567", "0171/1234567", "0049 (0)171-123 45 67", "+49 (0)171.1234567", 491711234567, "0171 1234567 "],
+)
+def test_a_mobile_number_joins_with_the_same_full_name_however_it_is_written(written):
+    assert keys(named={**NAMED, "mobile": written}) == ("tel:711234567 ana silva",)
+    assert keys(named={"mobile": written, "name": "ANA Silva"}) == ("tel:711234567 ana silva",)
+    assert keys(named={"mobile": written, "first_name": "Ana"}) == (), "families share telephones"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "n/a",
+        "12345678",
+        "000000000",
+        "+49 000 0000000",
+        "0123456789",
+        "call me",
+        True,
+        None,
+        1.5,
+        "\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+    ],
+)
+def test_what_only_fills_the_field_of_a_number_joins_nobody(written):
+    assert keys(named={**NAMED, "mobile": written}) == ()
+
+
+def test_other_numbers_join_only_if_the_config_says_so():
+    told = {**NAMED, "phone": "+49 30 1234567"}
+    assert keys(named=told) == ()
+    assert keys(named=told, phones=("phone",)) == ("tel:301234567 ana silva",)
+    assert keys(named={**NAMED, "mobile": "+49 171 1234567"}, phones=()) == ()
+
+
+@given(st.text(max_size=30) | st.integers() | st.none())
+def test_any_value_is_a_number_or_none(value):
+    assert read_number(value) == "" or len(read_number(value)) == 9
 
 
 def test_names_as_compared():

@@ -103,6 +103,8 @@ def test_lengths_of_time_and_hours() -> None:
     assert seconds("1.5h") == 5400
     assert duration("90d") == Duration(days=90)
     assert duration("2h") == Duration(minutes=120)
+    nights = hours("Sat-Sun 22:00-06:00, Tue 18:00-00:00", "UTC").week
+    assert nights == (((0, 360),), ((1080, 1440),), (), (), (), ((1320, 1440),), ((0, 360), (1320, 1440)))
     week = hours("Fri-Mon 09:00-12:30, Wed 08:00-10:00", "UTC").week
     assert [bool(day) for day in week] == [True, False, True, False, True, True, True]
     assert week[0] == ((540, 750),)
@@ -112,8 +114,8 @@ def test_lengths_of_time_and_hours() -> None:
             seconds(bad)
     with pytest.raises(ValueError, match="working hours"):
         hours("always", "UTC")
-    with pytest.raises(ValueError, match="end after it starts"):
-        hours("Mon 18:00-09:00", "UTC")
+    with pytest.raises(ValueError, match="at another time"):
+        hours("Mon 18:00-18:00", "UTC")
 
 
 def test_secrets_are_read_where_they_are_kept_and_never_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hubspot import HubSpot
 from hubspot.crm.contacts import ApiException
+from hubspot.crm.objects.leads import ApiException as LeadsException
 from hubspot.crm.objects.tasks import BatchInputSimplePublicObjectBatchInputForCreate
 
 from syncagent.sandbox import Sandbox
@@ -136,3 +137,86 @@ def test_the_rest_of_the_client_with_its_own_validation_on(portal: Portal) -> No
     assert hs.crm.owners.owners_api.get_by_id(int(portal.known["rep_owner_id"])).email == "ana.silva@example.com"
     assert hs.crm.pipelines.pipeline_stages_api.get_all("deals", "default").results
     assert hs.crm.properties.groups_api.get_all("tasks").results[0].name == "task_information"
+
+
+def test_leads_hang_on_a_contact_from_their_creation_and_stand_in_a_pipeline(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    api = portal.hs.crm.objects.leads
+    near = [{"to": {"id": contact}, "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 578}]}]
+    lead = {"hs_lead_name": "Jo", "hs_pipeline_stage": "connected-stage-id"}
+    made = api.basic_api.create({"properties": lead, "associations": near})
+    read = api.basic_api.get_by_id(made.id, properties=["hs_pipeline", "hs_pipeline_stage"])
+    assert read.properties["hs_pipeline"] == "lead-pipeline-id"
+    linked = portal.hs.crm.associations.v4.basic_api.get_page("contacts", contact, "leads").results
+    assert [row.to_object_id for row in linked] == [made.id]
+    for wrong in ({"properties": lead, "associations": []}, {"properties": {}, "associations": near}):
+        with pytest.raises(LeadsException) as refused:
+            api.basic_api.create(wrong)
+        assert refused.value.status == 400
+    stages = portal.hs.crm.pipelines.pipelines_api.get_all("leads").results[0].stages
+    assert {stage.metadata["isClosed"] for stage in stages} == {"true", "false"}
+    portal.control.act("set_settings", sales_hub=False)
+    with pytest.raises(LeadsException) as denied:
+        api.basic_api.get_by_id(made.id)
+    assert (denied.value.status, "crm.objects.leads.read" in denied.value.body) == (403, True)
+
+
+def test_calls_emails_and_meetings_are_objects_of_their_own_with_their_associations(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    for kind, number in (("calls", 194), ("emails", 198), ("meetings", 200)):
+        api = getattr(portal.hs.crm.objects, kind)
+        types = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}]
+        given = {
+            "properties": {"hs_timestamp": "2026-11-22T10:00:00Z"},
+            "associations": [{"to": {"id": contact}, "types": types}],
+        }
+        made = api.basic_api.create(given)
+        logged = portal.control.act("log", object=kind, contact=contact)["id"]
+        portal.control.act("settle_index")
+        stamps = {
+            "sorts": [{"propertyName": "hs_createdate", "direction": "ASCENDING"}],
+            "properties": ["hs_object_source"],
+        }
+        found = api.search_api.do_search({"filterGroups": [], **stamps}).results
+        assert [(row.id, row.properties["hs_object_source"]) for row in found] == [
+            (made.id, "INTEGRATION"),
+            (logged, "CRM_UI"),
+        ]
+        linked = portal.hs.crm.associations.v4.basic_api.get_page(kind, logged, "contacts").results
+        assert [row.to_object_id for row in linked] == [contact]
+
+
+def test_the_first_company_of_a_contact_is_its_primary_one(portal: Portal) -> None:
+    [contact] = portal.contacts()
+    first, second = portal.control.seed(companies=[{"name": "One"}, {"name": "Two"}])["companies"]
+    api = portal.hs.crm.associations.v4.basic_api
+
+    def primary() -> str | None:
+        read = portal.hs.crm.contacts.basic_api.get_by_id(contact, properties=["associatedcompanyid"])
+        return read.properties["associatedcompanyid"]
+
+    assert primary() is None
+    api.create_default("contacts", contact, "companies", first)
+    api.create_default("contacts", contact, "companies", second)
+    assert primary() == first
+    api.create(
+        "contacts", contact, "companies", second, [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 1}]
+    )
+    assert primary() == second
+    api.archive("contacts", contact, "companies", second)
+    assert primary() is None
+
+
+def test_a_token_tells_its_app_to_whoever_knows_the_client(portal: Portal) -> None:
+    token = portal.hs.oauth.tokens_api.create(
+        grant_type="refresh_token",
+        refresh_token=portal.known["refresh_token"],
+        client_id=portal.known["client_id"],
+        client_secret=portal.known["client_secret"],
+    ).access_token
+    form = {"client_id": portal.known["client_id"], "client_secret": portal.known["client_secret"], "token": token}
+    url = f"{portal.url}/oauth/v3/token/introspect"
+    told = portal.session.post(url, data=form, timeout=5).json()
+    assert (told["active"], str(told["app_id"])) == (True, portal.known["app_id"])
+    for wrong in ({**form, "client_secret": "x"}, {**form, "token": "x"}):
+        assert portal.session.post(url, data=wrong, timeout=5).status_code == 400

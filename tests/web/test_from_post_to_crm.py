@@ -74,24 +74,27 @@ class Hinting(Memory):
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         return Delivered(tuple(Hint(Identity("web", "lead", one)) for one in delivery.body.decode().split()))
 
+    def renew(self) -> None:
+        pass
+
     def look(self, identities):
         self.looked.append(tuple(one.id for one in identities))
         return super().look(identities)
 
 
 class Running:
-    def __init__(self, folder, web: Memory | None = None) -> None:
-        text = CONFIG.replace('[agent]\ntimezone = "UTC"\n', DOOR)
+    def __init__(self, folder, web: Memory | None = None, doors: str = DOOR) -> None:
+        text = CONFIG.replace('[agent]\ntimezone = "UTC"\n', doors)
         config = parse(text, folder)
         self.crm, self.web = Calling(), web or Memory("web", Options())
-        table = next(one for one in config.sources if one.name == "site")
-        problems: list = []
-        site = webhook.open("site", read_leniently(webhook.Options, table.options, "sources.site", problems))
-        assert not problems
-        self.agent = compose(
-            config, open_store(folder / "state.db"), systems={"web": self.web, "site": site, "crm": self.crm}
-        )
-        self.agent.settings = structs.replace(self.agent.settings, polls={"crm": 0.05}, poll_fast=0.05)
+        systems = {"web": self.web, "crm": self.crm}
+        for table in (one for one in config.sources if one.type == "webhook"):
+            problems: list = []
+            options = read_leniently(webhook.Options, table.options, table.path, problems)
+            assert not problems
+            systems[table.name] = webhook.open(table.name, options)
+        self.agent = compose(config, open_store(folder / "state.db"), systems=systems)
+        self.agent.settings = structs.replace(self.agent.settings, polls={"crm": 0.05, "web": 0.05}, poll_fast=0.05)
         self.door = listener(config, self.agent)
         self.door.start()
         self._thread = threading.Thread(target=Daemon(self.agent, folder / "state.db").run)
@@ -111,8 +114,8 @@ class Running:
 
 
 @contextmanager
-def running(folder, web: Memory | None = None) -> Iterator[Running]:
-    it = Running(folder, web)
+def running(folder, web: Memory | None = None, doors: str = DOOR) -> Iterator[Running]:
+    it = Running(folder, web, doors)
     try:
         yield it
     finally:

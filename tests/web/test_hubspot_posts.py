@@ -158,7 +158,11 @@ def test_a_privacy_deletion_that_is_told_leaves_nobody_standing(office: Office) 
     contact = office.comes("ana")
     office.comes("ben")
     assert until(lambda: office.knows("ana") and office.knows("ben"))
+    number = office.person("ana").person
     office.portal.act("forget_contact", contact=contact)
-    assert until(lambda: office.standing("ana") == [])
+    assert until(lambda: not office.knows("ana"))
+    forgotten = office.agent.store.dossier(number)
+    assert forgotten is not None and forgotten.erased
+    assert not any("ana" in str(one) for one in (*forgotten.leads, *forgotten.records, *forgotten.histories))
     assert len(office.standing("ben")) == 1
     assert until(lambda: set(office.sent()) == {204})

@@ -1,5 +1,6 @@
 """The listener over real HTTP: what it answers, when, and what stands on the disk by then."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -7,10 +8,14 @@ import time
 from concurrent.futures import Future
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from syncagent.errors import StoreFullError, UserError
+from syncagent.errors import StoreFullError, UnreadableDeliveryError, UserError
 from syncagent.state import open_store
 from syncagent.web import Limits
+from syncagent.web.listener import _check_depth
+from tests.contract.webhook import JSON
 from tests.web.doors import SECRET, Client, door, listening, secret  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("secret")
@@ -92,6 +97,28 @@ class TestAnswers:
         began = time.monotonic()
         client.ask(body=b"[" * 100 + b'"' + b'\\"' * 500_000)
         assert time.monotonic() - began < 5
+
+
+@given(JSON)
+def test_brackets_are_counted_as_they_nest_and_never_inside_texts(value):
+    body = json.dumps(value).encode()
+
+    def depth(one) -> int:
+        inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        return isinstance(one, dict | list) + max(map(depth, inner), default=0)
+
+    for most in (depth(value), depth(value) - 1):
+        if most >= depth(value):
+            _check_depth(body, most)
+        elif most >= 0:
+            with pytest.raises(UnreadableDeliveryError):
+                _check_depth(body, most)
+
+
+@given(st.binary(max_size=200) | st.text('[]{}\\\\"a', max_size=60).map(str.encode))
+def test_any_bytes_are_counted_or_told_to_be_too_deep(body):
+    with contextlib.suppress(UnreadableDeliveryError):
+        _check_depth(body, 3)
 
 
 class TestBounds:

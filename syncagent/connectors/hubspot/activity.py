@@ -15,6 +15,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from syncagent.clock import monotonic
+from syncagent.connectors.campaigns import CAMPAIGN, campaign_in
 from syncagent.connectors.hubspot.facts import emails_of
 from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
@@ -138,7 +139,7 @@ class Doings:
                         at=_ms(row["submittedAt"]),
                         kind=self.options.activities[FORM],
                         asset=name,
-                        attributes=_plain({"page": row.get("pageUrl"), **given}),
+                        attributes=_plain({"page": row.get("pageUrl"), **_followed(row.get("pageUrl")), **given}),
                     )
                     for row, given in zip(inside, values, strict=True)
                     if given.get("email", "").lower() in whose
@@ -166,8 +167,8 @@ class Doings:
                         key=f"{row['id']}/{row['created']}",
                         at=_ms(row["created"]),
                         kind=self._emails[row["type"]],
-                        asset=self._campaign(str(row.get("emailCampaignId") or "")),
-                        attributes=_plain({"url": row.get("url")}),
+                        asset=(mail := self._campaign(str(row.get("emailCampaignId") or ""))),
+                        attributes=_plain({"url": row.get("url"), CAMPAIGN: mail} | _followed(row.get("url"))),
                     )
                     for row in rows
                     if str(row.get("recipient") or "").lower() in whose
@@ -210,7 +211,7 @@ class Doings:
                             at=moment(row["occurredAt"]),
                             kind=kind,
                             asset=_asset(row.get("properties") or {}),
-                            attributes=_plain(row.get("properties") or {}),
+                            attributes=_plain(_of_page(row.get("properties") or {})),
                         )
                         for row in body["results"]
                         if row.get("objectId")
@@ -276,6 +277,15 @@ def _iso(at: datetime) -> str:
 
 def _asset(properties: Mapping[str, Any]) -> str:
     return str(properties.get("hs_url") or properties.get("hs_page_title") or "")
+
+
+def _followed(address: object) -> dict[str, str]:
+    campaign = campaign_in(address)
+    return {CAMPAIGN: campaign} if campaign else {}
+
+
+def _of_page(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return _followed(properties.get("hs_url")) | dict(properties)
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Value]:

@@ -1,10 +1,11 @@
 """Check: what the token, the app's scopes and the portal's properties lack, each with what helps. Only reads."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from syncagent.connectors.hubspot.facts import Words
-from syncagent.connectors.hubspot.options import Options
+from syncagent.connectors.hubspot.facts import TOUCHES, Words, stamp_of
+from syncagent.connectors.hubspot.options import COMPANY, LEAD_STAGE, Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Owner, Property
 from syncagent.connectors.hubspot.values import AUTOMATION
@@ -13,9 +14,13 @@ from syncagent.errors import ConfigError, ConnectorDownError, Problem, Retryable
 _WRITTEN: Final = ("status", "owner", "score", "grade", "stage_date", "insight", "recycle_until")
 _AUTOMATION: Final = "crm.automation_users"
 _CURL: Final = (
-    'curl -X POST {url}/crm/v3/properties/tasks -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
+    'curl -X POST {url}/crm/v3/properties/{kind} -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
     ' -d \'{{"name": "{name}", "label": "syncagent key", "type": "string", "fieldType": "text",'
-    ' "groupName": "task_information", "hasUniqueValue": true}}\''
+    ' "groupName": "{group}", "hasUniqueValue": true}}\''
+)
+_NO_LEADS: Final = (
+    "Leads come with Sales Hub Professional or Enterprise. Give the app the scopes crm.objects.leads.read and .write"
+    ' (Settings > Integrations > Private Apps > Scopes), or take object = "leads" out of [crm].'
 )
 _HOW_TO_FIND: Final = (
     "It is the owner id, not the user id: GET /crm/v3/owners lists them, and Settings > Users & Teams exports them."
@@ -26,7 +31,15 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
     """All problems at once; one fatal problem when the portal cannot be reached at all."""
     options = words.options
     problems: list[Problem] = []
-    for name in ("properties/contacts", "properties/tasks", "owners", "stages/deals", "app"):
+    for name in (
+        "properties/contacts",
+        "properties/tasks",
+        "properties/leads",
+        "owners",
+        "stages/deals",
+        "stages/leads",
+        "app",
+    ):
         portal.forget(name)
     try:
         known = portal.properties("contacts")
@@ -38,20 +51,27 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
     except ConfigError as error:
         return list(error.problems)
     problems += _fields(known, words)
-    problems += _statuses(known, words)
+    if options.object == "contacts":
+        problems += _statuses(words.names["status"], known, options)
     problems += _stages(known, options)
     steps: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
+        *((("leads", lambda: _leads(portal, options)),) if options.object == "leads" else ()),
         ("tasks", lambda: _tasks(portal, options)),
         ("owners", lambda: _owners(portal.owners(), options.expect_owners)),
         ("deals", lambda: _deals(portal)),
+        ("companies", lambda: _companies(portal, words)),
+        *((kind, partial(_touches, portal, kind)) for kind in TOUCHES),
         ("app", lambda: _app(words)),
     )
     for name, step in steps:
         try:
             problems += step()
         except DeniedError as error:
-            help_ = f"Give the app the scope to read {name} (Settings > Integrations > Private Apps > Scopes)."
-            problems.append(Problem("crm", str(error), help_, fatal=name in ("tasks", "owners")))
+            also = " A logged one does not stop the clock of a promise meanwhile." if name in TOUCHES else ""
+            help_ = f"Give the app the scope to read {name} (Settings > Integrations > Private Apps > Scopes).{also}"
+            where = "crm.object" if name == "leads" else "crm"
+            fatal = name in ("tasks", "owners", "leads")
+            problems.append(Problem(where, str(error), _NO_LEADS if name == "leads" else help_, fatal=fatal))
         except (RetryableError, ConnectorDownError) as error:
             problems.append(Problem("crm", str(error), "Run `syncagent check` again in a minute."))
     problems += _allowance(portal)
@@ -64,6 +84,8 @@ def _fields(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
         path = f"crm.fields.{ours}" if ours in given else "crm"
         fatal = ours in ("status", "owner") or ours in given
         there = known.get(theirs)
+        if theirs == LEAD_STAGE or theirs.startswith(COMPANY):
+            continue
         if there is None:
             if fatal or ours == "email":
                 kind = "a date" if ours.endswith(("_date", "_until")) else "a number" if ours == "score" else "a text"
@@ -78,16 +100,36 @@ def _fields(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
             yield Problem(path, f"{theirs} cannot be written over the API.", help_, fatal=ours in ("status", "owner"))
 
 
-def _statuses(known: Mapping[str, Property], words: Words) -> Iterator[Problem]:
-    expected = words.options.expect_status
-    name = words.names["status"]
-    if name not in known:
-        return
-    values = known[name].values
+def _statuses(name: str, known: Mapping[str, Property], options: Options) -> Iterator[Problem]:
+    if name in known:
+        where = "add it under Settings > Properties"
+        yield from _mapped(name, known[name].values, options.expect_status, where)
+
+
+def _leads(portal: Portal, options: Options) -> Iterator[Problem]:
+    """What a lead needs: to be seen at all, and the stages that the config names."""
+    stages = portal.stages("leads")
+    portal.properties("leads")
+    where = "add it under Settings > Objects > Leads > Pipelines"
+    yield from _mapped("The leads' pipeline", list(stages), options.expect_status, where)
+    known = portal.properties("leads").get(options.key_property)
+    if known is None or not known.unique:
+        how = _CURL.format(url=options.base_url, kind="leads", group="lead_information", name=options.key_property)
+        yield Problem(
+            "crm.key_property",
+            f"Leads have no unique property {options.key_property}: after a lost answer a lead is looked for twice,"
+            f" {options.late} apart, before it is made again.",
+            f"To have it made by its key: {how}  It works without, too.",
+            fatal=False,
+        )
+
+
+def _mapped(name: str, values: Sequence[str], expected: Sequence[str], where: str) -> Iterator[Problem]:
+    """What the config names and is not there, and what is there and nowhere in the config."""
     for status in expected:
         if values and status not in values:
             have = ", ".join(values)
-            help_ = f"It has: {have}. Use the internal value of one of these, or add it under Settings > Properties."
+            help_ = f"It has: {have}. Use the internal value of one of these, or {where}."
             yield Problem("crm.status", f"{name} has no option {status!r}.", help_)
     left = [one for one in values if one not in expected] if expected else []
     if left:
@@ -117,7 +159,7 @@ def _stages(known: Mapping[str, Property], options: Options) -> Iterator[Problem
 
 def _tasks(portal: Portal, options: Options) -> Iterator[Problem]:
     known = portal.properties("tasks").get(options.key_property)
-    how = _CURL.format(url=options.base_url, name=options.key_property)
+    how = _CURL.format(url=options.base_url, kind="tasks", group="task_information", name=options.key_property)
     if known is None:
         yield Problem(
             "crm.key_property",
@@ -157,6 +199,23 @@ def _deals(portal: Portal) -> Iterator[Problem]:
     if not portal.stages("deals"):
         help_ = "Give the app the scope crm.objects.deals.read."
         yield Problem("crm", "No deal pipeline can be seen: deals won and lost are not heard of.", help_, fatal=False)
+
+
+def _companies(portal: Portal, words: Words) -> Iterator[Problem]:
+    """What the config names of companies, their owners first: they come before every route."""
+    portal.forget("properties/companies")
+    known = portal.properties("companies")
+    for ours, theirs in words.names.items():
+        if theirs.startswith(COMPANY) and theirs.removeprefix(COMPANY) not in known:
+            text = f"HubSpot has no property {theirs.removeprefix(COMPANY)} on companies, or the app may not see it."
+            help_ = "Its internal name stands under Settings > Properties, Company properties."
+            yield Problem(f"crm.fields.{ours}", text, help_, fatal=ours in words.options.fields)
+
+
+def _touches(portal: Portal, kind: str) -> Iterator[Problem]:
+    """Whether what reps log may be read at all: a search that finds nothing says it."""
+    portal.search(kind, [], stamp_of(kind), [], 1)
+    yield from ()
 
 
 def _app(words: Words) -> Iterator[Problem]:

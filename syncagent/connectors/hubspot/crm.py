@@ -16,7 +16,8 @@ from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.http import Sleep
 from syncagent.connectors.hubspot.checking import examine
 from syncagent.connectors.hubspot.facts import CONTACT, Words
-from syncagent.connectors.hubspot.marketing import posted, verify
+from syncagent.connectors.hubspot.leads import Leads
+from syncagent.connectors.hubspot.marketing import Door
 from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
 from syncagent.connectors.hubspot.read import Reader
@@ -58,11 +59,13 @@ class HubSpotCrm:
     def __init__(self, name: str, options: Options, *, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         self.name = name
         self.options = options
-        self.methods = posted(options)
+        self._door = Door(options)
+        self.methods = self._door.methods
         self._clock = clock or SystemClock()
         self.portal = Portal(name, options, clock=self._clock, sleep=sleep)
         self._words = Words(self.portal, options)
-        self._reader = Reader(self.portal, self._words)
+        leads = Leads(self.portal, options, self._clock) if options.object == "leads" else None
+        self._reader = Reader(self.portal, self._words, leads)
         self._lock = threading.Lock()
         self._found: dict[str, Row] = {}  # records that a write came upon: told by the next pull
         self._missed: set[str] = set()  # records that a write did not come upon any more: looked up by the next pull
@@ -79,6 +82,10 @@ class HubSpotCrm:
     def close(self) -> None:
         """Wake up whoever waits, and close the connections."""
         self.portal.close()
+
+    def renew(self) -> None:
+        """Read the signing secrets anew."""
+        self._door.renew()
 
     # -- Source
 
@@ -104,6 +111,7 @@ class HubSpotCrm:
             found, missed = dict(self._found), sorted(self._missed)
         telling = frozenset((*found, *missed))
         try:
+            self.portal.app()  # by the next delivery it is known whose writes are ours
             for page in self._reader.pull(cursor):
                 facts: list[Fact] = [fact for row in found.values() for fact in self._words.record(row)]
                 if missed:
@@ -140,12 +148,13 @@ class HubSpotCrm:
 
     def verify(self, delivery: Delivery, now: datetime) -> Reply:
         """Whether HubSpot signed it. Raises `ForgedDeliveryError`, `UnreadableDeliveryError`."""
-        return verify(self.options, delivery, now)
+        return self._door.verify(delivery, now)
 
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         """What is to be looked up, what was merged, what is gone."""
         words = {CONTACT: CONTACT, "task": "task", "deal": "deal"}
-        return hubspot_webhooks.read(delivery.body, self.name, words, arrived, own_source=self.options.app_id)
+        words |= {"lead": "lead"} if self.options.object == "leads" else {}
+        return hubspot_webhooks.read(delivery.body, self.name, words, arrived, own_source=self.portal.known_app())
 
     # -- Target
 
@@ -167,7 +176,7 @@ class HubSpotCrm:
                 yield self._later(command, 900.0, "Cold work waits: most of the day's API calls are used.")
             else:
                 waiting.append(command)
-        leads = LeadWriter(self.portal, self._reader)
+        leads = LeadWriter(self.portal, self._reader, fresh)
         writes = [command for command in waiting if isinstance(command, WriteLead)]
         waiting = [command for command in waiting if not isinstance(command, WriteLead)]
         if writes:
@@ -264,5 +273,6 @@ class HubSpotCrm:
 def _down(error: DeniedError) -> ConnectorDownError:
     return ConnectorDownError(
         f"{error} Give the app the scopes crm.objects.contacts.read and .write, crm.objects.owners.read and"
-        " crm.schemas.contacts.read (Settings > Integrations > Private Apps > Scopes); then run: syncagent check"
+        ' crm.schemas.contacts.read, for object = "leads" also crm.objects.leads.read and .write'
+        " (Settings > Integrations > Private Apps > Scopes); then run: syncagent check"
     )

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from syncagent.connectors.hubspot.options import Options
+from syncagent.connectors.hubspot.options import COMPANY, Options
+from syncagent.connectors.hubspot.options import CONTACT as CONTACT_FIELDS
 from syncagent.connectors.hubspot.portal import Portal
-from syncagent.connectors.hubspot.shapes import Owner, Row
-from syncagent.connectors.hubspot.values import actor, millis, moment, read
+from syncagent.connectors.hubspot.shapes import Owner, Property, Row
+from syncagent.connectors.hubspot.values import AUTOMATION, actor, millis, moment, read
 from syncagent.model import (
     CrmRecord,
     CrmTask,
@@ -56,6 +57,32 @@ DEAL: Final = (
     "createdate",
     "hs_lastmodifieddate",
 )
+_ENGAGED: Final = ("hubspot_owner_id", "hs_timestamp", "hs_createdate", "hs_lastmodifieddate", "hs_object_source")
+TOUCHES: Final = {
+    "calls": (*_ENGAGED, "hs_call_title", "hs_call_status", "hs_call_disposition"),
+    "emails": (*_ENGAGED, "hs_email_subject", "hs_email_direction", "hs_email_status"),
+    "meetings": (*_ENGAGED, "hs_meeting_title", "hs_meeting_outcome"),
+}
+"""What reps log as such, each an object of its own, with the properties that are read. Source: HubSpot's guides."""
+_TOUCH: Final = {"calls": "Call", "emails": "Email", "meetings": "Meeting"}
+_TITLES: Final = ("hs_call_title", "hs_email_subject", "hs_meeting_title")
+_UNDONE: Final = {
+    "hs_call_status": ("CALLING_CRM_USER", "CANCELED", "CONNECTING", "FAILED", "MISSED", "QUEUED", "RINGING"),
+    "hs_email_direction": ("INCOMING_EMAIL",),
+    "hs_email_status": ("BOUNCED", "FAILED", "SCHEDULED", "SENDING"),
+    "hs_meeting_outcome": ("CANCELED",),
+}
+"""What was not done, or not by a rep."""
+_RESULTS: Final = {
+    "9d9162e7-6cf3-4944-bf63-4dff82258764": "Busy",
+    "f240bbac-87c9-4f6e-bf70-924b57d47db7": "Connected",
+    "a4c4c377-d246-4b32-a13b-75a56a4cd0ff": "Left live message",
+    "b2cf5968-551e-4856-9783-52b3da59a7d0": "Left voicemail",
+    "73a0d17f-1163-4015-bdd5-ec830791da20": "No answer",
+    "17b47fee-58de-441e-a44c-c6300d46f273": "Wrong number",
+}
+"""A call's results that every portal has, by id; one of its own stays its id. Source: HubSpot's guide to calls."""
+_WORKFLOWS: Final = ("AUTOMATION", "AUTOMATION_PLATFORM", "BOT", "WORKFLOWS")
 _TYPES: Final = {"CALL": "Call", "EMAIL": "Email"}
 _CLOSED: Final = "COMPLETED"
 _MOST: Final = 20  # entries of one history: older ones were told before
@@ -96,8 +123,8 @@ class Words:
 
     # -- records
 
-    def record(self, row: Row) -> Iterator[Fact]:
-        """The record, whom it has swallowed, and who changed what is watched."""
+    def record(self, row: Row, by: str = "") -> Iterator[Fact]:
+        """The record, whom it has swallowed, and who changed what is watched; `by` is known where no history is."""
         ident, given = str(row["id"]), row["properties"]
         identity, stamp = self.identity(ident), self.at(row)
         changes = list(self.changes(row))
@@ -107,7 +134,7 @@ class Words:
             identity,
             modified_at=stamp,
             created_at=moment(row["createdAt"]),
-            modified_by=last.by if last is not None and last.at == stamp else "",
+            modified_by=last.by if last is not None and last.at == stamp else by,
             fields=self.values(row),
             emails=emails_of(given),
             deleted=bool(row.get("archived")),
@@ -118,8 +145,14 @@ class Words:
 
     def values(self, row: Row) -> dict[str, Value]:
         """The mapped fields of a row by our names; those that were not read are missing."""
-        known, given = self.portal.properties("contacts"), row["properties"]
-        return {ours: read(given[theirs], known.get(theirs)) for theirs, ours in self.ours.items() if theirs in given}
+        given = row["properties"]
+        return {ours: read(given[theirs], self._known(theirs)) for theirs, ours in self.ours.items() if theirs in given}
+
+    def _known(self, theirs: str) -> Property | None:
+        if theirs == CONTACT_FIELDS["account_owner"]:
+            return None
+        kind = "companies" if theirs.startswith(COMPANY) else "contacts"
+        return self.portal.properties(kind).get(theirs.removeprefix(COMPANY))
 
     def at(self, row: Row) -> datetime:
         """The row's own stamp of modification."""
@@ -179,8 +212,41 @@ class Words:
                     deleted=bool(row.get("archived")),
                 )
 
-    def deals(self, rows: Sequence[Row], people: Mapping[str, Sequence[str]]) -> Iterator[Fact]:
-        """Deals of the contacts in `people` (by deal id)."""
+    def touches(self, kind: str, rows: Sequence[Row], holders: Mapping[str, Sequence[str]]) -> Iterator[Fact]:
+        """Calls, emails and meetings that a rep has logged, each on every contact in `holders` that it is about.
+
+        HubSpot shows the owner as whose it is, also where a telephone system or a mailbox has logged it. It counts
+        from its logging, a meeting from its booking; what a prospect has sent, or what came to nothing, is as if it
+        were deleted.
+        """
+        for row in rows:
+            given, ident = row["properties"], str(row["id"])
+            owner = given.get("hubspot_owner_id") or ""
+            workflow = given.get("hs_object_source") in _WORKFLOWS
+            logged, stamp = moment(row["createdAt"]), moment(given.get("hs_lastmodifieddate") or row["updatedAt"])
+            undone = any(given.get(name) in values for name, values in _UNDONE.items())
+            result = given.get("hs_call_disposition") or ""
+            for contact in holders.get(ident, ()):
+                yield CrmTask(
+                    Identity(self.name, kind, f"{ident}/{contact}"),
+                    self.identity(contact),
+                    owner=owner,
+                    modified_at=stamp,
+                    created_by=AUTOMATION if workflow else owner,
+                    modified_by=AUTOMATION if workflow else owner,
+                    created_at=logged,
+                    subject=next((str(given[name]) for name in _TITLES if given.get(name)), ""),
+                    type=_TOUCH[kind],
+                    closed=True,
+                    closed_at=logged,
+                    deleted=undone or bool(row.get("archived")),
+                    outcome=_RESULTS.get(result, result) if result else given.get("hs_meeting_outcome") or "",
+                )
+
+    def deals(
+        self, rows: Sequence[Row], people: Mapping[str, Sequence[str]], companies: Mapping[str, Sequence[str]]
+    ) -> Iterator[Fact]:
+        """Deals of the contacts in `people` and with the first of `companies` (both by deal id)."""
         stages = self.portal.stages("deals") if rows else {}
         for row in rows:
             given, ident = row["properties"], str(row["id"])
@@ -201,6 +267,7 @@ class Words:
                 won=won,
                 amount=_number(amount),
                 closed_on=str(given.get("closedate") or "")[:10] if over else "",
+                account=next(iter(companies.get(ident, ())), ""),
                 deleted=bool(row.get("archived")),
             )
 

@@ -12,7 +12,7 @@ from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import Portal
 from syncagent.connectors.hubspot.shapes import Row
 from syncagent.connectors.hubspot.values import actor, millis, moment, read
-from syncagent.connectors.hubspot.walk import Place, Steps, Told, Walk
+from syncagent.connectors.hubspot.walk import Pace, Place, Steps, Told, Walk
 from syncagent.model import Activity, Deleted, Fact, Identity, Lead, Merged, Page, Value
 
 _OWN: Final = (
@@ -33,12 +33,14 @@ class Feed:
     """Reads one portal's contacts and their doings."""
 
     needed: tuple[str, ...] = ("contacts",)
+    seen: tuple[str, ...] = ("contacts",)
 
     def __init__(self, portal: Portal, options: Options) -> None:
         self.portal = portal
         self.name = portal.name
         self.options = options
         self.doings = Doings(portal, options, self.identity)
+        self.kinds: tuple[str, ...] = ("contacts", *self.doings.kinds)
         self.walk = Walk(portal, options, self)
         self._names = options.names()
         self._watched = [one.removeprefix(PROPERTY) for one in options.activities if one.startswith(PROPERTY)]
@@ -52,19 +54,19 @@ class Feed:
 
     def begin(self, since: datetime, until: datetime | None) -> str:
         """The cursor where reading starts."""
-        return self.walk.begin(since, until, ("contacts", *self.doings.kinds))
+        return self.walk.begin(since, until, self.kinds)
 
     # -- a round
 
-    def asks(self, place: Place, *, whole: bool) -> tuple[str, ...]:
+    def asks(self, place: Place, pace: Pace) -> tuple[str, ...]:
         """Contacts and their doings take turns; forms are asked for when a contact says that one was sent."""
         turn = place.turn
         if turn == 0 or place.until is not None:
-            return ("contacts", *self.doings.kinds)
+            return self.kinds
         rare = ("bin",) if turn % _BIN_EVERY == _BIN_EVERY - 1 else ()
         forms = ("forms",) if FORM in self.options.activities else ()
         others = [one for one in self.doings.kinds if one != "forms"]
-        if whole:
+        if pace != "quiet":
             return ("contacts", *others, *forms, *rare)
         if rare:
             return rare

@@ -9,8 +9,10 @@ same people, and what our own app has written is neither an activity nor news. S
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from syncagent.clock import Clock
+from syncagent.config import Secret
 from syncagent.connectors import hubspot_webhooks
 from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.http import Reply as Answer
@@ -34,13 +36,18 @@ class HubSpotMarketing:
     def __init__(self, name: str, options: Options, *, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         self.name = name
         self.options = options
-        self.methods = posted(options)
+        self._door = Door(options)
+        self.methods = self._door.methods
         self.portal = Portal(name, options, clock=clock, sleep=sleep)
         self._feed = Feed(self.portal, options)
 
     def close(self) -> None:
         """Wake up whoever waits, and close the connections."""
         self.portal.close()
+
+    def renew(self) -> None:
+        """Read the signing secrets anew."""
+        self._door.renew()
 
     def calls(self) -> Mapping[str, int]:
         """API calls made, and the portal's day."""
@@ -55,6 +62,7 @@ class HubSpotMarketing:
     def pull(self, cursor: Cursor) -> Iterator[Page]:
         """One round."""
         try:
+            self.portal.app()  # by the next delivery it is known whose writes are ours
             yield from self._feed.walk.pull(cursor)
         except DeniedError as error:
             raise _down(error) from None
@@ -70,11 +78,11 @@ class HubSpotMarketing:
 
     def verify(self, delivery: Delivery, now: datetime) -> Reply:
         """Whether HubSpot signed it. Raises `ForgedDeliveryError`, `UnreadableDeliveryError`."""
-        return verify(self.options, delivery, now)
+        return self._door.verify(delivery, now)
 
     def read(self, delivery: Delivery, arrived: datetime) -> Delivered:
         """Who is to be looked up, who was merged, who is gone."""
-        own = self.options.app_id
+        own = self.portal.known_app()
         return hubspot_webhooks.read(delivery.body, self.name, {"contact": "contact"}, arrived, own_source=own)
 
     # -- Target
@@ -183,17 +191,27 @@ class HubSpotMarketing:
                 yield Problem(f"{path}.lists", f"HubSpot has no list {number}.", helps)
 
 
-def posted(options: Options) -> frozenset[str]:
-    """The methods by which HubSpot may post; none without the secret that it signs with."""
-    return frozenset({"POST"} if options.signing_secret is not None else ())
+class Door:
+    """What HubSpot posts, for either part: signed with one of the secrets, which are read once. Thread safe."""
 
+    def __init__(self, options: Options) -> None:
+        one = (options.signing_secret,) if options.signing_secret is not None else ()
+        self._places: tuple[Secret, ...] = (*one, *options.signing_secrets)
+        self._public_url = options.public_url
+        self.methods = frozenset({"POST"} if self._places else ())
 
-def verify(options: Options, delivery: Delivery, now: datetime) -> Reply:
-    """Whether HubSpot signed it; the same for both parts. The moment of its signing is all that is kept."""
-    secret = options.signing_secret
-    secrets = [secret.reveal()] if secret is not None else []
-    hubspot_webhooks.verify(delivery, secrets, now, public_url=options.public_url)
-    return Reply(keep={name: value for name in _KEPT if (value := delivery.headers.get(name))})
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        return tuple(place.reveal() for place in self._places)
+
+    def renew(self) -> None:
+        """What was read of the secrets is forgotten."""
+        self.__dict__.pop("_secrets", None)
+
+    def verify(self, delivery: Delivery, now: datetime) -> Reply:
+        """Whether HubSpot signed it. The moment of its signing is all that is kept."""
+        hubspot_webhooks.verify(delivery, self._secrets, now, public_url=self._public_url)
+        return Reply(keep={name: value for name in _KEPT if (value := delivery.headers.get(name))})
 
 
 def _down(error: DeniedError) -> ConnectorDownError:

@@ -8,12 +8,16 @@ from msgspec import Struct
 
 from syncagent.config import Secret, seconds
 
+COMPANY: Final = "company."
+"""Before a property of a contact's company, as the config names it."""
+
 CONTACT: Final = {
     "status": "hs_lead_status",
     "owner": "hubspot_owner_id",
     "first_name": "firstname",
     "last_name": "lastname",
     "company": "company",
+    "account_owner": "company.hubspot_owner_id",
     "title": "jobtitle",
     "country": "country",
     "email": "email",
@@ -22,6 +26,9 @@ CONTACT: Final = {
     "industry": "industry",
 }
 """Ours = HubSpot's, for contacts; the config adds to these and overrides them."""
+
+LEAD_STAGE: Final = "hs_pipeline_stage"
+"""Where the status stands with `object = "leads"`: on the contact's lead."""
 
 PROFILE: Final = {
     "first_name": "firstname",
@@ -57,7 +64,9 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `searches`: at most so many in a second, of the five that the whole account has (0: no bound).
 
-    As CRM. `fields`: our name -> the property.
+    As CRM. `fields`: our name -> the property; "company.PROPERTY" is one of the contact's company, only read.
+    `object`: "contacts", whose lead status is the status; or "leads": a handoff is a lead of Sales Hub beside its
+    contact, and the stage of that lead is the status.
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
     note on the timeline. `index_lag`: how long a change may take to be found by search; `overlap`: how late it may
@@ -67,7 +76,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     "email_open" ..., or "property:NAME" for changes of a property; what is not here is not read. `forms`: form id ->
     what it is called; empty: all forms. `crm_ids`: a property -> "system/object" whose id it holds
     (`hs_object_id = "hubspot/contact"` when this very portal is the CRM, too). `signing_secret`: the app's client
-    secret, for webhooks; `public_url`: the address that HubSpot calls, when a proxy stands before us.
+    secret, for webhooks; `signing_secrets`: several that hold at once, while one takes the other's place;
+    `public_url`: the address that HubSpot calls, when a proxy stands before us.
     """
 
     part: Literal["crm", "marketing"] = "marketing"
@@ -78,6 +88,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
     app_id: str = ""
+    object: Literal["contacts", "leads"] = "contacts"
     fields: dict[str, str] = {}
     lifecycle: dict[str, str] = {}
     lifecycle_keep: tuple[str, ...] = ("customer", "evangelist")
@@ -94,6 +105,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     forms: dict[str, str] = {}
     crm_ids: dict[str, str] = {}
     signing_secret: Secret | None = None
+    signing_secrets: tuple[Secret, ...] = ()
     public_url: str = ""
     lists: tuple[int, ...] = ()
     expect_status: tuple[str, ...] = ()
@@ -107,12 +119,14 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("OAuth needs all of client_id, client_secret and refresh_token.")
         if not re.fullmatch(r"v3|20\d\d-\d\d", self.api_version):
             raise ValueError(f'api_version is "v3" or dated like "2026-03", not {self.api_version!r}.')
-        for name in (*self.fields.values(), *self.crm_ids, self.key_property):
+        for name in (*(one.removeprefix(COMPANY) for one in self.fields.values()), *self.crm_ids, self.key_property):
             if not re.fullmatch(r"[a-z]\w*", name):
                 raise ValueError(f"{name!r} is not the internal name of a property (lower-case letters, digits, _).")
         for name, place in self.crm_ids.items():
             if place.count("/") != 1 or not all(place.split("/")):
                 raise ValueError(f'crm_ids: {name} = "{place}" should look like "salesforce/Lead".')
+        if self.object == "leads" and "status" in self.fields:
+            raise ValueError('With object = "leads" the status is the stage of the lead: leave fields.status out.')
         for text in (self.poll, self.index_lag, self.overlap, self.late):
             seconds(text)
         try:
@@ -124,4 +138,4 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Our name -> the property, of the records that this part reads."""
         if self.part == "marketing":
             return PROFILE | self.fields
-        return CONTACT | self.fields
+        return CONTACT | ({"status": LEAD_STAGE} if self.object == "leads" else {}) | self.fields

@@ -39,6 +39,7 @@ WAVES: Final = 4
 _OPTIONAL: Final = {"hs_task_reminders", "hs_task_priority"}
 _PRIORITY: Final = {"high": "HIGH", "normal": "MEDIUM", "low": "LOW"}
 _TO: Final = 204  # task -> contact, crm.md B6
+_LEAD_TO: Final = 647
 _NOTE_TO: Final = 202
 _SUBJECT: Final = 255
 _BODY: Final = 60_000
@@ -195,7 +196,7 @@ class TaskWriter:
     def _send(self, making: Sequence[Making]) -> Iterator[tuple[Making, Row | Error | None]]:
         if not making:
             return
-        inputs = [{"properties": one.body, "associations": [_link(one.who, _TO)]} for one in making]
+        inputs = [{"properties": one.body, "associations": self._links(one.who)} for one in making]
         for one in making:
             self.sent.add(one.task.key)
             self._memo.sent.add(one.task.key)
@@ -204,6 +205,11 @@ class TaskWriter:
         self.failure = self.failure or sent.failure
         self.sent -= {making[n].task.key for n in sent.undone}
         yield from zip(making, sent.results, strict=True)
+
+    def _links(self, who: str) -> list[dict[str, Any]]:
+        """The contact, and its open lead, where handoffs are leads: reps work them in a place of their own."""
+        lead = self.reader.leads.open_of(who) if self.reader.leads is not None else ""
+        return [_link(who, _TO), *([_link(lead, _LEAD_TO)] if lead else [])]
 
     def _answers(self, given: Mapping[str, Any], row: Row) -> bool:
         return bool(row["properties"].get(self.key) == given["properties"][self.key])
@@ -225,6 +231,7 @@ class TaskWriter:
 
     def _made(self, making: Making, row: Row) -> Done:
         self._memo.made[making.task.key] = str(row["id"])
+        self.reader.placed(row, making.who)
         values: dict[str, Value] = {"owner": making.body["hubspot_owner_id"], "record": making.who, "closed": False}
         note = f"HubSpot refused {', '.join(making.out)}." if making.out else ""
         identity = Identity(self.reader.name, "task", str(row["id"]))
@@ -355,7 +362,7 @@ class TaskWriter:
             found: set[str] = set()
             for some in chunks(unknown, _KEYS_A_SEARCH):
                 filters = [{"propertyName": self.key, "operator": "IN", "values": some}]
-                told, _, _ = self.portal.search("tasks", filters, "hs_object_id", [self.key])
+                told, _, _ = self.portal.search("tasks", [filters], "hs_object_id", [self.key])
                 found |= {str(row["id"]) for row in told}
             rows += self.portal.read("tasks", sorted(found), names)[0] if found else []
         return {row["properties"].get(self.key): row for row in rows}

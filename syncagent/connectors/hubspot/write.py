@@ -10,13 +10,15 @@ portal, so a second contact cannot be made: "already exists" leads to the one th
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 from syncagent.connectors.hubspot.answers import existing, meaning, separable
 from syncagent.connectors.hubspot.facts import CONTACT, emails_of
+from syncagent.connectors.hubspot.leads import OWNER, Leads, Wish, laid_over
+from syncagent.connectors.hubspot.options import LEAD_STAGE
 from syncagent.connectors.hubspot.portal import Portal
 from syncagent.connectors.hubspot.read import Reader
 from syncagent.connectors.hubspot.rows import send
@@ -39,6 +41,7 @@ class Write(Struct):
     id: str = ""
     before: Row = field(default_factory=dict)
     body: dict[str, str] = field(default_factory=dict)
+    lead: dict[str, str] = field(default_factory=dict)  # how its lead is to stand, where handoffs are leads
     stage: str = ""  # the lifecycle stage to set once the one that stands is cleared
     answer: Row = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -48,10 +51,11 @@ class Write(Struct):
 class LeadWriter:
     """Carries out `WriteLead` commands of one batch; `failure` is what broke, `sent` the keys that nobody knows of."""
 
-    def __init__(self, portal: Portal, reader: Reader) -> None:
+    def __init__(self, portal: Portal, reader: Reader, fresh: Collection[Key] = ()) -> None:
         self.portal = portal
         self.reader = reader
         self.words = reader.words
+        self._fresh = fresh  # came back without having been sent
         self.failure: RetryableError | ConnectorDownError | None = None
         self.sent: set[Key] = set()
         self.held: set[Key] = set()  # what depends on these waits: the record was not known
@@ -67,6 +71,8 @@ class LeadWriter:
                     writes.append(outcome)
                 else:
                     yield command.key, outcome
+            if self.reader.leads is not None:
+                self.reader.leads.clear_away()
             yield from self._carry_out([one for one in writes if one.id])
             yield from self._carry_out([one for one in writes if not one.id])
         except (RetryableError, ConnectorDownError) as error:
@@ -100,7 +106,7 @@ class LeadWriter:
             return {}
         asked = sorted({email.lower() for email in emails})
         rows, _ = self.portal.read("contacts", asked, self.words.asked(), by="email")
-        return {email: row for row in rows for email in emails_of(row["properties"])}
+        return {email: row for row in self.reader.whole(rows) for email in emails_of(row["properties"])}
 
     def _missing(self, command: WriteLead, by_email: Mapping[str, Row]) -> Outcome | Write:
         """A command without a record: somebody's by an address, or a new one."""
@@ -173,7 +179,7 @@ class LeadWriter:
             name: value for name, value in command.values.items() if name not in values or not same(values[name], value)
         }
         self._fill(write, wanted)
-        return write if write.body else self._stands(write, row, adopted=command.attempt > 0)
+        return write if write.body or write.lead else self._stands(write, row, adopted=command.attempt > 0)
 
     def _fill(self, write: Write, values: Mapping[str, Value]) -> None:
         """The properties to send, as text; optional ones that the portal does not have are left out."""
@@ -186,7 +192,11 @@ class LeadWriter:
                 why = "is mapped to no property" if theirs is None else f"has no property {theirs} in this portal"
                 write.notes.append(f"{name} {why}.")
                 continue
-            write.body[theirs] = written(value, there)
+            (write.lead if theirs == LEAD_STAGE else write.body)[theirs] = written(value, there)
+            if theirs == OWNER and write.before.get("leads"):
+                write.lead[OWNER] = write.body[OWNER]
+        if LEAD_STAGE in write.lead and (owner := write.command.values.get("owner")):
+            write.lead[OWNER] = str(owner)
         status = write.command.values.get("status")
         stage = self.words.options.lifecycle.get(str(status), "")
         now = (write.before.get("properties") or {}).get(_STAGE) or ""
@@ -205,25 +215,32 @@ class LeadWriter:
     # -- the write itself
 
     def _carry_out(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
-        todo, done = list(writes), list[Write]()
+        todo = [write for write in writes if write.body]
+        done = [write for write in writes if not write.body]
+        doubles: dict[str, str] = {}  # command -> the contact that has the address already
         for wave in range(WAVES):
             if not todo:
                 break
             again: list[Write] = []
             for write, result in self._send(todo):
-                if isinstance(result, Error):
+                if isinstance(result, Error) and not write.id and (ident := existing(result)):
+                    doubles[write.command.key] = ident
+                elif isinstance(result, Error):
                     outcome = self._refused(write, result, last=wave == WAVES - 1)
                     if outcome is not None:
                         yield write.command.key, outcome
                     elif write.body:
                         again.append(write)
+                    elif write.lead:
+                        done.append(write)
                     else:
                         yield write.command.key, self._stands(write, write.before, adopted=False)
                 elif result is not None:
                     write.id, write.answer = str(result["id"]), result
                     done.append(write)
             todo = again
-        yield from ((one.command.key, self._receipt(one)) for one in done if not one.stage)
+        yield from self._taken_up([one for one in writes if one.command.key in doubles], doubles)
+        yield from self._finish([one for one in done if not one.stage])
         yield from self._set_back([one for one in done if one.stage])
 
     def _set_back(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
@@ -231,6 +248,7 @@ class LeadWriter:
 
         A kill in between leaves it empty until the command comes again, and finds that it is not what it should be.
         """
+        done: list[Write] = []
         for write in writes:
             write.body = {_STAGE: write.stage}
         for write, result in self._send(writes):
@@ -240,7 +258,47 @@ class LeadWriter:
                 write.answer = {**result, "properties": {**write.answer["properties"], **result["properties"]}}
             else:
                 continue  # nobody knows: it comes again
-            yield write.command.key, self._receipt(write)
+            done.append(write)
+        yield from self._finish(done)
+
+    def _taken_up(self, writes: Sequence[Write], doubles: Mapping[str, str]) -> Iterator[tuple[Key, Outcome]]:
+        """Somebody made these between our look and our insert, or has the address as a second one."""
+        rows = self.reader.rows_of(list(doubles.values()))[0] if writes else {}
+        for write in writes:
+            row = rows.get(doubles[write.command.key])
+            why = "The contact was there a moment ago, and is not any more."
+            yield write.command.key, Retry(5.0, why) if row is None else self._found(write, row)
+
+    def _finish(self, writes: Sequence[Write]) -> Iterator[tuple[Key, Outcome]]:
+        """The receipts, once the leads of those that have one stand as well."""
+        yield from ((one.command.key, self._receipt(one)) for one in writes if not one.lead)
+        if self.reader.leads is not None:
+            yield from self._with_leads([one for one in writes if one.lead], self.reader.leads)
+
+    def _with_leads(self, writes: Sequence[Write], leads: Leads) -> Iterator[tuple[Key, Outcome]]:
+        wishes: dict[str, Write] = {}
+        asked: list[Wish] = []
+        for write in writes:
+            command = write.command
+            # Made of the handoff's own id: one handoff, one lead, however often it is told.
+            key = f"{command.key.partition(':')[0]}:{command.handoff or command.person}:lead"
+            row = {**write.before, **write.answer, "leads": write.before.get("leads") or []}
+            row["properties"] = {**write.before.get("properties", {}), **write.answer.get("properties", {})}
+            tried = command.attempt > 0 and command.key not in self._fresh
+            asked.append(Wish(key, write.id, row, write.lead, tried))
+            wishes[write.id] = write
+            self.sent.add(command.key)
+        for wish, sent in leads.put(asked):
+            write = wishes[wish.contact]
+            self.failure = self.failure or sent.failure
+            if isinstance(wish.answer, Error):
+                yield write.command.key, meaning(wish.answer, "The lead", {LEAD_STAGE: "status", OWNER: "owner"})
+            elif wish.answer is not None:
+                write.answer = laid_over(wish.before, wish.answer)
+                yield write.command.key, self._receipt(write)
+            elif wish.wait:
+                self.sent.discard(write.command.key)
+                yield write.command.key, Retry(wish.wait, "Nobody knows whether its lead was made; it is looked for.")
 
     def _send(self, writes: Sequence[Write]) -> Iterator[tuple[Write, Row | Error | None]]:
         if not writes:
@@ -266,9 +324,6 @@ class LeadWriter:
             write.stage = "" if _STAGE in split else write.stage
             write.notes.append(f"HubSpot refused {', '.join(split)}: {error.text}.")
             return None
-        if not write.id and (ident := existing(error)):
-            rows = self.reader.rows_of([ident])[0]
-            return self._found(write, rows[ident]) if ident in rows else Retry(5.0, "The contact is there already.")
         outcome = meaning(error, f"The {CONTACT}", names)
         if write.id and isinstance(outcome, Refused) and outcome.kind == "conflict":
             self.missed.add(write.id)
@@ -276,6 +331,8 @@ class LeadWriter:
 
     def _receipt(self, write: Write) -> Done:
         before = self.words.values(write.before) if write.before else {}
+        standing = {**write.before.get("properties", {}), **write.answer["properties"]}
+        self.reader.wrote(write.id, {"properties": standing})
         after = before | self.words.values(write.answer)
         told = list(self._told(write))
         return Done(

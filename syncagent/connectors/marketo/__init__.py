@@ -143,6 +143,10 @@ class Marketo:
         """Who is to be looked up."""
         return posts.read(delivery, self.name)
 
+    def renew(self) -> None:
+        """What was read of the secret is forgotten."""
+        self.__dict__.pop("_hook_secrets", None)
+
     # -- Target
 
     def me(self) -> str:

@@ -3,30 +3,27 @@
 Source: marketing_automation.md 1.4 (types) and 1.5 (describe).
 """
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from syncagent.connectors.marketo.options import MAX_TYPES, Options
-from syncagent.connectors.marketo.wire import Envelope, Wire
+from syncagent.connectors.marketo.options import MAX_BATCH, MAX_TYPES, Options
+from syncagent.connectors.marketo.wire import Envelope, RefusedCallError, Wire
+
+log = logging.getLogger(__name__)
 
 NEW_LEAD: Final = 12
 CHANGE_VALUE: Final = 13
 MERGE: Final = 32
 SYSTEM: Final = (NEW_LEAD, CHANGE_VALUE, MERGE)
-_BOT: Final = "Is Bot Activity"
-
-
-class _Attribute(Struct):
-    name: str
 
 
 class _Type(Struct):
     id: int
     name: str
-    attributes: list[_Attribute] = []
 
 
 class _Types(Envelope):
@@ -46,16 +43,28 @@ class _Fields(Envelope):
     result: tuple[_Field, ...] = ()
 
 
+class _Campaign(Struct, rename="camel"):
+    id: int
+    name: str = ""
+    program_name: str = ""
+
+    def called(self) -> str:
+        """As Marketo's own pages write it: "Program.Campaign"."""
+        return ".".join(part for part in (self.program_name, self.name or str(self.id)) if part)
+
+
+class _Campaigns(Envelope):
+    result: tuple[_Campaign, ...] = ()
+
+
 class Words(Struct, frozen=True):
     """One reading of the instance's metadata.
 
-    `kinds`: type id -> our kind. `scanned`: ids of types that may be a mail scanner's doing. `groups`: type ids as
-    calls take them, ten at most. `watched`: ids of the lead fields that we read. `fields`: ours -> Marketo's, those
-    that exist. `types`: every type's name.
+    `kinds`: type id -> our kind. `groups`: type ids as calls take them, ten at most. `watched`: ids of the lead fields
+    that we read. `fields`: ours -> Marketo's, those that exist. `types`: every type's name.
     """
 
     kinds: dict[int, str]
-    scanned: frozenset[int]
     groups: tuple[str, ...]
     watched: frozenset[int]
     fields: dict[str, str]
@@ -71,11 +80,33 @@ class Catalog:
     def __init__(self, wire: Wire, options: Options) -> None:
         self._wire, self._options = wire, options
         self._words: Words | None = None
+        self._campaigns: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def forget(self) -> None:
         """Read it anew at the next use."""
-        self._words = None
+        self._words, self._campaigns = None, {}
+
+    def campaigns(self, ids: Collection[int]) -> Mapping[int, str]:
+        """What these smart campaigns are called; a call only for those that are new here.
+
+        One that Marketo does not tell is called by its number. Source: marketing_automation.md 1.4 (campaignId), 1.6.
+        """
+        known = self._campaigns
+        new = sorted(set(ids) - known.keys())
+        for start in range(0, len(new), MAX_BATCH):
+            some = new[start : start + MAX_BATCH]
+            asked = {"id": ",".join(map(str, some)), "batchSize": str(MAX_BATCH)}
+            try:
+                answer, _ = self._wire.call(
+                    "POST", "/rest/v1/campaigns.json", _Campaigns, params={"_method": "GET"}, form=asked, safe=True
+                )
+                told = {one.id: one.called() for one in answer.result}
+            except RefusedCallError as error:  # a role that may not read campaigns is no reason to stop
+                log.warning("%s Campaigns go by their numbers until it may.", error)
+                told = {}
+            known.update({one: told.get(one, str(one)) for one in some})
+        return known
 
     def words(self) -> Words:
         """The instance's words; two calls the first time."""
@@ -99,7 +130,6 @@ def _words(options: Options, types: Sequence[_Type], fields: Sequence[_Field]) -
     absent = [theirs for theirs in (*options.fields.values(), *options.crm_ids) if theirs not in known]
     return Words(
         found,
-        frozenset(one.id for one in types if not options.bots and any(a.name == _BOT for a in one.attributes)),
         tuple(",".join(map(str, ids[n : n + MAX_TYPES])) for n in range(0, len(ids), MAX_TYPES)),
         frozenset(known[theirs] for theirs in (*present.values(), *crm_ids)),
         present,

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from syncagent.config import seconds
+from syncagent.connectors.campaigns import CAMPAIGN, campaign_in
 from syncagent.connectors.marketo.catalog import CHANGE_VALUE, MERGE, NEW_LEAD, Catalog, Words
 from syncagent.connectors.marketo.options import Options
 from syncagent.connectors.marketo.wire import Envelope, RefusedCallError, Wire, moment
@@ -36,6 +37,7 @@ _RARE_PAGES: Final = 20  # in one round, of deletions and of the sweep: the poll
 _MOST_OWED: Final = 10  # rounds
 _REMEMBERED: Final = 50_000
 _NESTED: Final = (list, dict)
+_QUERY: Final = "Query Parameters"  # of the page that was visited, or that the form stood on
 
 
 class _Attribute(Struct, gc=False):
@@ -48,6 +50,7 @@ class _Row(Struct, rename="camel", gc=False):
     activity_date: str
     activity_type_id: int
     marketo_guid: str = msgspec.field(name="marketoGUID", default="")
+    campaign_id: int | None = None
     primary_attribute_value_id: int | str | None = None
     primary_attribute_value: str | int | float | bool | None = None
     attributes: tuple[_Attribute, ...] = ()
@@ -280,7 +283,9 @@ class Feed:
         facts: list[Fact] = []
         hints: dict[int, None] = {}
         people: dict[int, Identity] = {}
-        kinds, scanned, name = words.kinds, words.scanned, self.name
+        kinds, name = words.kinds, self.name
+        wanted = {row.campaign_id for row in rows if row.campaign_id is not None and row.activity_type_id in kinds}
+        campaigns = self._catalog.campaigns(wanted)
         for row in rows:
             type_id = row.activity_type_id
             kind = kinds.get(type_id)
@@ -293,13 +298,16 @@ class Feed:
                     one.name: msgspec.json.encode(one.value).decode() if isinstance(one.value, _NESTED) else one.value
                     for one in row.attributes
                 }
-                if type_id not in scanned or str(attributes.get("Is Bot Activity")).lower() != "true":
-                    asset = row.primary_attribute_value
-                    who = people.get(row.lead_id)
-                    if who is None:
-                        who = people[row.lead_id] = Identity(name, "lead", str(row.lead_id))
-                    key = row.marketo_guid or f"{row.lead_id}/{type_id}/{row.activity_date}/{asset}"
-                    facts.append(Activity(who, key, at, kind, "" if asset is None else str(asset), attributes))
+                if row.campaign_id is not None:
+                    attributes[CAMPAIGN] = campaigns[row.campaign_id]
+                elif _QUERY in attributes and (campaign := campaign_in(attributes[_QUERY])):
+                    attributes[CAMPAIGN] = campaign
+                asset = row.primary_attribute_value
+                who = people.get(row.lead_id)
+                if who is None:
+                    who = people[row.lead_id] = Identity(name, "lead", str(row.lead_id))
+                key = row.marketo_guid or f"{row.lead_id}/{type_id}/{row.activity_date}/{asset}"
+                facts.append(Activity(who, key, at, kind, "" if asset is None else str(asset), attributes))
             if type_id == NEW_LEAD:
                 hints[row.lead_id] = None
             elif type_id == CHANGE_VALUE:

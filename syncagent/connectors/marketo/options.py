@@ -46,8 +46,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `activities`: Marketo's activity type (its name) -> our kind; what is not here is not read. `fields`: our name ->
     Marketo's REST name. `crm_ids`: Marketo's field -> "system/Object" whose id it holds. `sweep`: how late after its
     date an activity may be committed and still be found, looked for every `sweep_every`. `pace`: at most so many calls
-    in 20 seconds (Adobe asks for 50; 0: no bound). `bots`: whether opens and clicks that Marketo itself believes to be
-    a scanner's are told. `hook_secret` opens /hooks/NAME for webhooks of flow steps, which send it in `hook_header`.
+    in 20 seconds (Adobe asks for 50; 0: no bound). `hook_secret` opens /hooks/NAME for webhooks of flow steps, which
+    send it in `hook_header`.
     `lists` and `campaigns` are ids that recycled leads go to: `check` looks for them.
     """
 
@@ -62,7 +62,6 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sweep_every: str = "24h"
     page_size: int = MAX_BATCH
     pace: int = 50
-    bots: bool = False
     api_budget: ApiBudget = ApiBudget()
     lists: tuple[int, ...] = ()
     campaigns: tuple[int, ...] = ()

@@ -1,9 +1,10 @@
 """Reading: what is new since a cursor, and how given records stand now.
 
 A round is one composite call of five queries (no more fit into one: crm.md A7), so an idle minute costs one call: 1,440
-a day. Four are leads, contacts, tasks and lead history; the fifth is events and opportunities by turns, and in three
-rounds of thirty users, queues or contact roles instead of the opportunities. Every query has a mark of its own in the
-cursor, so a round without it loses nothing. The history of contacts is asked for when contacts have changed.
+a day. Four are leads, contacts, tasks and lead history; the fifth is events and opportunities by turns. In three rounds
+of thirty it is users, queues or contact roles, in three more accounts, instead of the opportunities. Every query has a
+mark of its own in the cursor, so a round without it loses nothing. The history of contacts is asked for when contacts
+have changed.
 
 What is guaranteed about late commits (crm.md A10: a row bears the stamp of its writing and shows up at its commit).
 Every round reads again the half minute before its mark; every five minutes a sweep reads again from `overlap` (600 s)
@@ -28,6 +29,7 @@ from syncagent.config import seconds
 from syncagent.connectors.salesforce.options import Options
 from syncagent.connectors.salesforce.org import Org, Row, chunks
 from syncagent.model import (
+    Account,
     CrmRecord,
     CrmTask,
     CrmUser,
@@ -44,7 +46,14 @@ from syncagent.model import (
 
 ROUND: Final = ("Lead", "Contact", "Task", "LeadHistory")
 TURNS: Final = ("Event", "Opportunity")
-RARE: Final = {9: "User", 19: "Group", 29: "OpportunityContactRole"}  # in these rounds of thirty, all of them odd
+RARE: Final = {  # in these rounds of thirty, all of them odd
+    5: "Account",
+    9: "User",
+    15: "Account",
+    19: "Group",
+    25: "Account",
+    29: "OpportunityContactRole",
+}
 WATCHED: Final = (*ROUND, "Event")  # what `seen_until` speaks of
 RECENT: Final = timedelta(seconds=30)
 _AGES: Final = timedelta(days=365 * 20)
@@ -54,9 +63,10 @@ KINDS: Final = {"00Q": "Lead", "003": "Contact", "001": "Account", "005": "User"
 _FIELDS: Final = {
     "Lead": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId IsConverted ConvertedContactId",
     "Contact": "Id CreatedDate SystemModstamp LastModifiedById IsDeleted MasterRecordId AccountId",
-    "Task": "Id WhoId OwnerId Subject Status IsClosed IsDeleted TaskSubtype Type CompletedDateTime"
+    "Task": "Id WhoId OwnerId Subject Status IsClosed IsDeleted TaskSubtype Type CompletedDateTime CallDisposition"
     " CreatedDate CreatedById SystemModstamp LastModifiedById",
     "Event": "Id WhoId OwnerId Subject IsDeleted CreatedDate CreatedById SystemModstamp LastModifiedById",
+    "Account": "Id CreatedDate SystemModstamp IsDeleted",
     "Opportunity": "Id Name StageName IsClosed IsWon IsDeleted Amount CloseDate OwnerId AccountId CreatedDate"
     " SystemModstamp",
     "LeadHistory": "Id LeadId Field OldValue NewValue CreatedById CreatedDate",
@@ -96,7 +106,8 @@ class Reader:
         self.overlap = timedelta(seconds=seconds(options.overlap))
         self.in_flight = timedelta(seconds=seconds(options.in_flight))
         self.ours = {
-            kind: {theirs: ours for ours, theirs in options.names(kind).items()} for kind in ("Lead", "Contact")
+            kind: {theirs: ours for ours, theirs in options.names(kind).items()}
+            for kind in ("Lead", "Contact", "Account")
         }
 
     # -- pull
@@ -111,13 +122,13 @@ class Reader:
         """One round: its pages as they come, each with a cursor from which nothing is missed."""
         place = msgspec.json.decode(cursor, type=Place)
         place = structs.replace(
-            place, marks=dict.fromkeys(TURNS, place.swept) | place.marks
-        )  # older cursors lack events
+            place, marks={"Account": place.floor} | dict.fromkeys(TURNS, place.swept) | place.marks
+        )  # older cursors lack events, and accounts
         if place.done:
             yield Page((), cursor, place.until)
             return
         turn = RARE.get(place.round % 30) or TURNS[place.round % len(TURNS)]
-        kinds = (*ROUND, *TURNS, *RARE.values()) if place.round == 0 else (*ROUND, turn)
+        kinds = (*ROUND, *TURNS, *dict.fromkeys(RARE.values())) if place.round == 0 else (*ROUND, turn)
         now_or_so = max(self.org.now(), *place.marks.values())
         sweeping = now_or_so - place.swept >= SWEEP
         texts = [partial(self._since, kind, place, sweeping=sweeping) for kind in kinds]
@@ -262,6 +273,7 @@ class Reader:
         make: Mapping[str, Callable[[Row], Iterable[Fact]]] = {
             "Lead": partial(self.record, "Lead"),
             "Contact": partial(self.record, "Contact"),
+            "Account": self._account,
             "Task": self._task,
             "Event": self._event,
             "LeadHistory": partial(self._change, "Lead"),
@@ -312,6 +324,15 @@ class Reader:
                 found[ours] = None
         return found
 
+    def _account(self, row: Row) -> Iterator[Fact]:
+        yield Account(
+            Identity(self.name, "Account", row["Id"]),
+            moment(row["SystemModstamp"]),
+            {ours: value for ours, value in self.values("Account", row).items() if value is not None},
+            moment(row["CreatedDate"]),
+            deleted=bool(row.get("IsDeleted")),
+        )
+
     def _task(self, row: Row) -> Iterator[Fact]:
         record = self.identity(row.get("WhoId") or "")
         if record is None:
@@ -335,6 +356,7 @@ class Reader:
             closed=closed,
             closed_at=(moment(done) if done else stamp) if closed else None,
             deleted=bool(row.get("IsDeleted")),
+            outcome=row.get("CallDisposition") or "",
         )
 
     def _event(self, row: Row) -> Iterator[Fact]:

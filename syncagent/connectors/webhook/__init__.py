@@ -99,6 +99,10 @@ class Hook:
         """Raises `UnreadableDeliveryError`."""
         return self._dialect.read(delivery, arrived)
 
+    def renew(self) -> None:
+        """What was read of the secrets is forgotten."""
+        self.__dict__.pop("_secrets", None)
+
     # -- Source
 
     def check(self) -> Sequence[Problem]:
@@ -111,7 +115,7 @@ class Hook:
         except ConfigError as error:
             return [Problem(path, problem.message, problem.help) for problem in error.problems]
         except ValueError as error:
-            return [Problem(path, str(error), "Copy it from where the sender shows it, with whsec_.")]
+            return [Problem(path, str(error), "Copy it from where the sender shows it, with whsec_ or whpk_.")]
         return ()
 
     def begin(self, since: datetime, until: datetime | None = None) -> Cursor:

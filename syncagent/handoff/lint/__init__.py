@@ -7,7 +7,9 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 from syncagent.handoff.gate import attribute_of
+from syncagent.handoff.lint.asked import misspelt, without_model
 from syncagent.handoff.lint.covering import all_imply, cannot_hold
+from syncagent.handoff.lint.map import lint_map
 from syncagent.handoff.lint.model import lint_model
 from syncagent.handoff.lint.observed import Look, Observed, models_of
 from syncagent.handoff.lint.reach import Reach
@@ -34,8 +36,13 @@ def lint(policy: Policy, observed: Observed | None = None) -> tuple[Finding, ...
     found += lint_routing(policy)
     found += _promises(policy, reaches)
     found += _stages(policy, reaches)
+    found += lint_map(policy)
+    found += without_model(policy)
     if observed is not None and observed.people:
-        found += _never_seen(policy, observed)
+        meant = tuple(misspelt(policy, observed))
+        found += meant
+        named = {one.path for one in meant}
+        found += (one for one in _never_seen(policy, observed) if one.kind != "value" or one.path not in named)
     return tuple(sorted(found, key=lambda one: _ORDER[one.level]))
 
 
@@ -134,15 +141,19 @@ def _promises(policy: Policy, reaches: Mapping[str, Reach]) -> Iterator[Finding]
             helps = f"Grades that can be had: {', '.join(sorted(grades))}."
             yield Finding("grade", level, f"{path}.when.grades", says, helps)
         for other in policy.slas[: n - 1]:
+            if (other.of, other.stage) != (terms.of, terms.stage):
+                continue
             takes = not other.grades or (terms.grades and set(terms.grades) <= set(other.grades))
+            takes = takes and (not other.segments or (terms.segments and set(terms.segments) <= set(other.segments)))
             if takes and all_imply(terms.when, other.when):
                 says = f"The promise “{terms.name}” is never given: “{other.name}” above takes all of them."
                 yield Finding(
                     "shadowed", "error", path, says, "The first that fits counts: put the narrower one first."
                 )
                 break
-    if policy.slas and not any(not one.grades and not one.when for one in policy.slas):
-        left = sorted(grades - {grade for one in policy.slas if not one.when for grade in one.grades})
+    touches = [one for one in policy.slas if one.of == "first touch" and not one.segments]
+    if policy.slas and not any(not one.grades and not one.when for one in touches):
+        left = sorted(grades - {grade for one in touches if not one.when for grade in one.grades})
         if left:
             says = f"Whoever is handed off with {', '.join(left)} may have no promise: no SLA is for all."
             yield Finding("grade", "advice", "sla", says, "Put one without `when` last.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from syncagent.handoff.earnable import earnable_fit, earnable_interest
 from syncagent.handoff.lint.covering import cannot_hold, covers, implies
 from syncagent.handoff.lint.reach import Reach, reach_of
 from syncagent.handoff.lint.words import Finding, globs_words, rule_words, test_words, times_words
@@ -76,7 +77,7 @@ def _interest(path: str, rule: InterestRule, n: int, dead: Dead) -> Iterator[Fin
         return
     if rule.cap is not None and rule.cap < rule.weight * best / 10:
         says = f"{rule_words(rule)} weighs {rule.weight:g}, and its cap lets at most {rule.cap:g} be earned."
-        helps = "Grades are shares of the whole weight: lower the weight to the cap, and give the rest to other rules."
+        helps = "The rest of the 100 is out of reach: lower the weight to the cap, and give the rest to other rules."
         yield Finding("weight", "advice", path, says, helps)
         return
     yield from _weight(path, rule, best)
@@ -89,14 +90,10 @@ def _all_unwanted(rule: InterestRule) -> bool:
 
 
 def _weight(path: str, rule: FitRule | InterestRule, best: float) -> Iterator[Finding]:
-    if best >= 10:
+    if best >= 10 or best <= 0:  # what only takes points away has a weight to lose them by
         return
-    earned = max(0.0, rule.weight * best / 10)
-    if earned:
-        says = f"{rule_words(rule)} weighs {rule.weight:g}, and nobody earns more than {earned:g} of it."
-    else:
-        says = f"{rule_words(rule)} weighs {rule.weight:g} and only takes points away: nobody earns any of it."
-    helps = "Grades are shares of the whole weight, so this makes good ones harder: give the best choice priority 10"
+    says = f"{rule_words(rule)} weighs {rule.weight:g}, and nobody earns more than {rule.weight * best / 10:g} of it."
+    helps = "The rest of the 100 is out of reach: give the best choice priority 10"
     yield Finding("weight", "advice", path, says, f"{helps}, or lower the weight and give the rest to other rules.")
 
 
@@ -106,11 +103,11 @@ def _shadowed(path: str, words: str, wider: int, by: str) -> Finding:
 
 
 def _grades(path: str, model: ScoreModel, reach: Reach) -> Iterator[Finding]:
-    for key, names, shares, reached, rules, sums in (
-        ("letters", "ABCD", model.letters, reach.letters, model.fit, reach.fit),
-        ("numbers", "1234", model.numbers, reach.numbers, model.interest, reach.interest),
+    most = earnable_fit(model.fit), earnable_interest(model)
+    for key, names, shares, reached, rules, sums, possible in (
+        ("letters", "ABCD", model.letters, reach.letters, model.fit, reach.fit, most[0]),
+        ("numbers", "1234", model.numbers, reach.numbers, model.interest, reach.interest, most[1]),
     ):
-        possible = sum(rule.weight for rule in rules)
         missing = [name for name in names if name not in reached]
         if not rules or not missing:
             continue

@@ -10,6 +10,7 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from syncagent.handoff.companies import placed
 from syncagent.handoff.conditions import Fits, fits_of, is_known
 from syncagent.handoff.derived import account_of
 from syncagent.handoff.fit import FitRules, shown
@@ -20,7 +21,8 @@ from syncagent.handoff.scoring import Scorer, done_by, is_ready, weigh, worked_o
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
 
-_VALUES = 200
+VALUES = 200
+"""Of an attribute with more than twice as many values only so many are kept, the most frequent."""
 _REMEMBERED = 20_000
 
 
@@ -106,6 +108,10 @@ class _Eyes:
         by_name = {one.name: one for one in policy.gate.questions}
         self._attributes = {attribute_of(by_name.get(name, Question(name))) for name in asked}
         self._attributes.update(rule.attribute for _, model, _ in models_of(policy) for rule in model.fit)
+        whens = [one.when for one in policy.segments]
+        whens += [one.when for one in policy.routes]
+        whens += [one.when for one in policy.slas]
+        self._attributes.update(name for when in whens for name in when)
         self._raisers = [
             (f"handoff.always[{n}]", Scorer(ScoreModel(), (one,), policy.timezone))
             for n, one in enumerate(policy.always, 1)
@@ -125,7 +131,7 @@ class _Eyes:
         seen.grades[judged.score.grade] += 1
         seen.kinds.update(one.kind for one in dossier.activities)
         seen.assets.update(one.asset for one in dossier.activities if one.asset)
-        company = account_of(dossier)
+        company = account_of(placed(dossier, self._policy))
         for attribute in self._attributes:
             value = known.get(attribute, company.get(attribute))
             if is_known(value):
@@ -197,4 +203,4 @@ def _choices(path: str, model: ScoreModel, zone: str) -> list[tuple[FitRule, tup
 
 
 def _most(seen: Counter[str]) -> Counter[str]:
-    return Counter(dict(seen.most_common(_VALUES))) if len(seen) > 2 * _VALUES else seen
+    return Counter(dict(seen.most_common(VALUES))) if len(seen) > 2 * VALUES else seen

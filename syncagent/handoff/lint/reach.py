@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from syncagent.handoff.earnable import earnable_fit, earnable_interest
 from syncagent.policy import FitRule, InterestRule, ScoreModel
 
 _CENT = 100
@@ -90,8 +91,8 @@ def reach_of(model: ScoreModel, dead: Collection[tuple[str, int, int]] = ()) -> 
                 interest = interest.plus(outcomes)
         else:
             interest = interest.plus(_capped(rules, cap)).plus(_losses(rules))
-    letters = _steps(fit, model.fit, model.letters, "ABCD")
-    numbers = _steps(interest, model.interest, model.numbers, "1234")
+    letters = _steps(fit, model.fit, earnable_fit(model.fit), model.letters, "ABCD")
+    numbers = _steps(interest, model.interest, earnable_interest(model), model.numbers, "1234")
     return Reach(fit, interest, letters, numbers)
 
 
@@ -140,10 +141,9 @@ def _losses(rules: Sequence[set[int]]) -> list[int]:
 
 
 def _steps(
-    sums: Sums, rules: Sequence[FitRule | InterestRule], shares: Iterable[float], names: str
+    sums: Sums, rules: Sequence[FitRule | InterestRule], possible: float, shares: Iterable[float], names: str
 ) -> dict[str, float]:
     """For each step that can be reached the most points in it."""
-    possible = sum(one.weight for one in rules)
     if possible <= 0:
         return {names[-1]: 0.0}
     given = [rule.weight * choice.priority * _CENT / 10 for rule in rules for choice in rule.choices]

@@ -12,6 +12,7 @@ Reps:
     new_contact {values} -> {id}                            forget_contact {contact}: privacy deletion
     merge_contacts {primary, loser} -> {id}
     add_note {contact, body} -> {id}
+    log {object: "calls", "emails" or "meetings", contact, values?, source?} -> {id}
     create_deal {contact?, name, amount?, stage?} -> {id}
     win_deal {deal, amount?}    lose_deal {deal, reason?}
 Marketing:
@@ -178,6 +179,16 @@ def _add_note(scene: Scene) -> Args:
     return {"id": scene.make("notes", values, scene.actor(contact), contacts=contact.id).id}
 
 
+def _log(scene: Scene) -> Args:
+    contact = scene.record("contacts", "contact")
+    actor = scene.actor(contact)
+    owner = next(each.id for each in scene.portal.owners.values() if each.user == actor.user)
+    if "source" in scene.args:
+        actor = Actor(scene.args["source"], actor.source_id, user=actor.user)
+    values = {"hs_timestamp": wire(scene.portal.now()), "hubspot_owner_id": owner, **scene.args.get("values", {})}
+    return {"id": scene.make(scene.need("object"), values, actor, contacts=contact.id).id}
+
+
 def _create_deal(scene: Scene) -> Args:
     args = scene.args
     contact = scene.record("contacts", "contact") if args.get("contact") else None
@@ -295,6 +306,7 @@ _ACTS: Final[dict[str, Callable[[Scene], Args | None]]] = {
     "forget_contact": _forget_contact,
     "merge_contacts": _merge_contacts,
     "add_note": _add_note,
+    "log": _log,
     "create_deal": _create_deal,
     "win_deal": _close_deal(won=True),
     "lose_deal": _close_deal(won=False),

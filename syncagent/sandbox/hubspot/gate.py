@@ -69,6 +69,15 @@ class Gate:
             "scopes": SCOPES,
         }
 
+    def introspect(self, form: dict[str, str]) -> dict[str, Any]:
+        """What POST /oauth/v3/token/introspect tells of a token; without "active" it is a refusal."""
+        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+            return {"status": "error", "message": "missing or unknown client"}
+        known = self.describe(form.get("token", ""))
+        if known is None:
+            return {"status": "error", "category": "VALIDATION_ERROR", "message": "Token is invalid"}
+        return {**known, "active": known["expires_in"] > 0, "token_use": "access_token", "client_id": CLIENT_ID}
+
     def private_app(self, body: bytes) -> dict[str, Any] | None:
         """What POST /oauth/v2/private-apps/get/access-token-info {"tokenKey"} tells of the private app's token."""
         try:

@@ -8,6 +8,8 @@ from syncagent.sandbox.hubspot.portal import Actor, Portal, Record
 from syncagent.sandbox.hubspot.refusal import invalid, not_found
 from syncagent.sandbox.hubspot.schema import INVERSE, PRIMARY, UNLABELLED, Kind
 
+_COMPANY = "associatedcompanyid"
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -34,8 +36,20 @@ def link(portal: Portal, one: Record, other: Record, number: int, actor: Actor |
     for ahead, behind in pairs:
         portal.links.setdefault(_key(one), {}).setdefault(_key(other), set()).add(ahead)
         portal.links.setdefault(_key(other), {}).setdefault(_key(one), set()).add(behind)
+    contact, company = (one, other) if one.kind.plural == "contacts" else (other, one)
+    of_company = (contact.kind.plural, company.kind.plural) == ("contacts", "companies")
+    # (memory): the first company of a contact is its primary one, whatever the call has said
+    if of_company and (number in PRIMARY or not contact.values.get(_COMPANY)):
+        contact.values[_COMPANY] = company.id
+        _touch(portal, contact, actor)
     if actor is not None:
         _tell(portal, one, other, actor, removed=False)
+
+
+def _touch(portal: Portal, contact: Record, actor: Actor | None) -> None:
+    if actor is not None:
+        contact.updated = max(contact.updated, portal.now())
+        portal.publish(contact)
 
 
 def _tell(portal: Portal, one: Record, other: Record, actor: Actor, *, removed: bool) -> None:
@@ -64,6 +78,9 @@ def unlink(portal: Portal, one: Record, other: Record, number: int | None = None
             numbers.discard(number if near is one else INVERSE[one.kind.plural, other.kind.plural, number])
         if not numbers:
             del links[_key(far)]
+            if near.values.get(_COMPANY) == far.id and (near.kind.plural, far.kind.plural) == ("contacts", "companies"):
+                near.values[_COMPANY] = ""
+                _touch(portal, near, actor)
     if actor is not None:
         _tell(portal, one, other, actor, removed=True)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.hubspot.index import Index
-from syncagent.sandbox.hubspot.refusal import RefusedError, not_found
+from syncagent.sandbox.hubspot.refusal import RefusedError, missing_scopes, not_found
 from syncagent.sandbox.hubspot.schema import Kind, Property, kinds
 from syncagent.sandbox.hubspot.tracks import Tracks
 from syncagent.sandbox.hubspot.values import wire
@@ -45,6 +45,7 @@ class Settings:
     archived_keys: str = "freed"  # a unique value of an archived record may be used again; or "held"
     merge_id: str = "new"  # a merged contact gets a "new" id, or keeps the "primary" one
     won_makes_customer: bool = False  # a deal won moves its contacts to the stage customer
+    sales_hub: bool = True  # without it there are no leads: the scope for them cannot be had
     page_events: bool = True  # whether the portal has the page events of Enterprise
     conversion_ids: bool = True  # whether a form submission tells its conversionId
 
@@ -188,6 +189,8 @@ class Portal:
         """The object type of that name, singular or plural, or type id; RefusedError 400 otherwise."""
         for kind in self.kinds.values():
             if name in kind.names():
+                if kind.plural == "leads" and not self.settings.sales_hub:
+                    raise missing_scopes("crm.objects.leads.read")
                 return kind
         raise RefusedError(400, "VALIDATION_ERROR", f"Unable to infer object type from: {name}")
 

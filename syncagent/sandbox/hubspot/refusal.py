@@ -82,3 +82,15 @@ def problem(name: str, error: str, message: str) -> dict[str, Any]:
 def not_found(what: str = "Object not found.  objectId are usually numeric.", *ids: str) -> RefusedError:
     """There is no such thing."""
     return RefusedError(404, "OBJECT_NOT_FOUND", what, context={"ids": list(ids)} if ids else None)
+
+
+def missing_scopes(*scopes: str) -> RefusedError:
+    """The app may not do this."""
+    errors = [
+        {
+            "message": "One or more of the following scopes are required.",
+            "context": {"requiredGranularScopes": list(scopes)},
+        }
+    ]
+    told = "This app hasn't been granted all required scopes to make this call."
+    return RefusedError(403, "MISSING_SCOPES", told, errors=errors)

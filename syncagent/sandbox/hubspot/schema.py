@@ -123,6 +123,7 @@ hs_linkedin_url
 lifecyclestage enumeration {LIFECYCLE}
 hs_lead_status enumeration {_LEAD_STATUS}
 hs_email_optout bool
+associatedcompanyid number ro
 hs_analytics_source ro
 num_conversion_events number ro
 recent_conversion_date datetime ro
@@ -184,6 +185,39 @@ hs_attachment_ids
 hs_createdate datetime ro
 hs_lastmodifieddate datetime ro
 """
+_CALL_STATUS: Final = "BUSY|CALLING_CRM_USER|CANCELED|COMPLETED|CONNECTING|FAILED|IN_PROGRESS|NO_ANSWER|QUEUED|RINGING"
+_CALL: Final = f"""
+hs_timestamp datetime
+hs_call_title
+hs_call_body
+hs_call_direction enumeration INBOUND|OUTBOUND
+hs_call_status enumeration {_CALL_STATUS}
+hs_call_disposition
+hs_object_source ro
+hs_createdate datetime ro
+hs_lastmodifieddate datetime ro
+"""
+_EMAIL: Final = """
+hs_timestamp datetime
+hs_email_subject
+hs_email_text
+hs_email_direction enumeration EMAIL|INCOMING_EMAIL|FORWARDED_EMAIL
+hs_email_status enumeration BOUNCED|FAILED|SCHEDULED|SENDING|SENT
+hs_object_source ro
+hs_createdate datetime ro
+hs_lastmodifieddate datetime ro
+"""
+_MEETING: Final = """
+hs_timestamp datetime
+hs_meeting_title
+hs_meeting_body
+hs_meeting_start_time datetime
+hs_meeting_end_time datetime
+hs_meeting_outcome enumeration SCHEDULED|COMPLETED|RESCHEDULED|NO_SHOW|CANCELED
+hs_object_source ro
+hs_createdate datetime ro
+hs_lastmodifieddate datetime ro
+"""
 _LEAD: Final = """
 hs_lead_name
 hs_lead_type enumeration NEW_BUSINESS|RE_ATTEMPTING|UPSELL
@@ -232,12 +266,16 @@ def kinds() -> dict[str, Kind]:
         ),
         _kind("tasks", "task", "0-27", "task_information", _TASK, stamps, "hs_timestamp"),
         _kind("notes", "note", "0-46", "note_information", _NOTE, stamps, "hs_timestamp"),
+        _kind("calls", "call", "0-48", "call_information", _CALL, stamps, "hs_timestamp"),
+        _kind("emails", "email", "0-49", "email_information", _EMAIL, stamps, "hs_timestamp"),
+        _kind("meetings", "meeting", "0-47", "meeting_information", _MEETING, stamps, "hs_timestamp"),
         _kind("leads", "lead", "0-136", "lead_information", _LEAD, stamps + " hs_lead_name", "hs_lead_name"),
     ]
     return {each.plural: each for each in made}
 
 
-# from, to: the type id and, seen from the other side, its inverse. Those of the leads' other side are (memory).
+# from, to: the type id and, seen from the other side, its inverse. Those of the leads' other side, and of calls,
+# emails and meetings, are (memory).
 _PAIRS: Final = [
     ("contacts", "companies", 279, 280),
     ("contacts", "companies", 1, 2),
@@ -251,6 +289,9 @@ _PAIRS: Final = [
     ("tasks", "contacts", 204, 203),
     ("tasks", "deals", 216, 215),
     ("tasks", "leads", 647, 646),
+    ("calls", "contacts", 194, 193),
+    ("emails", "contacts", 198, 197),
+    ("meetings", "contacts", 200, 199),
     ("leads", "contacts", 608, 609),
     ("leads", "contacts", 578, 579),
     ("leads", "deals", 1037, 1036),

@@ -11,7 +11,7 @@ the first contact of this seed.
      "forms": [{"name", "id"?}], "campaigns": [{"name", "subject"?, "id"?}],
      "submissions", "email_events", "page_views": [{...}]: as the acts submit_form, email_event, page_view, with "at",
      "lists": [{"name", "id"?, "objectTypeId"?, "processingType"?, "members"?: ["@contacts.0"]}],
-     "contacts", "companies", "deals", "leads", "tasks", "notes":
+     "contacts", "companies", "deals", "leads", "tasks", "notes", "calls", "emails", "meetings":
          [{property: value, "associate"?: {"contacts": ["@contacts.0"]}}]}
 
 Properties that are read only may be given, also createdate and lastmodifieddate (or hs_ those). Search finds seeded
@@ -25,7 +25,7 @@ from syncagent.sandbox.hubspot.portal import Actor, Owner, Portal, Record
 from syncagent.sandbox.hubspot.schema import UNLABELLED, options
 from syncagent.sandbox.hubspot.values import moment_of, wire
 
-OBJECTS: Final = ("companies", "contacts", "deals", "leads", "tasks", "notes")
+OBJECTS: Final = ("companies", "contacts", "deals", "leads", "tasks", "notes", "calls", "emails", "meetings")
 _TRACKS: Final = ("forms", "campaigns", "submissions", "email_events", "page_views", "lists")
 _PEOPLE: Final = {
     "rep": ("Ana", "Silva"),
@@ -140,6 +140,7 @@ def seed_record(portal: Portal, plural: str, row: dict[str, Any]) -> Record:
         other = portal.kind(name)
         for ident in ids:
             links.link(portal, record, portal.live(other, str(ident)), UNLABELLED[kind.plural, other.plural])
+    portal.hold_all(record)  # further addresses, too
     portal.publish(record, at_once=True)
     return record
 

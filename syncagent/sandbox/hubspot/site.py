@@ -23,7 +23,7 @@ from syncagent.sandbox.clock import SandboxClock
 from syncagent.sandbox.hubspot import acts, associations, catalog, gate, lists, marketing, objects, seeding
 from syncagent.sandbox.hubspot.gate import Gate
 from syncagent.sandbox.hubspot.portal import Portal
-from syncagent.sandbox.hubspot.refusal import RefusedError, invalid
+from syncagent.sandbox.hubspot.refusal import RefusedError, invalid, missing_scopes
 from syncagent.sandbox.hubspot.request import Handler, Reply, Request, place
 from syncagent.sandbox.hubspot.webhooks import Webhooks
 from syncagent.sandbox.vendor import JSON, Answer, Call, json_answer, write_secret
@@ -121,6 +121,9 @@ class HubSpot:
         if call.method == "GET" and parts[1:2] == ["access-tokens"] and len(parts) == 3:
             told = self.gate.describe(parts[2]) or {}
             return json_answer(told or {"status": "error", "message": "Unknown token"}, 200 if told else 404, cost=0)
+        if call.method == "POST" and parts == ["oauth", "token", "introspect"]:
+            told = self.gate.introspect(dict(parse_qsl(call.body.decode("utf-8", "replace"))))
+            return json_answer(told, 200 if "active" in told else 400, cost=0)
         if call.method == "POST" and parts == ["oauth", "private-apps", "get", "access-token-info"]:
             info = self.gate.private_app(call.body)
             return json_answer(info or {"status": "error", "message": "Unknown token"}, 200 if info else 404, cost=0)
@@ -138,10 +141,7 @@ class HubSpot:
             told = "The OAuth token used to make this call expired 0 second(s) ago."
             return self._refused(RefusedError(401, "EXPIRED_AUTHENTICATION", told), cost=0)
         if kind == "missing_scopes":
-            told = "This app hasn't been granted all required scopes to make this call."
-            context = {"requiredGranularScopes": value}
-            errors = [{"message": "One or more of the following scopes are required.", "context": context}]
-            return self._refused(RefusedError(403, "MISSING_SCOPES", told, errors=errors), cost=0)
+            return self._refused(missing_scopes(*value), cost=0)
         if kind == "rate_limit":
             return self._refused(self.gate.refusal(str(value)), cost=0)
         if kind == "locked":

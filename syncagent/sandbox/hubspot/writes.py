@@ -71,6 +71,8 @@ def apply(portal: Portal, plan: Plan, actor: Actor, *, at: datetime | None = Non
     record.trace = plan.trace
     changed = {name: value for name, value in plan.values.items() if record.values.get(name, "") != value}
     changed |= _consequences(portal, record, changed, now)
+    if fresh and "hs_object_source" in record.kind.properties:
+        changed["hs_object_source"] = actor.source
     if fresh and not quiet:
         portal.tell("creation", record, actor=actor)
     set_values(portal, record, changed, actor, now, quiet=quiet)

@@ -223,6 +223,7 @@ def _log_call(scene: _Scene) -> Args:
         "Status": next(s["ApiName"] for s in scene.world.tables["TaskStatus"].rows.values() if s["IsClosed"]),
         "ActivityDate": scene.args.get("date", scene.today()),
         "Description": scene.args.get("description"),
+        "CallDisposition": scene.args.get("outcome"),
     }
     return {"id": writes.create(scene.world, actor, "Task", fields)}
 

@@ -88,7 +88,7 @@ class TestRead:
 
     def test_a_deletion_is_a_fact_at_its_own_time(self):
         found = told(event("contact.deletion", objectId=7), event("contact.privacyDeletion", objectId=8))
-        assert found.facts == (Deleted(who(7), AT), Deleted(who(8), AT))
+        assert found.facts == (Deleted(who(7), AT), Deleted(who(8), AT, privacy=True))
 
     def test_a_merge_may_make_a_new_record(self):
         merge = event("contact.merge", objectId=1, primaryObjectId=1, mergedObjectIds=[2, 3], newObjectId=4)
@@ -105,7 +105,8 @@ class TestRead:
         ours = event("contact.propertyChange", objectId=7, changeSource="INTEGRATION", sourceId="54321")
         human = event("contact.propertyChange", objectId=8, changeSource="CRM_UI", sourceId="userId:1")
         assert told(ours, human, own_source="54321").facts == (Hint(who(8)),)
-        assert len(told(ours, human).facts) == 2
+        assert len(told(ours, human, own_source="99").facts) == 2
+        assert told(ours, human).facts == (Hint(who(8)),), "the app that it was made for"
 
     def test_a_broken_notification_harms_no_other(self):
         found = told(event("contact.creation", objectId="x"), {}, event("contact.creation"), event("contact.merge"))
@@ -118,8 +119,15 @@ class TestRead:
         body = json.dumps({"vid": 7, "properties": {"email": {"value": "a@example.com"}}}).encode()
         assert hooks.read(body, "hubspot", OBJECTS, NOW).facts == (Hint(who(7)),)
 
-    def test_without_a_stamp_it_happened_when_we_heard_of_it(self):
-        assert told(event("contact.deletion", objectId=7, occurredAt=0)).facts == (Deleted(who(7), NOW),)
+    def test_an_ending_that_nobody_knows_the_moment_of_is_looked_up(self):
+        far = int((NOW + timedelta(days=2)).timestamp() * 1000)
+        for nobody_knows in (0, far):
+            gone = event("contact.deletion", objectId=7, occurredAt=nobody_knows)
+            merged = event("contact.merge", objectId=1, mergedObjectIds=[2], newObjectId=4, occurredAt=nobody_knows)
+            assert told(gone).facts == (Hint(who(7)),)
+            assert told(merged).facts == (Hint(who(4)), Hint(who(2)))
+            private = event("contact.privacyDeletion", objectId=7, occurredAt=nobody_knows)
+            assert told(private).facts == (Deleted(who(7), NOW, privacy=True),)
 
 
 JSON = st.recursive(

@@ -20,6 +20,8 @@ MAUTIC_SIGNED = "N8vMehOCvgQDRsllxP46+0rC/1n2SpQmlGFiGPjD3nY="
 STANDARD_SECRET, STANDARD_BODY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
 STANDARD_ID, STANDARD_STAMP = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330
 STANDARD_SIGNED = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+ASYMMETRIC_KEY = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="  # published with Svix's server, as is this:
+ASYMMETRIC_SIGNED = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
 SEGMENT_SECRET = "teehee"
 SEGMENT_BODY = (
     b'{"type":"track","event":"Clicked","userId":"019mr8mf4r","messageId":"m-1","timestamp":"2026-01-01T00:00:00.000Z"}'
@@ -97,6 +99,14 @@ VECTORS = {
     "svix": Vector(
         check_standard, STANDARD_BODY, STANDARD_SECRET, standard_headers("svix"), "svix-signature", STANDARD_AT
     ),
+    "standard v1a": Vector(
+        check_standard,
+        STANDARD_BODY,
+        ASYMMETRIC_KEY,
+        {**standard_headers("webhook"), "webhook-signature": ASYMMETRIC_SIGNED},
+        "webhook-signature",
+        STANDARD_AT,
+    ),
     "segment": Vector(check_segment, SEGMENT_BODY, SEGMENT_SECRET, {"x-signature": SEGMENT_SIGNED}, "x-signature"),
     "github": Vector(
         check_github, GITHUB_BODY, GITHUB_SECRET, {"x-hub-signature-256": GITHUB_SIGNED}, "x-hub-signature-256"
@@ -124,7 +134,7 @@ VECTORS = {
         HUBSPOT_AT,
     ),
 }
-TIMED = ("standard", "svix", "hubspot v3")
+TIMED = ("standard", "standard v1a", "svix", "hubspot v3")
 
 
 @pytest.fixture(params=VECTORS)
@@ -143,7 +153,7 @@ def test_one_changed_byte_of_the_body_does_not(vector: Vector) -> None:
         assert not replace(vector, body=bytes(changed)).passes()
 
 
-@pytest.mark.parametrize("name", ["mautic", "standard", "svix", "segment"])
+@pytest.mark.parametrize("name", ["mautic", "standard", "standard v1a", "svix", "segment"])
 def test_the_same_json_written_again_does_not(name: str) -> None:
     again = json.dumps(json.loads(VECTORS[name].body), indent=1).encode()
     assert not replace(VECTORS[name], body=again).passes()
@@ -233,9 +243,34 @@ class TestStandard:
         with pytest.raises(ForgedDeliveryError):
             signatures.standard(standard_headers("webhook"), STANDARD_BODY, (new,), STANDARD_AT)
 
-    def test_the_id_is_signed_too(self) -> None:
-        vector = VECTORS["standard"]
+    @pytest.mark.parametrize("name", ["standard", "standard v1a"])
+    def test_the_id_is_signed_too(self, name: str) -> None:
+        vector = VECTORS[name]
         assert not replace(vector, headers={**vector.headers, "webhook-id": "msg_another"}).passes()
+
+    def test_a_public_key_makes_no_signature_of_version_1(self) -> None:
+        """Whoever knows the public key, which is everybody, must not be able to sign with it."""
+        public = base64.b64decode(ASYMMETRIC_KEY[5:])
+        signed = f"{STANDARD_ID}.{STANDARD_STAMP}.".encode() + STANDARD_BODY
+        told = base64.b64encode(hmac.digest(public, signed, "sha256")).decode()
+        for version in ("v1", "v1a"):
+            headers = {**standard_headers("webhook"), "webhook-signature": f"{version},{told}"}
+            assert not replace(VECTORS["standard v1a"], headers=headers).passes()
+
+    def test_signatures_of_both_versions_stand_side_by_side(self) -> None:
+        both = {**standard_headers("webhook"), "webhook-signature": f"v1a,AAAA {STANDARD_SIGNED} {ASYMMETRIC_SIGNED}"}
+        for name in ("standard", "standard v1a"):
+            assert replace(VECTORS[name], headers=both).passes()
+
+    def test_a_flood_of_asymmetric_signatures_is_not_worked_through(self) -> None:
+        many = " ".join(["v1a,AAAA"] * 19 + [ASYMMETRIC_SIGNED])
+        vector = VECTORS["standard v1a"]
+        assert not replace(vector, headers={**vector.headers, "webhook-signature": many}).passes()
+
+    @pytest.mark.parametrize("secret", ["whpk_AAAA", "whsk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", "whpk_"])
+    def test_what_is_no_public_key_is_told(self, secret: str) -> None:
+        with pytest.raises(ValueError, match=r"whpk_|empty"):
+            signatures.standard_key(secret)
 
 
 class TestHubSpot:

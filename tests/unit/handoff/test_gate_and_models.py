@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from syncagent.handoff import plan, score_lines, why
-from syncagent.handoff.gate import answers, check_by_wins, next_questions, obstacle
-from syncagent.handoff.nearest import nearest
+from syncagent.handoff.gate import answers, check_by_outcome, next_questions, obstacle
+from syncagent.handoff.nearest import Nearest, nearest
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.scoring import judge, judge_by
 from syncagent.model import (
@@ -25,6 +25,7 @@ from syncagent.model import (
     Roster,
     Value,
 )
+from syncagent.model.profile import History, Seen
 from syncagent.policy import (
     Condition,
     Duration,
@@ -45,6 +46,7 @@ from syncagent.policy import (
 from tests.unit.handoff.worlds import (
     BEN,
     LEAD,
+    MARKETO,
     NOW,
     accept,
     activity,
@@ -110,6 +112,20 @@ def test_an_answer_has_a_source_and_an_age_and_grows_too_old() -> None:
     assert now(facts, terms, NOW + timedelta(days=10)).decision.waiting == "gate: need unknown"
 
 
+def test_telling_an_answer_again_makes_it_no_younger() -> None:
+    """A lead that is told of every day has said so since the first time."""
+    question = Question("need", keeps=Duration(days=30))
+    terms = policy(gate=Gate(("need",), "wait", questions=(question,)))
+    first, second = NOW - timedelta(days=40), NOW - timedelta(days=8)
+    for seen, since, word in (
+        ({}, first, "unknown"),  # the one value it ever had
+        ({"bantfo_need": (Seen("no", first, first), Seen("yes", second, NOW))}, second, "yes"),
+    ):
+        facts = dossier(leads=(lead(bantfo_need="yes"),), records=(), histories=(History(MARKETO, first, seen),))
+        (found,) = answers(facts, terms, attributes_of(facts, terms), NOW)
+        assert (found.word, found.at) == (word, since)
+
+
 @pytest.mark.parametrize(
     ("gate", "known", "expected"),
     [
@@ -156,9 +172,9 @@ def won(**known: str) -> Decision:
 def test_how_many_won_deals_a_gate_would_have_refused() -> None:
     past = (won(need="yes", budget="unknown"), won(need="no", budget="yes"), won(need="yes", budget="yes"), won())
     lost = replace(won(need="no"), handoffs=(replace(won().handoffs[0], outcome="lost"),))
-    assert check_by_wins((*past, lost), Gate(("need", "budget"), "wait")) == (4, 3, 2)
-    assert check_by_wins(past, Gate(("need", "budget"), "ask")) == (4, 3, 1)
-    assert check_by_wins(past, Gate(("need", "budget"), "ask", "pass")) == (4, 3, 0)
+    assert check_by_outcome((*past, lost), Gate(("need", "budget"), "wait")) == (4, 3, 2)
+    assert check_by_outcome(past, Gate(("need", "budget"), "ask")) == (4, 3, 1)
+    assert check_by_outcome(past, Gate(("need", "budget"), "ask", "pass")) == (4, 3, 0)
 
 
 def test_the_answers_of_the_opening_are_kept_with_the_handoff() -> None:
@@ -323,7 +339,7 @@ def test_the_nearest_changes_that_would_do() -> None:
     assert not far.single
     assert sorted(one.what for one in far.together) == ["2 more page.visited (*pricing*)", "title = Director"]
     out_of_reach = at_line(Threshold(score=99))
-    assert nearest(facts, out_of_reach, NOW) == ((), ())
+    assert nearest(facts, out_of_reach, NOW) == Nearest()
     assert "No 3 changes together would do." in "\n".join(score_lines(facts, out_of_reach, NOW))
 
 
@@ -331,7 +347,7 @@ def test_the_nearest_changes_for_a_grade() -> None:
     facts = dossier(leads=(lead(title="Clerk"),), activities=(activity("f", NOW),))
     assert [one.what for one in nearest(facts, at_line(Threshold(grades=("A2",))), NOW).single] == ["title = Director"]
     over = at_line(Threshold(grades=("D2",)))
-    assert nearest(facts, over, NOW) == ((), ())
+    assert nearest(facts, over, NOW) == Nearest()
     assert "Over the line." in "\n".join(score_lines(facts, over, NOW))
 
 

@@ -275,7 +275,7 @@ def test_an_explanation_names_points_owner_and_terms() -> None:
     text = "\n".join(lines)
     assert "Score: 80 = fit 40 + interest 40" in text
     assert "To Ana (ana)" in text
-    assert "SLA hot: remind at" in text
+    assert "SLA hot (first touch, since 2026-03-10 09:01 UTC): remind at" in text
     assert "eva@" not in text
     assert ME not in text.split()
     assert "25 points below the line" in "\n".join(why(dossier(leads=(lead(title=""),)), policy(), Roster(), NOW))

@@ -8,16 +8,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from syncagent.handoff import plan, score
+from syncagent.handoff import Seen, plan, score, stand
+from syncagent.handoff.audit import REPLAN, RUN
 from syncagent.model import (
     AnyCommand,
     CreateTask,
+    CrmTask,
+    Crowd,
     Dossier,
     HandoffState,
     Identity,
     OutboxEntry,
     Plan,
     Roster,
+    SlaStep,
+    Stage,
     WriteLead,
 )
 from syncagent.policy import (
@@ -28,9 +33,16 @@ from syncagent.policy import (
     Hours,
     InterestChoice,
     InterestRule,
+    NurtureTarget,
+    OnBehalf,
     Policy,
+    ReasonRule,
+    RecyclePolicy,
     Route,
     RouteTarget,
+    SlaTerms,
+    StageRule,
+    StatusReason,
     WaitFor,
 )
 from tests.unit.handoff.worlds import (
@@ -53,6 +65,36 @@ from tests.unit.handoff.worlds import (
     roster_after,
 )
 
+RULES: dict[str, Any] = {
+    "recycle": RecyclePolicy(
+        wake_points=40,
+        nurture=NurtureTarget("marketo", list_id=7),
+        owner="queue-1",
+        reasons=(ReasonRule("stuck in sal", Duration(days=3), score=0.0), ReasonRule("lost", score=0.5, again=False)),
+        statuses={"Recycled": StatusReason("later", Duration(days=9))},
+        on_behalf=(
+            OnBehalf("no_answer", "no answer", Duration(days=5), tries=1, wait=Duration(minutes=10)),
+            OnBehalf("lost", "lost"),
+            OnBehalf("on_hold", "paused", Duration(days=2)),
+            OnBehalf("disqualified", "disqualified", Duration(days=30)),
+        ),
+    ),
+    "stages": (
+        StageRule(Stage.MQL, longest=Duration(days=2), to=(Stage.SAL, Stage.RECYCLED), stuck="recycle"),
+        StageRule(Stage.SAL, longest=Duration(days=1), stuck="recycle"),
+        StageRule(Stage.SQL, longest=Duration(days=1), to=(Stage.OPPORTUNITY,), tell="ben"),
+        StageRule(Stage.DISQUALIFIED, to=()),
+    ),
+}
+LADDER = (SlaStep(0.5, "remind"), SlaStep(0.7, "alert"), SlaStep(1.0, "reassign"), SlaStep(2.0, "queue"))
+SEVERAL = (
+    *policy().slas,
+    SlaTerms(
+        "talk", Duration(minutes=15), steps=LADDER, of="first conversation", outcomes=("connected",), pause_on=("Odd",)
+    ),
+    SlaTerms("sal", Duration(minutes=12), steps=LADDER, of="stage", stage="sal", pause_on=("Odd", "On Hold")),
+    SlaTerms("mql", Duration(days=1), steps=LADDER, of="stage", stage="mql"),
+)
 PATIENCE = WaitFor(("phone",), Duration(minutes=15))
 HALF_DAYS = Hours((((9 * 60, 13 * 60),),) * 7, "Europe/Berlin")
 ROUTES = st.sampled_from(
@@ -66,15 +108,19 @@ ROUTES = st.sampled_from(
     )
 )
 POLICIES = st.builds(
-    lambda create, unknown, required, routes, hours: policy(
+    lambda create, unknown, required, rules, slas, routes, hours: policy(
         crm=replace(policy().crm, create=create),
         gate=Gate(required=required, unknown=unknown),
+        slas=slas,
         routes=routes,
         reps=tuple(replace(rep, hours=hours) for rep in policy().reps),
+        **rules,
     ),
     st.sampled_from(("never", "when_missing")),
     st.sampled_from(("ask", "wait")),
     st.sampled_from(((), ("need",))),
+    st.sampled_from(({}, RULES)),
+    st.sampled_from((policy().slas, SEVERAL)),
     ROUTES,
     st.sampled_from((None, HALF_DAYS)),
 )
@@ -84,6 +130,8 @@ STEPS = st.lists(
         st.tuples(st.just("answer"), st.just("owner"), OWNERS, ACTORS),
         st.tuples(st.just("answer"), st.just("recycle_until"), st.sampled_from(("2026-04-01", "x", None)), ACTORS),
         st.tuples(st.just("complete"), OWNERS),
+        st.tuples(st.just("call"), OWNERS, st.sampled_from(("connected", "No Answer", ""))),
+        st.tuples(st.just("crowd"), OWNERS),
         st.tuples(st.just("park"), st.sampled_from(("parked", "unknown", "conflict", "dropped", "sending"))),
         st.tuples(st.just("act"), ACTIVITIES),
         st.tuples(st.just("pass"), st.sampled_from((1, 7, 11, 25, 60 * 24, 60 * 24 * 95))),
@@ -123,6 +171,8 @@ class World:
             one.assignments[-1].owner for one in result.decision.handoffs if one.state is HandoffState.WITH_SALES
         )
         assert dict(held) == self.roster.open, "the roster counts what is with sales"
+        stands = stand(self.dossier, Seen(wake_at=result.wake_at), self.policy, self.now)
+        assert stands.state != "violation" or stands.mend not in (REPLAN, RUN), stands.why
         self.plans.append(result)
         return result
 
@@ -144,6 +194,14 @@ class World:
             self.dossier = answer(self.dossier, self.now, what[3], **{what[1]: what[2]})
         elif kind == "complete":
             self.dossier = complete(self.dossier, self.now, what[1])
+        elif kind == "call" and self.dossier.records:
+            place = Identity("crm", "Task", f"call-{self.now.isoformat()}")
+            about, by, at = self.dossier.records[0].identity, what[1], self.now
+            made = CrmTask(place, about, by, at, by, by, at, type="Call", closed=True, closed_at=at, outcome=what[2])
+            self.dossier = replace(self.dossier, tasks=(*self.dossier.tasks, made))
+        elif kind == "crowd":  # what they did last, they did to many
+            at = max((one.at for one in self.dossier.changes if one.by == what[1]), default=self.now)
+            self.dossier = replace(self.dossier, crowds=(*self.dossier.crowds, Crowd(what[1], at, 40)))
         elif kind == "act":
             told = replace(what[1], key=f"{what[1].key}-{self.now.isoformat()}", at=self.now)
             self.dossier = replace(self.dossier, activities=(*self.dossier.activities, told))
@@ -230,6 +288,11 @@ def test_whatever_happens_plans_are_whole_and_silent_when_repeated(dossier: Doss
     )
     for (handoff, owner), count in opened.items():
         assert count == 1, f"{owner} has {count} open tasks for {handoff}"
+    for one in world.dossier.decision.handoffs if world.dossier.decision is not None else ():
+        steps = [(0, done.assignment, done.step) for done in one.steps_done if done.step >= 0]
+        steps += [(n, done.assignment, done.step) for n, c in enumerate(one.clocks, 1) for done in c.steps_done]
+        assert len(steps) == len(set(steps)), "a step fires once for each owner, and once for each visit"
+        assert [act.counts for act in one.touches].count(("first touch",)) <= 1
 
 
 @given(WORLDS, POLICIES, STEPS, st.randoms(use_true_random=False))
@@ -285,7 +348,7 @@ def test_for_an_erased_person_there_is_only_closing_and_withdrawing(dossier: Dos
 @settings(max_examples=200, deadline=None)
 def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, steps: Any) -> None:
     """Law 12."""
-    world = World(dossier, policy())
+    world = World(dossier, policy(slas=SEVERAL))
     for what in [*steps, ("pass", 11), ("pass", 25)]:
         world.step(what)
         if world.dossier.crm_seen_until is not None and not world.seen:
@@ -300,7 +363,7 @@ def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, s
 @settings(max_examples=200, deadline=None)
 def test_an_owner_that_a_person_chose_is_kept_for_this_handoff(dossier: Dossier, steps: Any, owner: str) -> None:
     """Law 5."""
-    world = World(dossier, policy())
+    world = World(dossier, policy(slas=SEVERAL))
     world.settle()
     handoff = world.dossier.decision.handoff
     if handoff is None or handoff.state is not HandoffState.WITH_SALES or handoff.assignments[-1].queue:

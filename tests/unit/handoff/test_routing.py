@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from syncagent.handoff import plan
-from syncagent.handoff.routing import Case, Hold, assign
+from syncagent.handoff.routing import Case, Later, assign
 from syncagent.handoff.turns import Loads
 from syncagent.model import AccountView, Assignment, Dossier, HandoffState, Plan, Roster, Value
 from syncagent.policy import (
@@ -150,7 +150,7 @@ def test_when_nobody_is_there_the_policy_says_who() -> None:
     terms = at_night("next")
     assert routed(night, replace(terms, routes=(*terms.routes, second))).owner == CLEO
     held = assign(night, at_night("wait"), Loads(Roster(), at_night(), NIGHT))
-    assert isinstance(held, Hold)
+    assert isinstance(held, Later)
     assert held.until == datetime(2026, 3, 11, 7, 0, tzinfo=UTC), "Ben is the first one in"
 
 

@@ -16,6 +16,7 @@ from syncagent.policy import (
     Duration,
     FitChoice,
     FitRule,
+    GroupCap,
     InterestChoice,
     InterestRule,
     ScoreModel,
@@ -161,6 +162,64 @@ def test_grades(title: str, forms: int, grade: str) -> None:
     model = replace(policy().scoring, interest=policy().scoring.interest[:1])
     facts = dossier(leads=(lead(title=title),), activities=tuple(activity(f"a{n}", NOW) for n in range(forms)))
     assert score(facts, policy(scoring=model), NOW).grade == grade
+
+
+# 75, 50 and 25 % of what can be earned: 30 points of fit (20 more are only there to be lost), so A from 22.5, B from
+# 15, C from 7.5; and 30 of interest (a form is capped at 20, the web group at 10), so 1, 2, 3 from the same.
+def titled(*priorities: float) -> FitRule:
+    return FitRule(
+        "title", "title", 30, tuple(FitChoice(one, Condition(values=(f"{one:g}",))) for one in priorities)
+    )  # fmt: skip
+
+
+MATRIX = ScoreModel(
+    fit=(
+        titled(10, 7.5, 7.4, 5, 4.9, 2.5, 2.4),
+        FitRule("rivals", "email.domain", 20, (FitChoice(-10, Condition(globs=("rival.example",))),)),
+    ),
+    interest=(
+        InterestRule("form", "form.submitted", 30, (InterestChoice(10),), cap=20),
+        InterestRule("page", "page.visited", 12, (InterestChoice(2.5, each=True),), group="web"),  # 3 each
+        InterestRule("click", "email.clicked", 8, (InterestChoice(5),), group="web"),  # 4
+    ),
+    caps=(GroupCap("web", most=10),),
+)
+FORM, PAGE, CLICK = "form.submitted", "page.visited", "email.clicked"
+
+
+@pytest.mark.parametrize(
+    ("number", "did"),
+    [
+        ("1", (FORM, PAGE, PAGE, CLICK)),  # 20 + 10 = 30
+        ("1", (FORM, PAGE)),  # 20 + 3 = 23
+        ("2", (FORM,)),  # 20
+        ("3", (PAGE, PAGE, PAGE)),  # 9
+        ("3", (PAGE, PAGE, PAGE, PAGE, CLICK)),  # 12 + 4, and the group holds it at 10
+        ("4", (PAGE, PAGE)),  # 6
+        ("4", ()),
+    ],
+)
+@pytest.mark.parametrize(
+    ("letter", "title", "mail"),
+    [
+        ("A", "10", ""),  # 30
+        ("A", "7.5", ""),  # 22.5
+        ("B", "7.4", ""),  # 22.2
+        ("B", "5", ""),  # 15
+        ("C", "4.9", ""),  # 14.7
+        ("C", "2.5", ""),  # 7.5
+        ("C", "10", "rival.example"),  # 30 - 20 = 10
+        ("D", "2.4", ""),  # 7.2
+        ("D", "5", "rival.example"),  # 15 - 20 = -5
+        ("D", "none of them", ""),
+    ],
+)
+def test_the_matrix_of_grades(letter: str, title: str, mail: str, number: str, did: tuple[str, ...]) -> None:
+    person = dossier(
+        leads=(lead(title=title, email=f"eva@{mail or 'example.com'}"),),
+        activities=tuple(activity(f"a{n}", NOW - minutes(n), kind) for n, kind in enumerate(did)),
+    )
+    assert score(person, policy(scoring=MATRIX), NOW).grade == letter + number
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""Alarms about many leads, not about one: each matter is told once, until it is over and begins anew."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from threading import Event
+
+from syncagent.clock import Clock
+from syncagent.errors import StoreFullError
+from syncagent.handoff.alerting import after_quiet, beside
+from syncagent.model import Alert, AnyCommand, Dossier, Identity, Lane
+from syncagent.policy import Policy, RejectionAlarm
+from syncagent.reports.rejections import Rejections, days_of, rejections
+from syncagent.state.store import Store
+
+log = logging.getLogger("syncagent")
+
+EVERY = timedelta(hours=1)
+STANDING = "alarms/rejections"
+"""The setting that keeps which matters are told, since when, and how often each was."""
+_OVER = 0.8
+"""A matter is over once its share has fallen below so much of the line: one at the line must not come and go."""
+
+
+class Watch:
+    """Looks, at most hourly, at many leads at once, and rings at the targets' doors when somebody is to be told."""
+
+    def __init__(
+        self, store: Store, clock: Clock, policy: Callable[[], Policy], doors: Mapping[tuple[str, Lane], Event]
+    ) -> None:
+        self._store, self._clock, self._policy, self._doors = store, clock, policy, doors
+        self._looked: datetime | None = None
+
+    def __call__(self) -> int:
+        """How many alerts were made; what goes wrong is logged, and tried again at the next look."""
+        now = self._clock.now()
+        if self._looked is not None and now - self._looked < EVERY:
+            return 0
+        self._looked = now
+        try:
+            made = watch(self._store, self._policy(), now)
+        except StoreFullError:
+            raise
+        except Exception:
+            log.exception("What is rejected could not be looked at; it is tried again in an hour.")
+            return 0
+        for door in self._doors.values() if made else ():
+            door.set()
+        return made
+
+
+def watch(store: Store, policy: Policy, now: datetime) -> int:
+    """Look whether many leads are rejected, and tell what is new; how many alerts were made."""
+    alarm = policy.alerts.rejections
+    if alarm is None:
+        return 0
+    known = json.loads(store.meta(STANDING) or "{}")
+    found = rejections(store, policy, alarm, now)
+    standing, new = _judged(found, known, alarm, now)
+    made = _alert(store, policy, alarm, new, standing, now) if new else []
+    if made:
+        store.enqueue(made, now=now)  # first: killed in between, the same keys are told again, which tells nothing
+    if standing != known:
+        store.set_meta(STANDING, json.dumps(standing))
+    return len(made)
+
+
+def _judged(
+    found: tuple[Rejections, ...], known: Mapping[str, dict[str, object]], alarm: RejectionAlarm, now: datetime
+) -> tuple[dict[str, dict[str, object]], list[Rejections]]:
+    """Which matters stand now, and which of them are new. One that is over is kept with its number, and not shown."""
+    standing: dict[str, dict[str, object]] = {}
+    new = []
+    shares = {f"{one.by} {one.name}": one for one in found}
+    for matter in sorted({*known, *shares}):
+        old, one = known.get(matter, {"times": 0, "says": ""}), shares.get(matter)
+        stands = bool(old["says"])
+        if one is not None and one.share >= alarm.share * (_OVER if stands else 1.0):
+            says = one.sentence(days_of(alarm))
+            times = int(str(old["times"])) + (not stands)
+            standing[matter] = {"times": times, "says": says, "since": old["since"] if stands else now.isoformat()}
+            if not stands:
+                new.append(one)
+        elif old["times"]:
+            standing[matter] = {"times": old["times"], "says": "", "since": ""}
+    return standing, new
+
+
+def _alert(
+    store: Store,
+    policy: Policy,
+    alarm: RejectionAlarm,
+    new: Sequence[Rejections],
+    standing: Mapping[str, dict[str, object]],
+    now: datetime,
+) -> list[AnyCommand]:
+    """All that is new in one alert: a source, its campaign and a rule may be the same leads.
+
+    For the CRM, on the lead that was rejected last: there is no other place where a manager looks.
+    """
+    first = min(new, key=lambda one: (one.answered, one.by, one.name))  # the fewest leads say most of where to look
+    to = alarm.tell or policy.manager
+    dossier = store.dossier(first.example)
+    record = _record_of(dossier) if dossier is not None else None
+    if not to or record is None:
+        return []
+    matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
+    key = f"{store.roster().epoch}:alarm:{hashlib.sha256(json.dumps(matters).encode()).hexdigest()[:12]}:alert"
+    says = "\n".join(one.sentence(days_of(alarm)) for one in new)
+    quiet = policy.alerts.quiet
+    alert = Alert(
+        key=key,
+        target=policy.crm.system,
+        person=first.example,
+        record=record,
+        to=to,
+        subject=f"Many leads are rejected: {first.by} {first.name}",
+        body=f"{says}\nThis lead is the latest of them. See `syncagent status`.",
+        remind_at=now if quiet is None else after_quiet(now, quiet, policy.timezone),
+    )
+    return [alert, *beside(alert, policy, now)]
+
+
+def _record_of(dossier: Dossier) -> Identity | None:
+    decision = dossier.decision
+    if decision is not None and decision.desired is not None and decision.desired.record is not None:
+        return decision.desired.record
+    return next((one.identity for one in dossier.records if not one.deleted), None)

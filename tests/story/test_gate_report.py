@@ -1,0 +1,88 @@
+"""Deals are won and lost; `syncagent report gate` says how many of them a gate would have refused."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from syncagent.cli import main
+from syncagent.model import Identity, Opportunity
+from tests.story.theatre import CONFIG, Theatre
+
+GATE = """
+[handoff.gate]
+bantfo = { required = ["need", "budget"], unknown = "ask" }
+"""
+STRICT = GATE.replace('"ask"', '"wait"')
+ASKS = CONFIG.replace("[team]", GATE + "[team]")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Theatre]:
+    with Theatre(tmp_path, ASKS) as theatre:
+        theatre.agent.once()
+        theatre.clock.advance(timedelta(minutes=1))
+        yield theatre
+
+
+def deal(stage: Theatre, name: str, *, won: bool) -> None:
+    """A deal with the person's record is made, and closed a day later."""
+    made = stage.clock.now()
+    stage.clock.advance(timedelta(days=1))
+    day = stage.clock.now().date().isoformat()
+    stage.crm.feed(
+        [
+            Opportunity(
+                Identity("crm", "Opportunity", f"O-{name}"), (stage.record(name).identity,), stage.clock.now(), made,
+                closed=True, won=won, closed_on=day,
+            )
+        ]
+    )  # fmt: skip
+    stage.after(minutes=1)
+
+
+def report(folder: Path, config: str, *args: str) -> str:
+    (folder / "config.toml").write_text(config.replace("[agent]\n", '[agent]\nstate = "state.db"\n', 1))
+    result = CliRunner().invoke(main, ["report", "gate", "--config", str(folder / "config.toml"), *args])
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_the_gate_is_judged_by_the_deals_that_were_won_and_lost(stage: Theatre, tmp_path: Path) -> None:
+    answers = {
+        "ana1": {"bantfo_need": "yes", "bantfo_budget": "yes"},
+        "ben1": {"bantfo_need": "yes"},
+        "eva1": {"bantfo_need": "no"},  # a no holds back: not handed off, and won by sales all the same
+        "tom1": {"bantfo_need": "yes"},
+    }
+    for name, known in answers.items():
+        stage.lead(name)
+        stage.after(minutes=1)
+        stage.does(stage.person(name, title="Director", **known), "form.submitted", "demo-request")
+        stage.after(minutes=2)
+    assert not stage.dossier("eva1").decision.handoffs
+    for name in answers:
+        deal(stage, name, won=name != "tom1")
+        stage.person(name, title="Director", bantfo_need="yes", bantfo_budget="yes")  # told once it is over
+        stage.after(minutes=1)
+    asks = json.loads(report(tmp_path, ASKS, "--json"))
+    assert asks["won"] == {"deals": 2, "known": 2, "refused": 0}
+    assert asks["unled"] == {"deals": 1, "known": 1, "refused": 1}
+    strict = json.loads(report(tmp_path, CONFIG.replace("[team]", STRICT + "[team]"), "--json"))
+    assert (strict["won"], strict["lost"]) == (
+        {"deals": 2, "known": 2, "refused": 1},
+        {"deals": 1, "known": 1, "refused": 1},
+    )
+    assert strict["answers"] == [
+        {"question": "budget", "answer": "unknown", "deals": 1},
+        {"question": "budget", "answer": "yes", "deals": 1},
+        {"question": "need", "answer": "yes", "deals": 2},
+    ]
+    text = report(tmp_path, CONFIG.replace("[team]", STRICT + "[team]"))
+    assert "2 deals won (handed off here, by what was known at the opening): of 2 with known answers" in text
+    assert "this gate would have refused 1 (50%)" in text
+    assert "1 deal won (with no handoff before, by what was known when it was made)" in text
+    assert "[handoff.gate.bantfo] required" in report(tmp_path, CONFIG)
