@@ -133,18 +133,23 @@ def reading(config: Config, source: str) -> Reading:
     return Reading(mapping or ROWS, source, config.agent.timezone)
 
 
+def _statuses(tables: AgreementTables) -> tuple[str, ...]:
+    """The statuses of the CRM that the agreement names: those with a meaning, those that say why a lead is
+    given back, and those that promises go by.
+    """
+    named = [[given] if isinstance(given, str) else given for given in tables.crm.status.values()]
+    named.append(list(tables.recycle.statuses))
+    named += [list(sla.pause_on or ()) for sla in tables.sla]
+    named += [list(sla.conversation.statuses) for sla in tables.sla if sla.conversation is not None]
+    return tuple(dict.fromkeys(status for some in named for status in some))
+
+
 def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[str, Source]:
     known: dict[str, Any] = {
         "part": "crm",
         "create": config.tables.crm.create,
         "timezone": config.agent.timezone,
-        "expect_status": tuple(
-            dict.fromkeys(
-                status
-                for given in (*config.tables.crm.status.values(), [*config.tables.recycle.statuses])
-                for status in ([given] if isinstance(given, str) else given)
-            )
-        ),
+        "expect_status": _statuses(config.tables),
         "expect_owners": _owners(config.tables),
     }
     wanted: dict[str, dict[str, Any]] = {config.crm.path: known}

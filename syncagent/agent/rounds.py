@@ -42,7 +42,7 @@ BELIEVED = timedelta(hours=1)
 """How long an admin's word holds that so many deletions are right."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)
-"""So long after its start a source that was never read holds up deciding: it may tell that two people are one."""
+"""So long after the first start a source that was not read holds up deciding: it may tell that two people are one."""
 PAGES_BEHIND = 8
 """So many pages of a source may wait for their commit: enough for the writer to store two at once."""
 PARTS = 3
@@ -106,7 +106,7 @@ class Agent:
         self._told_spent: set[str] = set()
         self._crm_read = False
         self.watch = Watch(store, clock, lambda: self.policy, self.outgoing)
-        self._unread = {name for name in sources if store.cursor(self._stream(name)) is None}
+        self._unread = set() if self._knows_crm() else set(sources)  # of the first start
         self._unread_until = clock.now() + FIRST_READ
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "process": "syncagent.cli.process",
     "lint": "syncagent.cli.lint",
     "sheet": "syncagent.cli.sheet",
+    "accounts": "syncagent.cli.accounts",
     "score": "syncagent.cli.score",
     "rescore": "syncagent.cli.score",
     "report": "syncagent.cli.report",

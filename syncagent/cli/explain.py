@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from syncagent.cli import config_option, json_option
+from syncagent.cli.accounts import print_results
 from syncagent.cli.logs import plain, screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
@@ -20,7 +21,8 @@ from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
 from syncagent.policy import Policy
-from syncagent.state.store import InUse, JournalEntry
+from syncagent.state.results import subject_of
+from syncagent.state.store import InUse, JournalEntry, Result
 
 Journal = tuple[JournalEntry, ...]
 
@@ -48,6 +50,9 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         live_from, roster = store.meta("live_from"), store.roster()
         now = moment_of(at_text) if at_text else SystemClock().now()
         kept = store.policy_at(now)
+        about = dossier.decision.models if dossier is not None and dossier.decision is not None else ()
+        subjects = dict.fromkeys((f"person:{people[0]}", *(subject_of(people[0], one.about) for one in about)))
+        said = tuple(one for subject in subjects for one in store.results(subject) if one.at <= now)
     finally:
         store.close()
     if dossier is None:
@@ -60,16 +65,24 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         journal = tuple(entry for entry in journal if entry.at <= now)
     if as_json:
         planned = None if at_text else outlook(dossier, policy, roster, now)
-        _print_json(dossier, policy, now, kept, planned, journal)
+        _print_json(dossier, policy, now, kept, planned, journal, said)
         return
-    told = (
-        (_by(kept, policy, now), *score_lines(dossier, policy, now)) if at_text else why(dossier, policy, roster, now)
-    )
-    _print(dossier, (*told, *_too_early(dossier, policy, now)), policy, journal)
+    if at_text:
+        told = (_by(kept, policy, now), *score_lines(dossier, policy, now))
+    else:
+        told = (*why(dossier, policy, roster, now), *_too_early(dossier, policy, now))
+    _print(dossier, told, policy, journal)
+    print_results(screen(), said)
 
 
 def _print_json(
-    dossier: Dossier, policy: Policy, now: datetime, kept: InUse | None, planned: Outlook | None, journal: Journal
+    dossier: Dossier,
+    policy: Policy,
+    now: datetime,
+    kept: InUse | None,
+    planned: Outlook | None,
+    journal: Journal,
+    said: tuple[Result, ...],
 ) -> None:
     """All that the text says, for a program. `policy.digest` names the policy that was used, `policy.kept` the one
     that decided at that moment (None: before the first that was kept), `decision` is our last word, `planned` what
@@ -86,10 +99,11 @@ def _print_json(
             "policy": by,
             "profile": profile_of(dossier, policy),
             "planned": planned,
-            "too_early": bool(_too_early(dossier, policy, now)),
+            "too_early": planned is not None and bool(_too_early(dossier, policy, now)),
             "decision": dossier.decision,
             "outbox": dossier.outbox,
             "journal": journal,
+            "said": said,
         }
     )
     click.echo(json.dumps(told))

@@ -29,7 +29,8 @@ from syncagent.handoff import score as score_of
 from syncagent.model import Dossier, Score
 from syncagent.policy import Policy
 from syncagent.reports.population import ask_all
-from syncagent.reports.scores import GRADES, Moves, Rescore, Scored, Scores, scored, together
+from syncagent.reports.scores import GRADES, Moves, Past, Rescore, Scored, Scores, scored, together
+from syncagent.state.store import InUse
 
 _workers = click.option(
     "--workers", type=click.IntRange(1, 64), help="Processes to share the work; one for each core, if not given."
@@ -41,10 +42,18 @@ _workers = click.option(
 @json_option
 @click.argument("who", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Everybody, as CSV (with --json: one object a line).")
-@click.option("--at", "at_text", help="As of this past moment (ISO 8601), by the config at hand.")
+@click.option("--at", "at_text", help="As of this past moment (ISO 8601): what was known then.")
+@click.option("--then", is_flag=True, help="With --at: by the policy that was in use then, not by the config at hand.")
 @_workers
 def score(
-    config_path: Path, who: str | None, at_text: str | None, workers: int | None, *, everybody: bool, as_json: bool
+    config_path: Path,
+    who: str | None,
+    at_text: str | None,
+    workers: int | None,
+    *,
+    then: bool,
+    everybody: bool,
+    as_json: bool,
 ) -> None:
     """Score WHO (an email, a person's number, or any system's id), or with --all everybody. Nothing is written.
 
@@ -52,17 +61,24 @@ def score(
     """
     if bool(who) == everybody:
         raise click.UsageError("Name somebody, or give --all.")
+    if then and not at_text:
+        raise click.UsageError("--then needs --at: by the policy of when?")
     config = load(config_path)
     now = moment_of(at_text) if at_text else SystemClock().now()
-    policy = _policy(config, now)
+    policy, kept = _policy(config, now), _kept(config, now)
+    if then:
+        if kept is None or kept.policy is None:
+            raise UserError("No policy of that moment is kept that this version can read; leave --then out.")
+        policy = kept.policy
     if everybody:
         with tuned():
-            found = ask_all(Path(config.agent.state), Scores(policy, now, past=at_text is not None), workers)
+            past = Past.NO if not at_text else Past.KNOWN if kept is not None else Past.GUESSED
+            found = ask_all(Path(config.agent.state), Scores(policy, now, past), workers)
             _stream((row for rows in found for row in rows), as_json=as_json)
         return
     dossier = _one(config, who or "")
     if at_text:
-        dossier = as_of(dossier, now, guess=True)
+        dossier = as_of(dossier, now, guess=kept is None)
     row, whole = scored(dossier, policy, now), score_of(dossier, policy, now)
     if as_json:
         parts = msgspec.to_builtins(whole.contributions)
@@ -78,6 +94,14 @@ def _policy(config: Config, now: datetime) -> Policy:
     finally:
         store.close()
     return config.policy(datetime.fromisoformat(live_from) if live_from else now)
+
+
+def _kept(config: Config, at: datetime) -> InUse | None:
+    store = open_to_look(Path(config.agent.state))
+    try:
+        return store.policy_at(at)
+    finally:
+        store.close()
 
 
 def _one(config: Config, who: str) -> Dossier:

@@ -39,6 +39,8 @@ State = Literal["with sales", "returning", "closed", "held", "parked", "being pl
 LATE = timedelta(hours=1)
 """So long after its time a timer has certainly been missed: a round takes seconds."""
 
+_NOT_BY_STATUS = ("withdrawn", "deleted", "erased", "won", "lost")
+"""Outcomes that a deal, an admin or a deletion gives: the lead's status may stay as it was."""
 _STUCK = ("parked", "unknown", "conflict")
 _PENDING = ("queued", "sending", *_STUCK)
 _RUNNING = frozenset((Stage.MQL, Stage.SAL, Stage.SQL, Stage.OPPORTUNITY))
@@ -107,7 +109,7 @@ def _of_handoff(
     if handoff.state is HandoffState.CLOSED:
         if not handoff.outcome:
             return _violation(f"The handoff {handoff.id} is closed without an outcome.", REPLAN)
-        if said is Stage.MQL and handoff.outcome not in ("withdrawn", "deleted"):
+        if said is Stage.MQL and handoff.outcome not in _NOT_BY_STATUS:
             says = f"The CRM shows it as ready for sales, and the handoff {handoff.id} is closed ({handoff.outcome})."
             return _violation(says, BY_HAND)
         return Standing("closed", handoff.outcome)
@@ -122,7 +124,7 @@ def _returning(handoff: Handoff, seen: Seen, said: Stage | None, now: datetime) 
         return _violation(f"The handoff {handoff.id} is to return, and has no date.", REPLAN)
     if seen.wake_at is None or seen.wake_at > max(back, now + LATE):
         return _violation(f"The handoff {handoff.id} returns on {back:%Y-%m-%d}, and no timer says so.", REPLAN)
-    if said is Stage.MQL:
+    if said is Stage.MQL and handoff.outcome not in _NOT_BY_STATUS:
         says = f"The CRM shows it as ready for sales, and the handoff {handoff.id} returns on {back:%Y-%m-%d}."
         return _violation(says, BY_HAND)
     return Standing("returning", handoff.outcome)

@@ -16,7 +16,7 @@ from syncagent.model import AccountView, Candidate, Dossier, Share
 from syncagent.model.company import (
     clean_name,
     mail_domain,
-    name_keys,
+    name_key,
     phone_numbers,
     registered,
     same_words,
@@ -141,8 +141,8 @@ def _by_website(person: _Person, candidate: Candidate) -> str:
 
 
 def _by_name(person: _Person, candidate: Candidate) -> str:
-    keys = name_keys(person.name)
-    if not keys or _shared(candidate, keys[0]) is None or _speaks_against(person, candidate):
+    theirs = clean_name(candidate.view.name)
+    if not _named(person, candidate) or same_words(theirs) != same_words(person.name):
         return ""
     own = [word for word in same_words(person.name).split() if word not in _GENERIC and len(word) > 1]
     together = same(person.country, _country(candidate))
@@ -150,11 +150,13 @@ def _by_name(person: _Person, candidate: Candidate) -> str:
     return f"“{candidate.view.name}”" if sum(map(len, own)) > _SHORT and enough else ""
 
 
+def _named(person: _Person, candidate: Candidate) -> bool:
+    key = name_key(person.name)
+    return bool(key) and _shared(candidate, key) is not None and not _speaks_against(person, candidate)
+
+
 def _by_likeness(person: _Person, candidate: Candidate) -> str:
-    keys = name_keys(person.name)
-    if not keys or _shared(candidate, keys[1]) is None or _speaks_against(person, candidate):
-        return ""
-    if same(person.country, _country(candidate)) is not True:
+    if not _named(person, candidate) or same(person.country, _country(candidate)) is not True:
         return ""
     return f"“{candidate.view.name}”" if alike(person.name, clean_name(candidate.view.name)) else ""
 

@@ -42,11 +42,12 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append(f"CRM: {record}, status {planned.status}, owner {planned.owner}.")
     else:
         lines.append("CRM: no record.")
-    account = planned.account
+    account, listed = planned.account, f"on the list {planned.account_list}" if planned.account_list else ""
     if account is not None:
-        of = f"{account.name or 'nameless'} ({account.id})"
-        listed = f"; on the list {planned.account_list}" if planned.account_list else ""
-        lines.append(f"Company: {of}, {account.matched or 'as the CRM says'}{listed}.")
+        of = f"{account.name or 'nameless'} ({account.id}), {account.matched or 'as the CRM says'}"
+        lines.append(f"Company: {of}{listed and '; '}{listed}.")
+    elif listed:
+        lines.append(f"Company: none in the CRM; {listed}.")
     if decision.waiting:
         lines.append(f"Ready, but not handed off: {decision.waiting}.")
     if decision.held is not None:
@@ -73,8 +74,8 @@ class Due(Struct, frozen=True):
 class Outlook(Struct, frozen=True):
     """What `plan` would decide at a moment, for a program; `why` says the same in words.
 
-    `record`, `status` and `owner` are the CRM's, as it last told them; `record` is None where it has none. `account` is
-    their company, `account_list` the list of key accounts that it is on.
+    `record`, `status` and `owner` are the CRM's, as it last told them; `record` is None where it has none. `account`:
+    their company, told by the CRM or `matched`; `account_list`: of key accounts, the list that it is in.
     """
 
     decision: Decision
@@ -82,8 +83,8 @@ class Outlook(Struct, frozen=True):
     status: Value
     owner: Value
     due: tuple[Due, ...]
-    account: AccountView | None
-    account_list: str
+    account: AccountView | None = None
+    account_list: str = ""
 
 
 def outlook(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Outlook:
@@ -102,7 +103,7 @@ def outlook(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> 
             for due in pending_steps(one, policy)
         ),
         draft.dossier.account,
-        list_of(draft.dossier, policy, now) if draft.dossier.account is not None else "",
+        list_of(draft.dossier, policy, now),
     )
 
 

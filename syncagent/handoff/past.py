@@ -124,8 +124,8 @@ class _Wound:
             seen = history.seen.get(name, ()) if history is not None else ()
             stood = _standing(seen, moment) if seen else Seen(value, born, last)
             if stood is None or not is_known(stood.value):
-                again = (told for one in seen if is_known(one.value) for told in (one.first, one.last))
-                filled = min((each for each in again if each > moment), default=None)
+                known = (one for one in seen if is_known(one.value))
+                filled = min((at for one in known for at in (one.first, one.last) if at > moment), default=None)
                 if filled is not None:
                     self.late[name] = filled
             if stood is None:

@@ -11,7 +11,7 @@ from syncagent.handoff.commands import record_of, write_keys
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import name_of
-from syncagent.handoff.scoring import Judged, is_ready, judge_by
+from syncagent.handoff.scoring import Judged, is_ready, judge_account, judge_by
 from syncagent.model import Alert, ModelScore, Opportunity, Stage
 from syncagent.policy import ModelAlert, NamedModel
 
@@ -28,6 +28,10 @@ def weigh_models(draft: Draft) -> None:
             judged = judge_by(draft.dossier, draft.policy, draft.now, model.name, deal)
             draft.wake(judged.changes_at)
             found.append(_follow(draft, model, judged, deal, before.get((model.name, about))))
+        company = draft.dossier.account if model.of == "accounts" else None
+        if company is not None and (of := judge_account(company, draft.policy, draft.now)) is not None:
+            grade = of.score.grade[0]  # companies do nothing themselves: they have a fit only
+            found.append(ModelScore(model.name, of.score.fit, of.score.interest, grade, f"account:{company.id}"))
     draft.models = tuple(found)
 
 

@@ -39,7 +39,7 @@ def allowed(before: Stage, after: Stage, policy: Policy) -> bool:
 
 
 def forbidden(draft: Draft, after: Stage) -> str:
-    """Why the agent may not move this lead to `after`; empty when it may. Where it stands now counts."""
+    """Why the agent may not move this lead to `after` from where it stands now; empty when it may."""
     before = draft.stage_now()
     if allowed(before, after, draft.policy):
         return ""

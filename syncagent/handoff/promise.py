@@ -240,7 +240,7 @@ def _manager(draft: Draft, step: SlaStep) -> str:
     if step.do in ("alert", "escalate") and step.to not in ("", "manager"):
         return step.to if draft.active.get(step.to, True) else manager
     above = manager_of(manager, draft.policy) if step.do == "escalate" and _was_alerted(draft) else ""
-    return above or manager or step.to
+    return above or manager
 
 
 def _was_alerted(draft: Draft) -> bool:

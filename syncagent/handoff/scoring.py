@@ -22,11 +22,11 @@ from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.memory import GivenBack, given_back
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.robots import Excluded
-from syncagent.model import Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
+from syncagent.model import AccountView, Activity, Contribution, Dossier, Identity, Opportunity, Score, Value
 from syncagent.policy import HandRaiser, NamedModel, Policy, ScoreModel, Threshold
 
 _NO_LINE = Threshold()
-_COLLEAGUES = timedelta(days=1)  # what others of a company do wakes nobody: whoever is scored by it looks daily
+_COLLEAGUES = timedelta(days=1)  # who is scored by a company looks so often, for of a large one not all are woken
 
 
 class Judged(Struct, frozen=True):
@@ -99,6 +99,16 @@ def judge_by(dossier: Dossier, policy: Policy, now: datetime, model: str, deal: 
     known, changes_at = models.known(dossier, known_of(dossier, policy, now), now, deal)
     judged = models.named[model].judge(done_by(dossier), known, now)
     return replace(judged, model=model, changes_at=earliest(judged.changes_at, changes_at))
+
+
+def judge_account(account: AccountView, policy: Policy, now: datetime) -> Judged | None:
+    """Score a company by the policy's model of accounts; None when it has none."""
+    return _models_of(policy).judge_account(account, now)
+
+
+def company_of(account: AccountView, policy: Policy) -> dict[str, Value]:
+    """What the policy's rules ask of a company, by our names below "account."."""
+    return _models_of(policy).company(account)
 
 
 def points_since(dossier: Dossier, policy: Policy, now: datetime, since: datetime) -> tuple[float, datetime | None]:
@@ -289,6 +299,15 @@ class _Models:
         if self._listed and "account.list" not in known:
             known |= _listed(self._lists.of_person(dossier, attributes))
         return known, changes_at
+
+    def judge_account(self, account: AccountView, now: datetime) -> Judged | None:
+        """A company by itself: what is worked out of it is the same whoever of its people is asked about."""
+        return self._accounts.judge((), self.company(account), now) if self._accounts is not None else None
+
+    def company(self, account: AccountView) -> dict[str, Value]:
+        """What the policy asks of a company by itself."""
+        known = derive(Dossier(0, 0, account=account), self.wanted, {})
+        return known | _listed(self._lists.of_account(account)) if self._listed else known
 
     def list_of(self, dossier: Dossier, attributes: Mapping[str, Value]) -> str:
         """The list of key accounts that somebody's company is in."""

@@ -1,13 +1,14 @@
 """What names a company, in the one spelling that is compared: mail domains, websites, names, phones.
 
-From what systems tell to *keys*: "d:acme.com", "n:bau nordwind", "s:b nrdwnd" (its bones),
-"p:+4930...". The state keeps those of all accounts; what they prove is decided in `handoff/companies.py`.
+From what systems tell to *keys*: "d:acme.com", "p:+4930...", "n:b nrdwnd" (the bones of a name).
+The state keeps those of all accounts; what they prove is decided in `handoff/companies.py`.
 Free mail and hosts that everybody may use make no key. The lists are our own; `[identity] free_mail` adds to them.
 """
 
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from syncagent.model.address import domain_of, read_address
 from syncagent.model.country import calling_code
@@ -59,7 +60,19 @@ _LEADING = frozenset(("ab", "oao", "ooo", "pao", "pt", "zao"))
 
 _AROUND = frozenset(["and", "et", "group", "groupe", "grupo", "gruppe", "gruppo", "holding", "holdings", "und", "y"])
 _SHORTEST = 8
+_REMEMBERED = 16_384
+_AFTER = " \t\r\n.,;>"
 _COUNTED = re.compile(r"0123456|1234567|2345678")
+_ENDS = _LEGAL_FORMS | {"and"}
+_WORD = re.compile(r"[^\W_]+")
+_MARKS = str.maketrans({"&": " and ", "+": " and ", **dict.fromkeys(".'`\u2019", "")})
+_VOWELS = str.maketrans("", "", "aeiouy")
+_DOUBLED = re.compile(r"([a-z])\1+")
+_HOST = re.compile(r"(?:[a-z]+://)?(?:www\.)?((?:[^\W_][\w-]*\.)+[^\W\d_]{2,})(?=$|[/?#:.,\s])")
+_LETTER = re.compile(r"[a-zA-Z]")
+_EXTENSION = re.compile(r"(?i)\s*(?:x|ext\.?|extension|dw|durchwahl)\s*\d+\s*$")
+_LINE = re.compile(r"(.*\d)\s*-\s*(\d{1,4})")
+_OTHER = re.compile(r"\D")
 _NONE = """
 - any business company employed freelance freelancer homemaker individual keine me myself na none nonprofit notprovided
 null personal private privat retired self selfemployed student test unemployed unknown various
@@ -86,12 +99,14 @@ def clean_name(name: str) -> str:
     """A company's name as compared: no case, accents, punctuation or legal form; empty when it names none."""
     if name.lstrip()[:1] in ("[", "(", "<"):
         return ""  # "[not provided]"
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(each for each in letters if not unicodedata.combining(each) and each not in ".'`\u2019")
-    words = re.sub(r"[^\w]+|_", " ", plain.replace("&", " and ").replace("+", " and ")).split()
+    plain = name.casefold()
+    if not plain.isascii():
+        letters = unicodedata.normalize("NFKD", plain)
+        plain = "".join(each for each in letters if not unicodedata.combining(each))
+    words = _WORD.findall(plain.translate(_MARKS))
     words = words[1:] if words[:1] == ["the"] and len(words) > 1 else words
     words = words[1:] if words[:1] and words[0] in _LEADING and len(words) > 1 else words
-    while len(words) > 1 and (words[-1] in _LEGAL_FORMS or words[-1] == "and" or words[-3:] == ["sp", "z", "oo"]):
+    while len(words) > 1 and (words[-1] in _ENDS or words[-3:] == ["sp", "z", "oo"]):
         words = words[:-3] if words[-3:] == ["sp", "z", "oo"] and len(words) > 3 else words[:-1]
     return "" if not words or "".join(words) in _NO_COMPANY else " ".join(words)
 
@@ -109,17 +124,20 @@ def undone(name: str) -> str:
 
 
 def bones(name: str) -> str:
-    """`undone` without the vowels inside its words: names that may be one in spite of a slip have it in common."""
-    return " ".join(word[:1] + re.sub(r"[aeiouy]", "", word[1:]) for word in undone(name).split())
+    """A cleaned name's words without doubled letters and inner vowels: what is one name in spite of a slip has one."""
+    words = set(name.split())
+    kept = [word[0] + word[1:].translate(_VOWELS) for word in ((words - _AROUND) or words)]
+    return _DOUBLED.sub(r"\1", " ".join(sorted(kept)))
 
 
 def website_domain(website: str) -> str:
     """The domain that a website's owner has registered; empty when it says nothing of whose it is."""
-    bare = re.sub(r"^[a-z]+://", "", website.strip().casefold())
-    host = re.split(r"[/?#:]", bare, maxsplit=1)[0].removeprefix("www.")
-    domain = domain_of(read_address(f"x@{host}")) if host else ""
-    own = registered(domain) if domain else ""
-    return "" if not own or own in _SHARED_HOSTS or domain in _SHARED_HOSTS or is_free_mail(domain) else own
+    found = _HOST.match(website.strip().casefold())
+    if found is None:
+        return ""
+    host = found[1]
+    own = registered(host if host.isascii() else domain_of(read_address(f"x@{host}")))
+    return "" if own in _SHARED_HOSTS or host in _SHARED_HOSTS or is_free_mail(own) else own
 
 
 def mail_domain(address: str, free_mail: Collection[str] = ()) -> str:
@@ -134,8 +152,9 @@ def phone_numbers(phone: str, country: str = "", *, main: bool = False) -> tuple
     A direct line ("+49 30 1234-56") stands for its main number too ("+49 30 1234-0"): of `main` numbers the one that
     ends in -0 tells where the lines begin.
     """
-    text = re.split(r"(?i)\s*(?:x|ext\.?|extension|dw|durchwahl)\s*\d+\s*$", phone.strip())[0].replace("(0)", "")
-    line = re.fullmatch(r"(.*\d)\s*-\s*(\d{1,4})", text)
+    text = phone if _LETTER.search(phone) is None else _EXTENSION.split(phone.strip())[0]
+    text = text.replace("(0)", "").strip()
+    line = _LINE.fullmatch(text) if "-" in text else None
     found = [_abroad(text, country)]
     if line is not None and (line[2] == "0" or not main):
         found.append(f"{stem}-" if (stem := _abroad(line[1], country)) else "")
@@ -143,8 +162,8 @@ def phone_numbers(phone: str, country: str = "", *, main: bool = False) -> tuple
 
 
 def _abroad(text: str, country: str) -> str:
-    digits = re.sub(r"\D", "", text)
-    if text.lstrip().startswith("+"):
+    digits = _OTHER.sub("", text)
+    if text[:1] == "+":
         whole = digits
     elif digits.startswith("00"):
         whole = digits[2:]
@@ -156,28 +175,28 @@ def _abroad(text: str, country: str) -> str:
     return f"+{whole}" if real else ""
 
 
-def name_keys(name: str) -> tuple[str, ...]:
-    """Under which keys a company's name is found."""
+@lru_cache(_REMEMBERED)
+def name_key(name: str) -> str:
+    """Under which key a company's name is found; empty when it names none."""
     clean = clean_name(name)
-    return (f"n:{same_words(clean)}", f"s:{bones(clean)}") if clean else ()
+    return f"n:{bones(clean)}" if clean else ""
 
 
-def keys_of(
-    emails: Iterable[str], websites: Iterable[Value], names: Iterable[Value], phones: Iterable[tuple[Value, Value]]
-) -> set[str]:
-    """Every key that these addresses, websites, names, and phones (each with its country) make."""
-    found = {f"d:{domain}" for one in emails if (domain := mail_domain(one))}
-    found.update(f"d:{domain}" for one in websites if one and (domain := website_domain(str(one))))
-    for name in names:
-        found.update(name_keys(str(name or "")))
-    for phone, country in phones:
-        found.update(f"p:{number}" for number in phone_numbers(str(phone or ""), str(country or "")))
+def keys_of(emails: Iterable[str], website: Value, name: Value, phone: Value, country: Value) -> set[str]:
+    """Every key that what one system tells of somebody makes; addresses as they are written."""
+    found = {f"d:{domain}" for one in emails if (domain := mail_domain(one.casefold().rstrip(_AFTER)))}
+    if website and (domain := website_domain(str(website))):
+        found.add(f"d:{domain}")
+    if name and (key := name_key(str(name))):
+        found.add(key)
+    if phone:
+        found.update([f"p:{number}" for number in phone_numbers(str(phone), str(country or ""))])
     return found
 
 
 def keys_of_account(attributes: dict[str, Value]) -> set[str]:
     """The keys that an account tells of itself: `name`, `website`, `domain` (several with commas), `phone`."""
-    found = set(name_keys(str(attributes.get("name") or "")))
+    found = {key} if (key := name_key(str(attributes.get("name") or ""))) else set()
     for text in (attributes.get("website"), *str(attributes.get("domain") or "").split(",")):
         if text and (domain := website_domain(str(text))):
             found.add(f"d:{domain}")

@@ -52,8 +52,8 @@ class Score(Struct, frozen=True):
 class ModelScore(Struct, frozen=True):
     """What a model beside the live one says; its contributions are worked out again when somebody asks.
 
-    `about` is the id of a deal, empty when it is about the person. `ready`: past the line of the person's segment, or
-    of the model's alert; `crossings`: how often it has come to be, so that each alert is told once.
+    `about` is the id of a deal, "account:ID", or empty when it is about the person. `ready`: past the line of the
+    person's segment, or of the model's alert; `crossings`: how often it has come to be: each alert is told once.
     """
 
     model: str

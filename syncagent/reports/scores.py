@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 from syncagent.handoff.past import as_of
@@ -27,19 +28,27 @@ class Scored(NamedTuple):
     over: bool
 
 
+class Past(Enum):
+    """Whether a moment is past, and if so, whether we knew people then, or their history came later (`past.as_of`)."""
+
+    NO = 0
+    KNOWN = 1
+    GUESSED = 2
+
+
 class Scores:
-    """Question: the score of each, as it is at `now`, or `past`: by what was known then, and this config."""
+    """Question: the score of each by this policy, as it is at `now`, or was by what was known then."""
 
     decided = False
 
-    def __init__(self, policy: Policy, now: datetime, *, past: bool = False) -> None:
+    def __init__(self, policy: Policy, now: datetime, past: Past = Past.NO) -> None:
         self._policy, self._now, self._past = policy, now, past
 
     def __call__(self, dossiers: Sequence[Dossier]) -> list[Scored]:
         return [scored(self._then(one), self._policy, self._now) for one in dossiers]
 
     def _then(self, dossier: Dossier) -> Dossier:
-        return as_of(dossier, self._now, guess=True) if self._past else dossier
+        return dossier if self._past is Past.NO else as_of(dossier, self._now, guess=self._past is Past.GUESSED)
 
 
 def scored(dossier: Dossier, policy: Policy, now: datetime) -> Scored:

@@ -195,7 +195,7 @@ def _put_names(db: sqlite3.Connection, named: Mapping[str, _Named]) -> set[str]:
         )
         if says[1:] != old[1:]:
             changes.add(ident)
-        if says.name != old.name:
+        if says.name != old.name or not old.at:  # 0: from before there were keys
             _put_keys(db, ident, decode_account(told) if told else None, says.name)
     return changes
 

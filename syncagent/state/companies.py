@@ -3,27 +3,30 @@
 Both are read for a whole batch at once. A state without companies asks one question, and is done.
 """
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Account, AccountView, Candidate, CrmRecord, Dossier, Share
-from syncagent.model.company import keys_of
+from syncagent.model.company import clean_name, name_key, same_words, website_domain
+from syncagent.state import clues
 from syncagent.state.codec import decode_account, decode_names
 
 _TITLES = 500
-_MANY = 20
-"""A key that more companies share tells none of them apart."""
 
 
 def with_accounts(db: sqlite3.Connection, dossiers: list[Dossier]) -> list[Dossier]:
     """The dossiers with a picture of their companies, or of those that might be theirs."""
     ids = {one.person: id_ for one in dossiers if one.records and (id_ := account_of(one.records))}
-    # Without accounts of the CRM there is nothing to be matched to.
-    keys = _keys(dossiers, ids) if db.execute("select 1 from company_key limit 1").fetchone() is not None else {}
-    shares = _shares(db, keys) if keys else {}
+    shares: dict[int, dict[str, tuple[Share, ...]]] = {}
+    if db.execute("select 1 from company_key limit 1").fetchone() is not None:
+        free = {
+            one.person: (one.leads, one.records)
+            for one in dossiers
+            if one.person not in ids and not one.erased and (one.leads or one.records)
+        }
+        shares = clues.shares(db, free) if free else {}
     if not ids and not shares:
         return dossiers
     found = candidates(db, {*ids.values(), *(ident for theirs in shares.values() for ident in theirs)})
@@ -84,6 +87,17 @@ def candidates(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, Candid
     return made
 
 
+def find(db: sqlite3.Connection, who: str) -> tuple[AccountView, ...]:
+    """Companies by id, by a domain that names them, or by their name without its legal form."""
+    who = who.strip()
+    named = "select id from company_key where key = ?"
+    domain, words = website_domain(who), same_words(clean_name(who))
+    sure = {who, *(row[0] for row in db.execute(named, (f"d:{domain}",)))}
+    found = candidates(db, {*sure, *(row[0] for row in db.execute(named, (name_key(who),)))})
+    views = [found[ident].view for ident in sorted(found)]
+    return tuple(one for one in views if one.id in sure or same_words(clean_name(one.name)) == words)
+
+
 def after(db: sqlite3.Connection, last: str, limit: int) -> tuple[AccountView, ...]:
     """The next companies behind `last`, in the order of their ids."""
     ids: list[str] = []
@@ -91,41 +105,3 @@ def after(db: sqlite3.Connection, last: str, limit: int) -> tuple[AccountView, .
         ids.append(ident)
     found = candidates(db, ids) if ids else {}
     return tuple(found[ident].view for ident in ids if ident in found)
-
-
-def _keys(dossiers: Iterable[Dossier], placed: Collection[int]) -> dict[int, set[str]]:
-    """Under which keys a company of theirs would be found, of those who are of none."""
-    found: dict[int, set[str]] = {}
-    for one in dossiers:
-        if one.person in placed or one.erased:
-            continue
-        told = [each.attributes for each in one.leads]
-        told += [each.fields for each in one.records]
-        keys = keys_of(
-            (*one.emails, *one.shared),
-            [known.get("website") for known in told if "website" in known],
-            [known.get("company") for known in told if "company" in known],
-            [(known.get("phone"), known.get("country")) for known in told if known.get("phone")],
-        )
-        if keys:
-            found[one.person] = keys
-    return found
-
-
-def _shares(db: sqlite3.Connection, keys: dict[int, set[str]]) -> dict[int, dict[str, tuple[Share, ...]]]:
-    """Person -> company -> what they have in common."""
-    asked = json.dumps(sorted(set().union(*keys.values())))
-    found: dict[str, list[tuple[str, Share]]] = {}
-    sql = "select key, id, told, people from company_key where key in (select value from json_each(?))"
-    for key, ident, told, people in db.execute(sql, (asked,)):
-        found.setdefault(key, []).append((ident, Share(key, bool(told), people)))
-    shares: dict[int, dict[str, tuple[Share, ...]]] = {}
-    if not found:
-        return shares
-    for person, theirs in keys.items():
-        for key in sorted(theirs & found.keys()):
-            if len(found[key]) <= _MANY:
-                of = shares.setdefault(person, {})
-                for ident, share in found[key]:
-                    of[ident] = (*of.get(ident, ()), share)
-    return shares

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Handoff, Roster
-from syncagent.state import accounts, outbox, reading, visits, waking
+from syncagent.state import accounts, outbox, reading, results, visits, waking
 from syncagent.state.codec import maybe_ms, ms, text
 from syncagent.state.store import Held, Settlement
 
@@ -32,6 +32,7 @@ class Prepared(Struct):
     brake: tuple[int, str, str] | None
     visits: list[visits.Row]
     account: str
+    results: list[tuple[object, ...]]
 
 
 def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:
@@ -55,6 +56,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
                 visits.rows_of(person, plan.events),
                 plan.decision.account,
+                [] if settlement.unchanged else results.rows(person, plan.decision.models, at),
             )
         )
     return made
@@ -113,6 +115,7 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     if matched:
         waking.wake(db, matched, ms(now))
     waking.wake_some(db, ms(now))
+    results.put(db, [row for each in taken for row in each.results])
     braked = Counter(each.brake for each in taken if each.brake is not None)
     if braked:
         db.executemany(

@@ -16,7 +16,9 @@ outbox     one row a command key; `next_*` is a newer revision that came while t
 handoff    a projection of the decisions, for counts
 company    a row each: `told` by the CRM; `name`, `owner` as a person's record tells them; how many people are of it
 company_title  the titles of those who have done something · company_key: what names it (model/company.py)
+clue       what could name the company of somebody (model/company.py)
 company_wake   companies whose people are being woken, up to `after` (NULL: they rest until `rest_until`)
+result     what models said of "person:7", "deal:006", "account:001", and when
 member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
@@ -34,7 +36,6 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
-from syncagent.errors import StoreBrokenError, UserError
 from syncagent.state.activities import LAST, SHIFT, slot
 
 migrations = Migrations("syncagent")
@@ -365,53 +366,21 @@ def policy(db: Database) -> None:
 
 
 _COMPANY = """
-create table company (
-  id text primary key,
-  told text,
-  name text not null default '',
-  owner text not null default '',
-  at integer not null default 0,
-  people integer not null default 0,
-  engaged integer not null default 0
-) strict, without rowid;
-create table company_title (
-  id text not null,
-  title text not null,
-  people integer not null,
-  primary key (id, title)
-) strict, without rowid;
-create table company_key (
-  key text not null,
-  id text not null,
-  told integer not null default 0,
-  people integer not null default 0,
-  primary key (key, id)
-) strict, without rowid;
+create table company (id text primary key, told text, name text not null default '',
+  owner text not null default '', at integer not null default 0, people integer not null default 0,
+  engaged integer not null default 0) strict, without rowid;
+create table company_title (id text not null, title text not null, people integer not null,
+  primary key (id, title)) strict, without rowid;
+create table company_key (key text not null, id text not null, told integer not null default 0,
+  people integer not null default 0, primary key (key, id)) strict, without rowid;
 create index company_key_told on company_key (id) where told = 1;
-create table company_wake (
-  id text primary key,
-  after integer,
-  again integer not null default 0,
-  rest_until integer
-) strict, without rowid;
-create table member (
-  person integer not null,
-  id text not null,
-  matched integer not null,
-  engaged integer not null,
-  title text not null,
-  domains text not null,
-  primary key (person, id)
-) strict, without rowid;
+create table company_wake (id text primary key, after integer, again integer not null default 0,
+  rest_until integer) strict, without rowid;
+create table member (person integer not null, id text not null, matched integer not null,
+  engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
 create index member_matched on member (person) where matched = 1;
-create table deal (
-  ext text primary key,
-  account text not null,
-  owner text not null,
-  open integer not null,
-  created integer not null,
-  modified integer not null
-) strict, without rowid;
+create table deal (ext text primary key, account text not null, owner text not null, open integer not null,
+  created integer not null, modified integer not null) strict, without rowid;
 create index deal_open on deal (account, created) where open = 1;
 insert into member select distinct account.person, account.id, 0, exists (select 1 from activity
   where activity.id between account.person << 32 and account.person << 32 | 4294967295), '', ''
@@ -466,42 +435,27 @@ def visit(db: Database) -> None:
         db.conn.execute(statement)
 
 
+_CLUE = """
+create table clue (person integer primary key, keys text not null) strict;
+create table result (subject text not null, model text not null, at integer not null, fit real not null,
+  interest real not null, grade text not null, primary key (subject, model, at)) strict, without rowid;
+update member set title = coalesce((select json_extract(one.value, '$.fields.title')
+  from said, json_each(said.body, '$.records') as one
+  where said.person = member.person and json_extract(one.value, '$.account') = member.id limit 1), '') where title = '';
+delete from company_title;
+insert into company_title select id, title, count(*) from member where engaged and title <> '' group by id, title
+"""
+
+
+@migrations()
+def clue(db: Database) -> None:
+    """What could name somebody's company is worked out once; what models have said is kept."""
+    for statement in _CLUE.split(";\n"):
+        db.conn.execute(statement)
+
+
 @migrations()
 def absences(db: Database) -> None:
     """When CRM users say that they are out."""
     db.conn.execute("alter table crm_user add column away_from integer")
     db.conn.execute("alter table crm_user add column away_until integer")
-
-
-def migrate(db: Database) -> None:
-    """Bring the file to this version's schema. Raises `StoreBrokenError` for a file from a newer version."""
-    refuse_newer(db)
-    migrations.apply(db)
-
-
-def refuse_unfinished(db: Database) -> None:
-    """Raise `UserError` when the agent has yet to bring the file to this version's schema, which needs the lock."""
-    if _names() - {migration.name for migration in migrations.applied(db)}:
-        raise UserError(
-            "The state file is not ready: its first start was cut short, or it is of an older version. "
-            "Start the agent, which goes on with it: `syncagent run`."
-        )
-
-
-def refuse_newer(db: Database) -> None:
-    """Raise `StoreBrokenError` when the file has seen migrations that this version does not know."""
-    unknown = sorted({migration.name for migration in migrations.applied(db)} - _names())
-    if unknown:
-        raise StoreBrokenError(
-            "The state file was written by a newer version of syncagent "
-            f"(it knows the schema steps {', '.join(unknown)}). Install that version, or restore a backup."
-        )
-
-
-def _names() -> frozenset[str]:
-    """The names of all steps that this version knows."""
-    fresh = Database(memory=True)
-    try:
-        return frozenset(migration.name for migration in migrations.pending(fresh))
-    finally:
-        fresh.close()

@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities, crowds, waking
+from syncagent.state import accounts, activities, clues, crowds, results, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -251,6 +251,8 @@ class People:
             self._db.execute(f"update or ignore {table} set person = ? where person = ?", (winner, loser))  # noqa: S608
             self._db.execute(f"delete from {table} where person = ?", (loser,))  # noqa: S608
         self.companies |= accounts.forget(self._db, loser)
+        clues.forget(self._db, loser)
+        results.move(self._db, winner, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.
@@ -308,6 +310,8 @@ class People:
         changed = sorted({*changed, *others})
         bodies = [(p, text(_ordered(self._said[p]))) for p in changed if p in self._said]
         self._db.executemany("insert or replace into said values (?, ?)", bodies)
+        told = ((each, self._said[each]) for each in changed if each in self._said)
+        clues.put(self._db, ((each, said.leads, said.records) for each, said in told))
         self.companies |= accounts.put(self._db, ((each, self._said[each]) for each in changed if each in self._said))
         self.companies |= accounts.engage(self._db, [person for person in changed if person not in self._said])
         known = [person for person in changed if person not in self._fresh]

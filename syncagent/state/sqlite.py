@@ -17,6 +17,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import (
+    AccountView,
     AnyCommand,
     Cursor,
     Dossier,
@@ -34,6 +35,7 @@ from syncagent.policy import Policy
 from syncagent.state import (
     auditing,
     backup,
+    companies,
     decisions,
     facts,
     hints,
@@ -41,12 +43,13 @@ from syncagent.state import (
     outbox,
     policies,
     reading,
+    results,
     splitting,
     visits,
 )
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
-from syncagent.state.migrations import migrate, refuse_newer, refuse_unfinished
+from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
     HandedOver,
@@ -56,6 +59,7 @@ from syncagent.state.store import (
     OutboxItem,
     Parted,
     Post,
+    Result,
     Settlement,
     StageNumbers,
     Unsettled,
@@ -391,6 +395,18 @@ class SqliteStore:
     def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
         with self._reading() as db:
             return visits.handed_over(db, since)
+
+    def companies(self, after: str, limit: int) -> tuple[AccountView, ...]:
+        with self._reading() as db:
+            return companies.after(db, after, limit)
+
+    def company(self, who: str) -> tuple[AccountView, ...]:
+        with self._reading() as db:
+            return companies.find(db, who)
+
+    def results(self, subject: str) -> tuple[Result, ...]:
+        with self._reading() as db:
+            return results.of(db, subject)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from syncagent.model import (
+    AccountView,
     AnyCommand,
     Cursor,
     Dossier,
@@ -157,6 +158,16 @@ class Post(Struct, frozen=True, gc=False):
     body: bytes
     id: int = 0
     why: str = ""
+
+
+class Result(Struct, frozen=True):
+    """What a model beside the live one has said, from `at` on."""
+
+    model: str
+    at: datetime
+    fit: float
+    interest: float
+    grade: str
 
 
 class Parted(Struct, frozen=True):
@@ -393,6 +404,18 @@ class Store(Protocol):
 
     def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
         """What was handed over since, the oldest first."""
+        ...
+
+    def companies(self, after: str, limit: int) -> tuple[AccountView, ...]:
+        """The next companies behind the id `after`, in the order of their ids."""
+        ...
+
+    def company(self, who: str) -> tuple[AccountView, ...]:
+        """Companies by CRM id, domain or name."""
+        ...
+
+    def results(self, subject: str) -> tuple[Result, ...]:
+        """What models beside the live one have said of "person:7", "deal:006..." or "account:001...", oldest first."""
         ...
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:

@@ -71,7 +71,7 @@ def test_every_id_of_the_config_is_asked_for_by_its_place_and_names_are_not(box,
     late = today + timedelta(days=3)
     text = text.replace(f'crm_id = "{other}"', f'crm_id = "{other}"\nmanager = "005B"\naway = ["{late}"]')
     text = text.replace('fallback_queue = "Inbound"', 'fallback_queue = "00G000000000001"')
-    text = text.replace('{ at = "100%", do = "reassign" }', '{ at = "100%", do = "queue", to = "00Q1" }')
+    text = text.replace('{ at = "100%", do = "reassign" }', '{ at = "100%", do = "queue", to = "00G000000000002" }')
     text = text.replace('{ at = "50%", do = "remind" }', '{ at = "50%", do = "escalate", to = "005E" }')
     text = text.replace("[recycle]\n", '[recycle]\nowner = "Inbound"\n')
     systems = connectors(parse(text, tmp_path))
@@ -88,6 +88,20 @@ def test_every_id_of_the_config_is_asked_for_by_its_place_and_names_are_not(box,
         "crm.queues.Inbound": box.credentials("salesforce")["queue_id"],
         "crm.automation_users[1]": box.credentials("salesforce")["automation_user_id"],
         "routes.everybody.fallback_queue": "00G000000000001",
-        "sla.call within the hour.steps[2].queue": "00Q1",
+        "sla.call within the hour.steps[2].queue": "00G000000000002",
         "sla.call within the hour.steps[1].escalate": "005E",
     }
+
+
+def test_statuses_that_promises_go_by_are_asked_for(box, tmp_path):
+    talk = '[[sla]]\nname = "talk"\nfirst_conversation = "1d"\nconversation = { statuses = ["Spoken to"] }\n'
+    text = box.config(tmp_path).replace("touch = { tasks", 'pause_on = ["Waiting"]\ntouch = { tasks') + talk
+    systems = connectors(parse(text, tmp_path))
+    try:
+        expected = systems["salesforce"].options.expect_status
+        told = [one.message for one in systems["salesforce"].check() if one.path == "crm.status"]
+    finally:
+        for system in systems.values():
+            system.close()
+    assert set(expected) >= {"Sales Ready", "Waiting", "Spoken to"}
+    assert told[:2] == ["Lead has no status 'Waiting'.", "Lead has no status 'Spoken to'."]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from syncagent.connectors.hubspot import Options
-from syncagent.model import CrmRecord, Done, Opportunity
+from syncagent.model import Account, CrmRecord, Done, Identity, Opportunity
 from tests.contract.hubspot_portal import NOON, both
 from tests.contract.test_hubspot_reading import begin, hear, news, one
 
@@ -16,6 +16,10 @@ def firm(portal, *contacts, **values):
         "companies"
     ]
     return made
+
+
+def read_by_id(portal):
+    return [path for path in portal.paths() if path.endswith("/companies/batch/read")]
 
 
 def test_a_contact_tells_its_company_with_name_domain_and_owner(portal):
@@ -51,14 +55,43 @@ def test_companies_are_read_by_the_hundred_and_once_in_an_hour(portal):
     for start in range(0, 250, 2):
         firm(portal, *contacts[start : start + 2], name=f"Firm {start}")
     cursor = begin(portal)
-    assert len([path for path in portal.paths() if path.endswith("/companies/batch/read")]) == 2, "125 of them"
+    assert not read_by_id(portal), "the walk through companies comes first"
     portal.control.clock_advance(5)
-    portal.act("edit", object="contacts", id=contacts[0].id, values={"city": "Bonn"})
-    before = len(portal.paths())
-    facts, _ = news(portal, cursor)
-    assert one(facts, CrmRecord).fields["company"] == "Firm 0"
-    list(portal.crm.apply(both(portal, contacts[0])))
-    assert not [path for path in portal.paths()[before:] if "/companies/" in path]
+    for contact in contacts:
+        portal.act("edit", object="contacts", id=contact.id, values={"city": "Bonn"})
+    fresh = portal.connect()
+    facts, cursor = news(portal, cursor, fresh)
+    told = {fact.fields["company"] for fact in facts if isinstance(fact, CrmRecord)}
+    assert told == {f"Firm {n}" for n in range(0, 250, 2)}
+    assert len(read_by_id(portal)) == 2, "125 of them"
+    portal.act("edit", object="contacts", id=contacts[0].id, values={"city": "Berlin"})
+    portal.control.clock_advance(5)
+    news(portal, cursor, fresh)
+    list(fresh.apply(both(portal, contacts[0])))
+    assert len(read_by_id(portal)) == 2
+
+
+def test_companies_are_accounts_and_told_anew_only_when_something_of_theirs_has_changed(portal):
+    [contact] = portal.contacts(1)
+    company = firm(portal, contact, numberofemployees=40, country="Germany")
+    facts, cursor = news(portal, portal.crm.begin(NOON - timedelta(days=1)))
+    told = one(facts, Account)
+    assert told.identity == Identity("hubspot", "company", company)
+    assert told.identity.id == one(facts, CrmRecord).account, "by this, people are counted to it"
+    given = {"name": "Acme GmbH", "domain": "acme.example", "owner": portal.second, "country": "Germany"}
+    assert told.attributes == {**given, "employees": 40}
+    for values, expected in (({"city": "Bonn"}, []), ({"hubspot_owner_id": portal.rep}, [portal.rep])):
+        portal.control.clock_advance(5)
+        portal.act("edit", object="companies", id=company, values=values)
+        owners = []
+        for _ in range(30):
+            portal.control.clock_advance(60)
+            facts, cursor = news(portal, cursor)
+            owners += [fact.attributes["owner"] for fact in facts if isinstance(fact, Account)]
+        assert owners == expected
+    portal.act("edit", object="contacts", id=contact.id, values={"city": "Bonn"})
+    facts, _ = hear(portal, cursor, CrmRecord)
+    assert facts[0].fields["account_owner"] == portal.rep
 
 
 def test_a_deal_tells_its_company(portal):

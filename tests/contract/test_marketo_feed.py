@@ -290,8 +290,10 @@ def test_an_activity_carries_its_campaign_by_name_and_new_ones_cost_one_call(wor
     visit = {"leadId": int(world.one.id), "url": "/pricing"}
     world.control.act("visit_page", **visit, query="gclid=1&utm_campaign=Winter+Sale%21&utm_source=x")
     world.control.act("visit_page", **visit, query="nothing=of-it")
+    form = {"leadId": int(world.one.id), "form": "demo", "query": "?utm_medium=x&utm_campaign=winter"}
+    world.control.act("fill_form", **form)
     pages = read(world.source, cursor)
-    names = ["Spring Fair.01 Invite", "Newsletter", "Spring Fair.01 Invite", "99", "Winter Sale!", None]
+    names = ["Spring Fair.01 Invite", "Newsletter", "Spring Fair.01 Invite", "99", "Winter Sale!", None, "winter"]
     assert campaigns_of(pages) == names
     assert len(paths(world, CAMPAIGNS)) == 1
     seed_campaigns(world, 8, 99)

@@ -1,5 +1,6 @@
 """Reading the org: what may be late, equal, long or gone, and what it costs."""
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from syncagent.clock import ManualClock
 from syncagent.connectors import salesforce
 from syncagent.connectors.salesforce import Options
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError
-from syncagent.model import CrmRecord, CrmTask, CrmUser, Deleted, FieldChange, Identity, Merged, Opportunity
+from syncagent.model import Account, CrmRecord, CrmTask, CrmUser, Deleted, FieldChange, Identity, Merged, Opportunity
 from tests.contract.salesforce_org import NOON
 
 
@@ -184,6 +185,49 @@ def test_a_conversion_is_told_with_contact_and_deal(org):
     facts, _ = pull(org, page.cursor)
     [deal] = [fact for fact in facts if isinstance(fact, Opportunity)]
     assert (deal.won, deal.amount, deal.closed_on) == (True, 1200, "2026-11-23")
+
+
+def test_accounts_are_told_whole_at_the_start_and_by_turns_after_it(org):
+    row = {"Name": "Nordvind", "Website": "nordvind.example", "Phone": "+46 8 987 650", "OwnerId": org.rep}
+    [acme] = org.control.seed(accounts=[{**row, "Industry": "Steel", "NumberOfEmployees": 90}])["accounts"]
+    told, page = pull(org, org.crm.begin(NOON - timedelta(days=1), None))
+    [account] = [fact for fact in told if isinstance(fact, Account)]
+    assert (account.identity, account.deleted) == (Identity("salesforce", "Account", acme), False)
+    assert account.attributes == {
+        "name": "Nordvind",
+        "website": "nordvind.example",
+        "phone": "+46 8 987 650",
+        "owner": org.rep,
+        "industry": "Steel",
+        "employees": 90,
+    }
+    org.control.clock_advance(60)
+    org.act("edit", object="Account", id=acme, fields={"Industry": "Coal"}, **{"as": org.rep})
+    org.control.clear_calls()
+    found = []
+    for _ in range(10):
+        facts, page = pull(org, page.cursor)
+        found += [fact.attributes["industry"] for fact in facts if isinstance(fact, Account)]
+    assert found == ["Coal"]
+    assert org.cost() == 10, "an account costs no call of its own"
+    org.act("delete", object="Account", id=acme, **{"as": org.rep})
+    for _ in range(10):
+        facts, page = pull(org, page.cursor)
+        found += [fact.deleted for fact in facts if isinstance(fact, Account)]
+    assert found == ["Coal", True]
+
+
+def test_a_cursor_of_an_older_version_reads_all_accounts(org):
+    cursor = json.loads(start(org))
+    org.control.seed(accounts=[{"Name": "Nordvind"}])
+    del cursor["marks"]["Account"]
+    found: list[str] = []
+    text = json.dumps(cursor)
+    for _ in range(10):
+        facts, page = pull(org, text)
+        text = page.cursor
+        found += [fact.attributes["name"] for fact in facts if isinstance(fact, Account)]
+    assert found == ["Nordvind"]
 
 
 def test_merged_and_deleted_leads_are_told(org):

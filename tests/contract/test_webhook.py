@@ -357,6 +357,19 @@ class TestSegment:
         )
         assert (visit.kind, visit.asset, visit.identity.id) == ("page.visited", "/pricing", "anonymous:a2")
 
+    @pytest.mark.parametrize(
+        ("context", "properties", "campaign"),
+        [
+            ({"campaign": {"name": "Spring Fair", "source": "mail"}}, {"url": "/a?utm_campaign=other"}, "Spring Fair"),
+            ({}, {"search": "?utm_source=x&utm_campaign=winter+sale"}, "winter sale"),
+            ({"campaign": "odd"}, {"url": "https://acme.example/a?utm_campaign=c1#top"}, "c1"),
+            ({}, {"url": "/a"}, None),
+        ],
+    )
+    def test_what_was_followed_is_the_campaign(self, context, properties, campaign):
+        call = {**SegmentWorld.good[2], "context": context, "properties": properties}
+        assert SegmentWorld().take(call).facts[-1].attributes.get("campaign") == campaign
+
     def test_events_have_our_words_by_the_config(self):
         class Named(SegmentWorld):
             options = {"events": {"Demo Requested": "form.submitted"}}

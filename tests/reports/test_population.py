@@ -13,7 +13,7 @@ from syncagent.model import CrmRecord, Identity, Merged, Page
 from syncagent.policy import Policy, Threshold
 from syncagent.reports import population
 from syncagent.reports.population import ask_all
-from syncagent.reports.scores import Rescore, Scores, scored, together
+from syncagent.reports.scores import Past, Rescore, Scores, scored, together
 from syncagent.state import open_store
 
 PEOPLE = 1100  # more than two batches
@@ -89,7 +89,7 @@ def test_everybody_is_scored_once_as_they_are_one_by_one(
 
 def test_the_past_counts_only_what_had_been_done(state: Path, policy: Policy) -> None:
     long_ago = world.NOW - timedelta(days=300)
-    rows = [row for rows in ask_all(state, Scores(policy, long_ago, past=True), 1) for row in rows]
+    rows = [row for rows in ask_all(state, Scores(policy, long_ago, Past.GUESSED), 1) for row in rows]
     assert {row.interest for row in rows} == {0}
     assert any(row.fit for row in rows)
 

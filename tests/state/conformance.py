@@ -90,7 +90,13 @@ class Decisions:
 
     def test_the_journal_tells_newest_first(self, store):
         take(store, act(1, "a"))
-        settle(store, events=(Event("score", at(1), "55", data={"total": 55.0}), Event("stage", at(1), "mql", "1.1")))
+        settle(
+            store,
+            events=(
+                Event("score", at(1), "55", data={"total": 55.0}),
+                Event("stage", at(1), "mql", "1.1", {"stage": "mql"}),
+            ),
+        )
         entries = store.journal()
         assert [(e.kind, e.why, e.handoff, e.config) for e in entries] == [
             ("stage", "mql", "1.1", "c1"),

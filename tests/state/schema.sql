@@ -55,34 +55,16 @@ CREATE TABLE child (
   person integer not null,
   primary key (ext, object, system, person)
 ) strict, without rowid;
-CREATE TABLE company (
-  id text primary key,
-  told text,
-  name text not null default '',
-  owner text not null default '',
-  at integer not null default 0,
-  people integer not null default 0,
-  engaged integer not null default 0
-) strict, without rowid;
-CREATE TABLE company_key (
-  key text not null,
-  id text not null,
-  told integer not null default 0,
-  people integer not null default 0,
-  primary key (key, id)
-) strict, without rowid;
-CREATE TABLE company_title (
-  id text not null,
-  title text not null,
-  people integer not null,
-  primary key (id, title)
-) strict, without rowid;
-CREATE TABLE company_wake (
-  id text primary key,
-  after integer,
-  again integer not null default 0,
-  rest_until integer
-) strict, without rowid;
+CREATE TABLE clue (person integer primary key, keys text not null) strict;
+CREATE TABLE company (id text primary key, told text, name text not null default '',
+  owner text not null default '', at integer not null default 0, people integer not null default 0,
+  engaged integer not null default 0) strict, without rowid;
+CREATE TABLE company_key (key text not null, id text not null, told integer not null default 0,
+  people integer not null default 0, primary key (key, id)) strict, without rowid;
+CREATE TABLE company_title (id text not null, title text not null, people integer not null,
+  primary key (id, title)) strict, without rowid;
+CREATE TABLE company_wake (id text primary key, after integer, again integer not null default 0,
+  rest_until integer) strict, without rowid;
 CREATE TABLE crm_user (
   system text not null,
   id text not null,
@@ -91,14 +73,8 @@ CREATE TABLE crm_user (
   queue integer not null, away_from integer, away_until integer,
   primary key (system, id)
 ) strict, without rowid;
-CREATE TABLE deal (
-  ext text primary key,
-  account text not null,
-  owner text not null,
-  open integer not null,
-  created integer not null,
-  modified integer not null
-) strict, without rowid;
+CREATE TABLE deal (ext text primary key, account text not null, owner text not null, open integer not null,
+  created integer not null, modified integer not null) strict, without rowid;
 CREATE TABLE edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
   strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
@@ -162,15 +138,8 @@ CREATE TABLE journal (
   config text not null
 ) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
-CREATE TABLE member (
-  person integer not null,
-  id text not null,
-  matched integer not null,
-  engaged integer not null,
-  title text not null,
-  domains text not null,
-  primary key (person, id)
-) strict, without rowid;
+CREATE TABLE member (person integer not null, id text not null, matched integer not null,
+  engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
 CREATE TABLE meta (name text primary key, value text not null) strict, without rowid;
 CREATE TABLE outbox (
   id integer primary key,
@@ -216,6 +185,8 @@ CREATE TABLE person (
 CREATE TABLE policy (digest text primary key, body blob not null, first_used integer not null) strict, without rowid;
 CREATE TABLE policy_use (since integer primary key, digest text not null) strict
 ;
+CREATE TABLE result (subject text not null, model text not null, at integer not null, fit real not null,
+  interest real not null, grade text not null, primary key (subject, model, at)) strict, without rowid;
 CREATE TABLE said (person integer primary key, body text not null) strict;
 CREATE TABLE stream (
   name text primary key,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncagent.errors import UserError
-from syncagent.model import Decision, Merged
+from syncagent.model import Decision, Deleted, Merged
 from syncagent.state import open_store
 from syncagent.state.store import Settlement
 from tests.state.conformance_accounts import company, contact
@@ -90,3 +90,25 @@ def test_the_counts_are_those_of_a_recount(steps):
             assert not raw.execute(
                 "select 1 from member join person on person.id = member.person where merged_into"
             ).fetchall()
+
+
+def test_who_asked_to_be_forgotten_leaves_neither_clue_nor_title(tmp_path):
+    store = open_store(tmp_path / "s.db")
+    try:
+        take(store, company("A1", name="Nordvind"), contact(1, title="CFO"), lead("L", company="Nordvind", title="CTO"))
+        take(store, act("L", "a"))
+        found = store.unsettled(at(1), 9)
+        matched = [Decision(account="" if one.account else "A1") for one in found.dossiers]
+        plans = [
+            Settlement(d.person, d.revision, plan(decision=m)) for d, m in zip(found.dossiers, matched, strict=True)
+        ]
+        store.settle(plans, found.roster, now=at(1), config="c")
+        assert store.company("A1")[0].titles == ("CTO",)
+        take(store, Deleted(mk("L"), at(2), privacy=True), Deleted(sf(1, "Contact"), at(2), privacy=True))
+        view = store.company("A1")[0]
+        assert (view.titles, view.engaged) == ((), 0)
+        with contextlib.closing(sqlite3.connect(store.path)) as raw:
+            assert raw.execute("select keys from clue where keys <> '[]'").fetchall() == []
+            assert raw.execute("select title, domains from member where title || domains <> ''").fetchall() == []
+    finally:
+        store.close()

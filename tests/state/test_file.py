@@ -19,7 +19,8 @@ from sqlite_utils.utils import sqlite3
 from syncagent.errors import AgentRunningError, StoreBrokenError, StoreFullError, UserError
 from syncagent.model import Activity, Lane
 from syncagent.state import activities, open_store, restore, writer
-from syncagent.state.migrations import migrate, migrations
+from syncagent.state.migrations import migrations
+from syncagent.state.schema import migrate
 from tests.state.story_values import act, at, create_task, lead, notify, page, settle
 
 

@@ -1,13 +1,18 @@
 """Companies through the whole agent: whose a lead is, what colleagues do, and who is on a list."""
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import tests.story.office
+from syncagent.cli import main
 from syncagent.handoff import why
 from syncagent.model import Account, Assignment, Identity, Opportunity, Value
+from syncagent.reports.scores import Scores
 from tests.story.office import AGREEMENT, office
 from tests.story.theatre import CONFIG, T0, Theatre
 
@@ -96,6 +101,8 @@ def test_what_a_colleague_does_counts_for_the_others_at_once(stage: Theatre) -> 
     stage.after(minutes=1)
     assert score(stage, "eva") == score(stage, "tom") == 30, "two engaged (20), one of them a CFO (10)"
     assert stage.agent.decide() == 0, "and that is all"
+    rows = Scores(stage.agent.policy, stage.clock.now())(stage.agent.store.evidence(0, 9))
+    assert [row.fit for row in rows] == [30, 30], "as score --all tells it"
 
 
 def test_an_account_that_the_crm_tells_of_later_is_found_when_they_act_again(stage: Theatre) -> None:
@@ -178,3 +185,57 @@ def test_accounts_of_salesforce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         desk.until_quiet()
         lead = next(row for row in desk.rows("Lead") if row["Email"] == third)
         assert lead["OwnerId"] == ana
+
+
+def test_what_the_models_say_is_kept_with_its_history_and_shown(tmp_path: Path) -> None:
+    shadow = """
+[models.trial]
+shadow = true
+[[models.trial.fit]]
+attribute = "title"
+weight = 50
+choices = [{ matches = "cfo", priority = 10 }]
+[[models.trial.interest]]
+activity = "page.visited"
+weight = 50
+choices = [{ at_least = 1, priority = 10 }]
+"""
+    whole = (SCORED + shadow).replace("[agent]", '[agent]\nstate = "state.db"')
+    (tmp_path / "config.toml").write_text(whole)
+    with Theatre(tmp_path, SCORED + shadow) as stage:
+        stage.crm.feed([company("A1", owner="ana", industry="Steel"), company("A2", website="other.example")])
+        stage.does(stage.person("eva"), "page.visited")
+        stage.after(minutes=1)
+        stage.after(minutes=1)
+        stage.does(stage.person("tom", title="CFO"), "page.visited")
+        stage.after(days=2)
+        stage.after(minutes=1)
+        said = stage.agent.store.results("account:A1")
+        assert [(one.fit, one.grade, one.at) for one in said] == [
+            (50, "B", T0 + timedelta(minutes=1)),
+            (100, "A", stage.clock.now() - timedelta(minutes=1)),
+        ], "once for the company, whoever of its people was looked at"
+        person = stage.dossier("tom").person
+        assert [(one.model, one.fit, one.interest) for one in stage.agent.store.results(f"person:{person}")] == [
+            ("trial", 50, 50)
+        ]
+        before = CliRunner().invoke(main, ["accounts", "--config", str(tmp_path / "config.toml")])
+        assert before.output.splitlines() == [
+            "id,name,score,grade,list,engaged,open_deals,owner,deal_owner",
+            "A1,Example,100.0,A,named,2,0,ana,",
+            "A2,Example,0.0,D,,0,0,,",
+        ]
+        told = CliRunner().invoke(main, ["accounts", "www.Example.com", "--config", str(tmp_path / "config.toml")])
+        words = " ".join(told.output.split())
+        assert "Example (A1): 100 points, grade A. +100 account.engaged: account.engaged is 2" in words
+        assert "2 of its people have done something; 0 open deals. Owner ana. On the list named." in words
+        assert "Among them: CFO." in words
+        assert "2026-03-02 09:01 │ companies │ 50 │ B" in words
+        asked = CliRunner().invoke(main, ["accounts", "Example", "--json", "--config", str(tmp_path / "config.toml")])
+        rows = [json.loads(line) for line in asked.output.splitlines()]
+        assert [(row["id"], len(row["said"])) for row in rows] == [("A1", 2), ("A2", 0)]
+        nobody = CliRunner().invoke(main, ["accounts", "Nobody", "--config", str(tmp_path / "config.toml")])
+        assert nobody.exit_code == 1
+        assert "`syncagent accounts` lists all" in nobody.output
+        seen = CliRunner().invoke(main, ["explain", "tom@example.com", "--config", str(tmp_path / "config.toml")])
+        assert "trial" in seen.output.partition("What models said")[2]

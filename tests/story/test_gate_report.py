@@ -29,8 +29,10 @@ def stage(tmp_path: Path) -> Iterator[Theatre]:
 
 
 def deal(stage: Theatre, name: str, *, won: bool) -> None:
-    """A deal with the person's record is made, and closed a day later."""
+    """Sales works on the record, and a deal with it is made; a day later it is closed."""
     made = stage.clock.now()
+    stage.crm.edit(stage.record(name).identity, "ana", made, status="Working")
+    stage.after(minutes=1)
     stage.clock.advance(timedelta(days=1))
     day = stage.clock.now().date().isoformat()
     stage.crm.feed(

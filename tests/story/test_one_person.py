@@ -370,7 +370,7 @@ def test_nothing_is_made_at_the_first_start_before_every_source_was_read(unread)
     assert len(unread.living()) == len(unread.open_tasks()) == 1
 
 
-@pytest.mark.parametrize("how", ["it cannot be read", "it takes too long", "it was read before"])
+@pytest.mark.parametrize("how", ["it cannot be read", "it takes too long", "it is no first start"])
 def test_a_source_that_does_not_come_holds_nobody_up_for_ever(unread, how):
     if how == "it cannot be read":
         unread.web.fail_next("retry", "pull")
@@ -378,8 +378,6 @@ def test_a_source_that_does_not_come_holds_nobody_up_for_ever(unread, how):
     elif how == "it takes too long":
         unread.clock.advance(timedelta(minutes=10))
     else:
-        unread.agent.store.set_cursor("web/poll", unread.web.begin(unread.clock.now()))
-        unread.agent.store.set_cursor("fair/poll", unread.fair.begin(unread.clock.now()))
         unread.restart()
     unread.agent.settle_down()
     assert len(unread.crm.tasks) == 1

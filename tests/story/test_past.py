@@ -1,14 +1,18 @@
 """The past by its own lights: what is worked out for a moment is what was stored at that moment."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncagent.cli import main
 from syncagent.compose import compose
 from syncagent.config import parse
 from syncagent.handoff import as_of, score
@@ -79,7 +83,7 @@ def stage(tmp_path: Path) -> Iterator[Watched]:
         yield watched
 
 
-def test_a_moment_is_told_by_the_title_the_clicks_and_the_policy_of_then(stage: Watched) -> None:
+def test_a_moment_is_told_by_the_title_the_clicks_and_the_policy_of_then(stage: Watched, tmp_path: Path) -> None:
     mia = stage.person("mia", title="Clerk")
     stage.after(minutes=1)
     stage.does(mia, "page.visited", "/pricing")
@@ -99,6 +103,20 @@ def test_a_moment_is_told_by_the_title_the_clicks_and_the_policy_of_then(stage: 
     kept = stage.agent.store.policy_at(then)
     assert kept is not None and kept.policy is not None
     assert kept.digest != stage.config.digest
+    config = tmp_path / "config.toml"
+    config.write_text(OTHER.replace("[agent]\n", '[agent]\nstate = "state.db"\n', 1))
+
+    def asked(*args: str) -> dict[str, Any]:
+        given = [*args, "mia@example.com", "--json", "--at", then.isoformat(), "--config", str(config)]
+        result = CliRunner().invoke(main, given)
+        assert result.exit_code == 0, result.output
+        told: dict[str, Any] = json.loads(result.output)
+        return told
+
+    explained = asked("explain")
+    assert explained["score"]["total"] == 48 and explained["policy"]["digest"] == kept.digest
+    assert asked("score", "--then")["score"] == 48
+    assert asked("score")["score"] == 46
     today = stage.dossier("mia")
     assert score(as_of(today, then), stage.agent.policy, then).total == 46, "by today's policy it would be another one"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +121,27 @@ def test_only_a_call_that_reached_them_is_a_conversation(desk: Office) -> None:
     old = next(row for row in desk.tasks() if row["WhoId"] == task["WhoId"] and row["OwnerId"] == first.owner)
     assert old["IsClosed"] and "no conversation in the promised time" in old["Description"]
     assert "Kept the first touch" in desk.screen("explain", paul)
+
+
+FAULTS = [{"drop": "after"}, {"drop": "before"}, {"cut": True}, {"empty": 500, "execute": True}, {"status": 503}]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_lead_passes_on_once_whatever_becomes_of_the_answers(desk: Office, fault: dict[str, Any]) -> None:
+    """Reassigned at two hours, and the next writes go wrong, or their answers are lost."""
+    [email] = desk.ask()
+    desk.until_quiet()
+    desk.salesforce.plant(match={"path": "composite/sobjects"}, times=3, **fault)
+    desk.after(hours=2)
+    desk.until_quiet()
+    (struck,) = (one["struck"] for one in desk.salesforce.faults())
+    assert struck >= 2
+    first, second = at_the_desk(desk, email).assignments
+    lead = next(row for row in desk.rows("Lead") if row["Email"] == email)
+    tasks = {row["SyncAgent_Key__c"].rpartition(".1:")[2]: row for row in desk.tasks()}
+    assert lead["OwnerId"] == second.owner != first.owner
+    assert {key: row["IsClosed"] for key, row in tasks.items()} == {"a1:task": True, "a2:task": False}
+    assert tasks["a2:task"]["OwnerId"] == second.owner
+    kinds = [entry.kind for entry in desk.journal(email)]
+    assert kinds.count("reassigned") == 1 and kinds.count("clock.started") == 2
+    desk.assert_nothing_left()

@@ -30,6 +30,18 @@ CONTACT: Final = {
 LEAD_STAGE: Final = "hs_pipeline_stage"
 """Where the status stands with `object = "leads"`: on the contact's lead."""
 
+ACCOUNT: Final = {
+    "name": "name",
+    "owner": "hubspot_owner_id",
+    "website": "website",
+    "domain": "domain",
+    "phone": "phone",
+    "country": "country",
+    "industry": "industry",
+    "employees": "numberofemployees",
+}
+"""Ours = HubSpot's, for companies."""
+
 PROFILE: Final = {
     "first_name": "firstname",
     "last_name": "lastname",
@@ -66,7 +78,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     As CRM. `fields`: our name -> the property; "company.PROPERTY" is one of the contact's company, only read.
     `object`: "contacts", whose lead status is the status; or "leads": a handoff is a lead of Sales Hub beside its
-    contact, and the stage of that lead is the status.
+    contact, and the stage of that lead is the status. `account_fields`: the same of companies, read as "account.NAME".
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
     note on the timeline. `index_lag`: how long a change may take to be found by search; `overlap`: how late it may
@@ -90,6 +102,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     app_id: str = ""
     object: Literal["contacts", "leads"] = "contacts"
     fields: dict[str, str] = {}
+    account_fields: dict[str, str] = {}
     lifecycle: dict[str, str] = {}
     lifecycle_keep: tuple[str, ...] = ("customer", "evangelist")
     key_property: str = "syncagent_key"
@@ -119,7 +132,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("OAuth needs all of client_id, client_secret and refresh_token.")
         if not re.fullmatch(r"v3|20\d\d-\d\d", self.api_version):
             raise ValueError(f'api_version is "v3" or dated like "2026-03", not {self.api_version!r}.')
-        for name in (*(one.removeprefix(COMPANY) for one in self.fields.values()), *self.crm_ids, self.key_property):
+        named = (*(one.removeprefix(COMPANY) for one in self.fields.values()), *self.account_fields.values())
+        for name in (*named, *self.crm_ids, self.key_property):
             if not re.fullmatch(r"[a-z]\w*", name):
                 raise ValueError(f"{name!r} is not the internal name of a property (lower-case letters, digits, _).")
         for name, place in self.crm_ids.items():

@@ -33,10 +33,10 @@ class Reader:
         self.words = words
         self.leads = leads  # where handoffs are leads
         self.name = portal.name
-        self.companies = Companies(portal, words.ours)
+        self.companies = Companies(portal, words.options)
         self.needed: tuple[str, ...] = ("records", "tasks") if leads is None else ("records", "leads", "tasks")
         self.seen: tuple[str, ...] = (*self.needed, *TOUCHES)
-        self.kinds: tuple[str, ...] = (*self.seen, "deals")
+        self.kinds: tuple[str, ...] = ("companies", *self.seen, "deals")
         self.walk = Walk(portal, words.options, self)
         self._wrote: dict[str, dict[str, str]] = {}  # what our own writes have left standing, by record
         self._unchecked: dict[str, None] = {}  # told without their histories, oldest first
@@ -66,12 +66,12 @@ class Reader:
             what for every, what in ((_BIN_EVERY, "bin"), (_OWNERS_EVERY, "owners")) if turn % every == every - 1
         )
         checks = ("checks",) if self._unchecked else ()
-        others = ("deals", *TOUCHES)
+        others = ("companies", "deals", *TOUCHES)
         if pace != "quiet":
             first, self._binned = ("bin",) if not self._binned and not rare else (), True
             if pace == "hot":
                 since = self.portal.there() - self.walk.lag - _AGAIN
-                others = tuple(what for what in others if place.marks[what] < since)
+                others = tuple(what for what in others[1:] if place.marks[what] < since)
             return (*self.needed, *others, *checks, *rare, *first)
         if rare:
             return rare
@@ -96,6 +96,9 @@ class Reader:
             yield from self.walk.changed(what, "contacts", names, place, told, self._records)
         elif what == "tasks":
             yield from self.walk.changed(what, what, self.task_names(), place, told, self._tasks)
+        elif what == "companies":
+            names = self.companies.asked()
+            yield from self.walk.changed(what, what, names, place, told, self._companies)
         elif what == "checks":
             yield self._checked(), place
         elif what == "leads" and place.turn == 0:  # they were told with their records
@@ -103,8 +106,7 @@ class Reader:
         elif what in TOUCHES and place.marks[what] <= place.floor:  # what was logged before concerns no handoff of ours
             yield [], self.walk.done(what, place, None if place.turn else place.live, sweeping=True)
         elif what in TOUCHES:
-            say = partial(self._touches, what)
-            yield from self.walk.changed(what, what, TOUCHES[what], place, told, say)
+            yield from self.walk.changed(what, what, TOUCHES[what], place, told, partial(self._touches, what))
         elif what == "leads" and self.leads is not None:
             yield from self.walk.changed(what, what, self.leads.names(), place, told, self._leads)
         else:
@@ -170,6 +172,9 @@ class Reader:
         ours = {str(row["id"]): self.leads.ours(row) for row in rows}
         self._unchecked |= dict.fromkeys(one for one in ours.values() if one and one not in self._seen_now)
         return self._now(self.leads.holders([row for row in rows if not ours[str(row["id"])]]))
+
+    def _companies(self, rows: Sequence[Row], _live: datetime) -> list[Fact]:
+        return list(self.companies.facts(rows))
 
     def _touches(self, kind: str, rows: Sequence[Row], live: datetime) -> list[Fact]:
         """Calls, emails and meetings that were logged since, by the contacts that they are about."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from syncagent.connectors import signatures
 from syncagent.connectors.base import Delivered, Delivery, Reply
+from syncagent.connectors.campaigns import CAMPAIGN, campaign_in
 from syncagent.connectors.mapping import moment, plain
 from syncagent.connectors.webhook.records import decoded
 from syncagent.errors import ForgedDeliveryError, UnreadableDeliveryError
@@ -111,6 +112,8 @@ class Segment:
         attributes: dict[str, Value] = {
             name: value for name, one in properties.items() if (value := plain(one)) is not None
         }
+        if campaign := _campaign(call, properties):
+            attributes.setdefault(CAMPAIGN, campaign)
         return Activity(who, key, at, kind, asset, attributes)
 
 
@@ -126,6 +129,14 @@ def _old_signature(given: str, body: bytes, secrets: Sequence[str]) -> None:
         except ForgedDeliveryError:
             hint = "It covers one event only: turn on X-Segment-Signature in Segment."
             raise ForgedDeliveryError(f"{error} {hint}") from None
+
+
+def _campaign(call: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    """What they followed: `context.campaign.name`, which Segment's libraries take from the page, else the address."""
+    context = call.get("context")
+    told = context.get("campaign") if isinstance(context, dict) else None
+    name = told.get("name") if isinstance(told, dict) else None
+    return str(name) if name else campaign_in(properties.get("search")) or campaign_in(properties.get("url"))
 
 
 def _traits(call: Mapping[str, Any]) -> dict[str, Value]:

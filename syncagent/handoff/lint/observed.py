@@ -12,12 +12,11 @@ from msgspec.structs import replace
 
 from syncagent.handoff.companies import placed
 from syncagent.handoff.conditions import Fits, fits_of, is_known
-from syncagent.handoff.derived import account_of
 from syncagent.handoff.fit import FitRules, shown
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.interest import AHEAD
 from syncagent.handoff.routing import ways_of
-from syncagent.handoff.scoring import Scorer, done_by, is_ready, weigh, worked_out
+from syncagent.handoff.scoring import Scorer, company_of, done_by, is_ready, weigh, worked_out
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
 
@@ -131,7 +130,8 @@ class _Eyes:
         seen.grades[judged.score.grade] += 1
         seen.kinds.update(one.kind for one in dossier.activities)
         seen.assets.update(one.asset for one in dossier.activities if one.asset)
-        company = account_of(placed(dossier, self._policy))
+        account = placed(dossier, self._policy).account
+        company = company_of(account, self._policy) if account is not None else {}
         for attribute in self._attributes:
             value = known.get(attribute, company.get(attribute))
             if is_known(value):

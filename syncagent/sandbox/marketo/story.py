@@ -197,7 +197,7 @@ def visit_page(site: Instance, args: Args) -> Args:
 
 
 def fill_form(site: Instance, args: Args) -> Args:
-    """email or leadId, form, fields? (a new email makes a new lead), page?, at?"""
+    """email or leadId, form, fields? (a new email makes a new lead), page?, query? (of the page), at?"""
     hand = Hand(site.now, f"Form Fill-out, URL: {args.get('page', '/')}", "Web form fillout")
     values = {name: value for name, value in args.get("fields", {}).items() if name in site.catalog.fields}
     if "leadId" not in args and not site.people.find("email", [args["email"]], site.now):
@@ -209,6 +209,7 @@ def fill_form(site: Instance, args: Args) -> Args:
     told = {
         "Client IP Address": "192.0.2.10",
         "Form Fields": _serialized(sent),
+        "Query Parameters": args.get("query"),
         "Referrer URL": page,
         "Webpage ID": asset_id_of(page),
     }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from syncagent.config import load
+from syncagent.handoff.earnable import earnable_fit, earnable_interest
 from syncagent.handoff.lint import Finding, Look, Observed, lint
 from syncagent.handoff.lint.covering import covers, implies
 from syncagent.handoff.lint.reach import reach_of
@@ -420,6 +421,8 @@ def test_nobody_ever_has_what_is_called_out_of_reach(model: ScoreModel, value: V
     assert reach.fit.least - 0.03 <= judged.fit <= reach.fit.most + 0.03
     assert reach.interest.least - 0.03 <= judged.interest <= reach.interest.most + 0.03
     assert judged.total <= (reach.best(judged.grade) or 0.0) + 0.06
+    assert judged.fit <= earnable_fit(model.fit) + 1e-9, "of which grades are shares"
+    assert judged.interest <= earnable_interest(model) + 0.06, "what fades is rounded to a tenth"
 
 
 def dead_of(made: Policy) -> set[tuple[str, int, int]]:
