@@ -175,6 +175,7 @@ def _owners(tables: AgreementTables) -> dict[str, str]:
     reps = {rep.name.casefold() for rep in tables.reps}
     queues = tables.crm.queues
     people = {"team.manager": tables.team.manager}
+    people |= {f"teams.{name}.manager": team.manager for name, team in tables.teams.items()}
     people |= {f"reps.{rep.name}.manager": rep.manager for rep in tables.reps}
     people |= {f"stages.{name}.tell": stage.tell for name, stage in tables.stages.items() if stage.tell != "manager"}
     places = {f"routes.{route.name}.queue": route.to.queue for route in tables.routes}
@@ -217,6 +218,7 @@ def _with_whole_ids(config: Config) -> Config:
         tables,
         crm=put(crm, queues=queues, automation_users=tuple(map(whole, crm.automation_users))),
         team=put(tables.team, manager=whole(tables.team.manager)),
+        teams={name: put(team, manager=whole(team.manager)) for name, team in tables.teams.items()},
         recycle=put(tables.recycle, owner=whole(tables.recycle.owner)),
         alerts=_with_whole_people(tables.alerts, whole),
         stages={name: put(stage, tell=whole(stage.tell)) for name, stage in tables.stages.items()},

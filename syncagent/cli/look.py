@@ -154,6 +154,11 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
         console.print(
             f"Waiting for the CRM: {health.waiting_for_crm} promises are due, and nobody is told on a stale view."
         )
+    for what, count in sorted(health.waiting_for_owner.items()):
+        why = "the first rep who is in" if what == "presence" else "fields that a route wants to know"
+        console.print(
+            f"Waiting for {why}: {counted(count, 'lead')}. Each has its latest moment: `syncagent explain WHO`."
+        )
     if scores_held:
         console.print("Held: the first mass write of scores. Let it go with `syncagent release --scores`.")
     if health.disk_full:

@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from syncagent.config.agreement import Translation, within
 from syncagent.config.alerts import SINK_KEYS
+from syncagent.config.files import Files, read_files
 from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
@@ -78,6 +79,7 @@ class Config(Struct, frozen=True):
     digest: str
     folder: Path = Path()
     likelihood: Scorecard | None = None
+    files: Files = Files()
     sinks: tuple[ConnectorTable, ...] = ()
 
     @property
@@ -92,9 +94,8 @@ class Config(Struct, frozen=True):
         problems: list[Problem] = []
         fields = _mapped(self.crm)
         systems = tuple(source.name for source in self.sources)
-        policy = Translation(self.tables, self.agent.timezone, problems, systems=systems).policy(
-            self.crm.name, fields, live_from, self.digest
-        )
+        translation = Translation(self.tables, self.agent.timezone, problems, systems=systems, files=self.files)
+        policy = translation.policy(self.crm.name, fields, live_from, self.digest)
         notify = bool(self.crm.options.get("notification_type"))
         crm = structs.replace(policy.crm, notify=notify)
         policy = structs.replace(policy, crm=crm, likelihood=self.likelihood)
@@ -194,13 +195,14 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     if tables is None:
         raise ConfigError(problems)
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
-    digest = hashlib.sha256(text.encode() + trained).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, sinks)
+    files = read_files(tables, folder, agent.timezone, problems)
+    digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks)
     for sink in sinks:
         if sink.name in (*given, crm.name):
             problems.append(Problem(sink.path, f"A system is called {sink.name!r} too.", "Give it another name."))
     broken = (*(problem.path for problem in found), *(path for path in meant if path))
-    Translation(tables, agent.timezone, problems, broken, tuple(given)).policy(
+    Translation(tables, agent.timezone, problems, broken, tuple(given), files).policy(
         crm.name, _mapped(crm), datetime.fromtimestamp(0, ZoneInfo("UTC")), digest
     )
     for place, nurture in nurtures(tables.recycle).items():

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 
 from syncagent.config.alerts import alerts
 from syncagent.config.companies import account_lists, check_asked
-from syncagent.config.conditions import conditions
+from syncagent.config.files import Files
 from syncagent.config.person import free_mail, profile
 from syncagent.config.process import ProcessTranslation
 from syncagent.config.promises import promises
-from syncagent.config.reading import days, duration, hours, nearest
+from syncagent.config.reading import duration, nearest
+from syncagent.config.routing import RoutingTranslation
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
     AgreementTables,
-    RepTable,
 )
 from syncagent.errors import Problem
 from syncagent.model import Stage
@@ -25,15 +25,11 @@ from syncagent.policy import (
     CrmPolicy,
     Duration,
     HandRaiser,
-    Hours,
     Policy,
-    Rep,
-    Route,
-    RouteTarget,
 )
 
 R = TypeVar("R")
-NAMES = r"reps(\[\d+\](\.name)?)?$"
+NO_FILES = Files()
 
 
 def within(path: str, whole: str) -> bool:
@@ -51,6 +47,7 @@ class Translation:
         problems: list[Problem],
         broken: tuple[str, ...] = (),
         systems: tuple[str, ...] = (),
+        files: Files = NO_FILES,
     ) -> None:
         """`broken` are the paths that could not be read: what follows from them is not told again."""
         self._broken = broken
@@ -58,13 +55,12 @@ class Translation:
         self._tables = tables
         self._zone = timezone
         self._problems = problems
-        self._reps = {rep.name.casefold(): rep.crm_id for rep in tables.reps}
+        self._routing = RoutingTranslation(tables, timezone, self._problem, self._is_whole, files)
+        self._user = self._routing.user
 
     def policy(self, crm_system: str, crm_fields: tuple[str, ...], live_from: datetime, digest: str) -> Policy:
         """The policy; only meaningful when no problem was added."""
         tables = self._tables
-        team = tables.team
-        self._check_reps()
         check_asked(tables, self._problem)
         process = ProcessTranslation(tables.recycle, tables.stages, tables.crm.queues, self._problem, self._user)
         scoring = ScoringTranslation(tables, self._problem, self._is_whole, self._problems)
@@ -74,14 +70,14 @@ class Translation:
             scoring=scoring.live(),
             mql=scoring.mql(),
             crm=self._crm(crm_system, crm_fields),
-            routes=self._routes(),
-            reps=tuple(self._rep(rep, f"reps[{n}]") for n, rep in enumerate(tables.reps, 1)),
+            routes=self._routing.routes(),
+            reps=self._routing.reps(),
             queues=tables.crm.queues,
             always=tuple(HandRaiser(always.activity, always.asset) for always in tables.handoff.always),
             gate=scoring.gate(),
             segments=scoring.segments(),
             models=scoring.models(),
-            slas=promises(tables, self._user, self._queue, self._problem),
+            slas=promises(tables, self._user, self._routing.queue, self._problem),
             recycle=process.recycle(),
             stages=process.stages(),
             alerts=alerts(tables.alerts, self._problem, self._user),
@@ -91,9 +87,10 @@ class Translation:
                 tables.handoff.brake.per_rep,
                 tables.handoff.brake.hand_raisers_per_hour,
             ),
-            team_hours=self._hours(team.hours, team.timezone, "team"),
-            holidays=self._try("team.holidays", lambda: days(team.holidays), ()),
-            manager=self._user(team.manager, "team.manager"),
+            team_hours=self._routing.team_hours(),
+            holidays=self._routing.holidays(),
+            manager=self._user(tables.team.manager, "team.manager"),
+            routing=self._routing.routing(),
             write_scores=tables.score.write,
             free_mail=free_mail(tables.identity, self._problem),
             accounts=account_lists(tables.accounts, self._problem),
@@ -126,18 +123,6 @@ class Translation:
 
     def _duration(self, text: str, path: str) -> Duration:
         return self._try(path, lambda: duration(text), Duration(days=1))
-
-    def _hours(self, text: str, zone: str, path: str) -> Hours | None:
-        known = self._known_zone(zone, f"{path}.timezone")
-        return self._try(f"{path}.hours", lambda: hours(text, known), None) if text else None
-
-    def _known_zone(self, zone: str, path: str) -> str:
-        try:
-            ZoneInfo(zone or self._zone)
-        except (ValueError, OSError, KeyError):
-            self._problem(path, f"{zone!r} is not a time zone.", "Write for example Europe/Berlin.")
-            return "UTC"
-        return zone or self._zone
 
     def _crm(self, system: str, fields: tuple[str, ...]) -> CrmPolicy:
         crm = self._tables.crm
@@ -182,81 +167,3 @@ class Translation:
             known = [stage.value for stage in Stage] + (["accepted", "untouched"] if path.startswith("crm.") else [])
             self._problem(path, f"{name!r} is not a stage.", nearest(name, known))
             return None
-
-    def _check_reps(self) -> None:
-        seen: set[str] = set()
-        names: set[str] = set()
-        for n, rep in enumerate(self._tables.reps, 1):
-            if rep.name.casefold() in names:
-                self._problem(
-                    f"reps[{n}].name",
-                    f"{rep.name} is the name of somebody above.",
-                    "Routes name reps: tell them apart.",
-                )
-            names.add(rep.name.casefold())
-            if rep.crm_id in seen:
-                self._problem(f"reps[{n}].crm_id", f"{rep.name} has the CRM id of somebody above.")
-            seen.add(rep.crm_id)
-            if rep.weight <= 0:
-                self._problem(
-                    f"reps[{n}].weight", "A weight is above 0.", "Leave somebody out with away, or remove them."
-                )
-
-    def _rep(self, rep: RepTable, path: str) -> Rep:
-        return Rep(
-            name=rep.name,
-            crm_id=rep.crm_id,
-            weight=rep.weight,
-            hours=self._hours(rep.hours, rep.timezone, path),
-            cap_open=rep.cap.open,
-            cap_per_day=rep.cap.per_day,
-            away=self._try(f"{path}.away", lambda: days(rep.away), ()),
-            manager=self._user(rep.manager, f"{path}.manager"),
-        )
-
-    def _user(self, name: str, path: str) -> str:
-        """A rep's name, or a CRM id as it stands."""
-        if not name:
-            return ""
-        found = self._reps.get(name.casefold())
-        if found is None and " " in name and self._is_whole(NAMES):
-            self._problem(path, f"{name!r} is none of the reps.", "Write the name of a rep, or a CRM user id.")
-        return found or name
-
-    def _queue(self, name: str, path: str) -> str:
-        if not name:
-            return ""
-        found = self._tables.crm.queues.get(name)
-        if found is None and not re.fullmatch(r"00G\w{12,15}|\d+", name) and self._is_whole(r"crm\.queues"):
-            known = ", ".join(self._tables.crm.queues) or "none"
-            self._problem(path, f"{name!r} is not among the queues of [crm.queues] ({known}).", "Add its CRM id there.")
-        return found or name
-
-    def _routes(self) -> tuple[Route, ...]:
-        routes = []
-        for n, route in enumerate(self._tables.routes, 1):
-            path = f"routes[{n}]"
-            if bool(route.to.pool) == bool(route.to.queue):
-                self._problem(
-                    f"{path}.to", "A route goes to a pool or to a queue.", 'For example: to = { queue = "Inbound" }.'
-                )
-            target = RouteTarget(
-                pool=tuple(self._member(name, f"{path}.to.pool") for name in route.to.pool),
-                queue=self._queue(route.to.queue, f"{path}.to.queue"),
-                fallback_queue=self._queue(route.to.fallback_queue, f"{path}.to.fallback_queue"),
-            )
-            routes.append(Route(route.name, target, conditions(route.when, f"{path}.when", self._problem)))
-        last = f"routes[{len(routes)}]" if routes else "routes"
-        if not routes or routes[-1].when:
-            self._problem(last, "The last route must catch all.", "Give it no `when`.")
-        elif not (routes[-1].to.queue or routes[-1].to.fallback_queue):
-            self._problem(last, "The last route needs a queue for when nobody is there.", "Give it a fallback_queue.")
-        return tuple(routes)
-
-    def _member(self, name: str, path: str) -> str:
-        found = self._reps.get(name.casefold())
-        if found is None and self._is_whole(NAMES):
-            self._problem(
-                path, f"{name!r} is none of the reps.", nearest(name, [rep.name for rep in self._tables.reps])
-            )
-        return found or name

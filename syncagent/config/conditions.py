@@ -20,7 +20,7 @@ def conditions(when: Mapping[str, Test], path: str, tell: Tell) -> dict[str, Con
 
 
 def condition(test: Any, path: str, tell: Tell) -> Condition:  # noqa: ANN401  (what TOML can hold)
-    """One test: true/false (known or not), a value, a list of values, ">= 5", "<= 5", or "~pattern"."""
+    """One test: true/false (known or not), a value, a list of values, ">= 5", "<= 5", "5..9", or "~pattern"."""
     if isinstance(test, bool):
         return Condition(present=test)
     if isinstance(test, list | tuple):
@@ -30,6 +30,11 @@ def condition(test: Any, path: str, tell: Tell) -> Condition:  # noqa: ANN401  (
         if found:
             number = float(found[2])
             return Condition(minimum=number) if found[1] == ">=" else Condition(maximum=number)
+        found = re.fullmatch(r"(-?\d+(?:\.\d+)?)\s*\.\.\s*(-?\d+(?:\.\d+)?)", test.strip())
+        if found:
+            if float(found[1]) > float(found[2]):
+                tell(path, f"{test!r} ends before it begins.", "Write the smaller number first.")
+            return Condition(minimum=float(found[1]), maximum=float(found[2]))
         if test.startswith("~"):
             check_pattern(test[1:].strip(), path, tell)
             return Condition(matches=test[1:].strip())

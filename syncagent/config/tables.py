@@ -186,35 +186,72 @@ class CapTable(Struct, frozen=True):
     per_day: int | None = None
 
 
-class RepTable(Struct, frozen=True):
-    name: str
-    crm_id: str
+class PlaceTable(Struct, frozen=True, kw_only=True):
+    """Where and when somebody works: of a rep, of a team, or of all."""
+
     hours: str = ""
     timezone: str = ""
+    country: str = ""
+    subdivision: str = ""
+
+
+class RepTable(PlaceTable, frozen=True, kw_only=True):
+    name: str
+    crm_id: str
     weight: float = 1.0
     cap: CapTable = CapTable()
     away: tuple[str, ...] = ()
+    calendar: str = ""
+    skills: dict[str, str | tuple[str, ...]] = {}
     manager: str = ""
 
 
-class TeamTable(Struct, frozen=True):
-    hours: str = ""
-    timezone: str = ""
+class TeamTable(PlaceTable, frozen=True, kw_only=True):
+    """[team]: what holds for all reps."""
+
     holidays: tuple[str, ...] = ()
     manager: str = ""
 
 
+class PoolTable(TeamTable, frozen=True, kw_only=True):
+    """[teams.NAME]: a pool with a name, and what holds for its members before [team]."""
+
+    members: tuple[str, ...]
+
+
 class RouteToTable(Struct, frozen=True):
     pool: tuple[str, ...] = ()
-    pick: Literal["weighted"] = "weighted"
+    pick: Literal["weighted", "least_busy", "first_available"] = "weighted"
     queue: str = ""
     fallback_queue: str = ""
+    team: str = ""
+    then: tuple[str, ...] = ()
+    sticky: bool = False
+    skills: tuple[str, ...] = ()
+    at_work: bool | None = None
+    nobody: Literal["queue", "next", "wait"] = "queue"
+
+
+class WaitTable(Struct, frozen=True):
+    fields: tuple[str, ...]
+    at_most: str = "10m"
 
 
 class RouteTable(Struct, frozen=True):
     name: str
     to: RouteToTable
     when: dict[str, Test] = {}
+    wait_for: WaitTable | None = None
+
+
+class RoutingTable(Struct, frozen=True):
+    """[routing]: who is asked first, and what all routes read."""
+
+    order: tuple[str, ...] = ()
+    short_promise: str = "15m"
+    owners: Literal["reps", "anybody"] = "reps"
+    countries: dict[str, tuple[str, ...]] = {}
+    territories: str = ""
 
 
 class StepTable(Struct, frozen=True):
@@ -291,6 +328,9 @@ class AgreementTables(Struct, frozen=True):
     models: dict[str, ModelTable] = field(default_factory=dict)
     reps: tuple[RepTable, ...] = ()
     team: TeamTable = TeamTable()
+    teams: dict[str, PoolTable] = field(default_factory=dict)
+    routing: RoutingTable = RoutingTable()
+    regions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
     alerts: AlertsTable = AlertsTable()

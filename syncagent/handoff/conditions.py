@@ -44,6 +44,14 @@ def is_known(value: Value) -> bool:
     return value is not None and value != ""
 
 
+def postal(value: Value) -> str:
+    """A postal code as it is compared: in capitals, without spaces and hyphens."""
+    text = f"{value:.0f}" if isinstance(value, float) else str(value).strip()
+    if re.fullmatch(r"\d{5}-\d{4}", text):  # the United States' ZIP+4: the rest names a block
+        text = text[:5]
+    return text.upper().replace(" ", "").replace("-", "")
+
+
 def as_test(condition: Condition) -> Test:
     """The condition as a function of one value; what cannot be compared does not hold."""
     tests: list[Test] = []
@@ -67,6 +75,9 @@ def as_test(condition: Condition) -> Test:
             return as_number is not None and low <= as_number <= high
 
         tests.append(between)
+    if condition.spans:
+        spans = condition.spans
+        tests.append(lambda value: is_known(value) and any(low <= postal(value) <= high for low, high in spans))
     if len(tests) == 1:
         return tests[0]
     return lambda value: all(test(value) for test in tests)

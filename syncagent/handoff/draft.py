@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.companies import placed
-from syncagent.handoff.routing import Loads, team_of
 from syncagent.handoff.scoring import Judged, judge, routed_by
+from syncagent.handoff.team import called_by
+from syncagent.handoff.turns import Loads
 from syncagent.handoff.view import is_contact, last_write, standing, view_of
 from syncagent.model import (
     AnyCommand,
@@ -22,6 +23,7 @@ from syncagent.model import (
     Event,
     Handoff,
     HandoffState,
+    Held,
     Key,
     ModelScore,
     OutboxEntry,
@@ -58,6 +60,7 @@ class Draft:
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
         self.models: tuple[ModelScore, ...] = ()
+        self.held: Held | None = None
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
         self.withdraw: list[Key] = []
@@ -101,11 +104,7 @@ class Draft:
 
     def called(self, who: str) -> str:
         """What people call a CRM user or queue; its id where nobody has told a name."""
-        rep = team_of(self.policy).reps.get(who)
-        if rep is not None:
-            return rep.name
-        queues = (name for name, known in self.policy.queues.items() if known == who)
-        return self._roster.names.get(who) or next(queues, who)
+        return called_by(self.policy, self._roster, who)
 
     def key(self, *parts: str) -> Key:
         """A key of this installation, e.g. key("17.1", "a1", "task")."""
@@ -241,6 +240,7 @@ class Draft:
             models=self.models,
             stage_since=self.before.stage_since if self.stage is self.before.stage else self.now,
             account=self.matched,
+            held=self.held,
         )
         return Plan(
             decision=decision,
@@ -265,9 +265,11 @@ class Draft:
         self.want = dict(self.told)
 
     def close(self, outcome: str, why: str, *, kind: str = "closed") -> None:
-        """End the current handoff with an outcome."""
+        """End the current handoff with an outcome; who never got it has their turn back."""
         handoff = self.handoffs[-1]
         self._leave(handoff)
+        if outcome == "withdrawn" and handoff.state is HandoffState.WITH_SALES and handoff.assignments:
+            self.loads.undo(handoff.assignments[-1])
         self.put(replace(handoff, state=HandoffState.CLOSED, outcome=outcome, closed_at=self.now, come_back_at=None))
         self.event(kind, why, outcome=outcome)
 

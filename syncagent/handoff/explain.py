@@ -13,6 +13,7 @@ from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import excluded, is_ready, judge, known_of, list_of
 from syncagent.handoff.sla import Running, pending_steps, running
+from syncagent.handoff.team import called_by
 from syncagent.model import (
     AccountView,
     Decision,
@@ -49,10 +50,15 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append(f"Company: none in the CRM; {listed}.")
     if decision.waiting:
         lines.append(f"Ready, but not handed off: {decision.waiting}.")
+    if decision.held is not None:
+        lines.append(
+            f"  Held since {_moment(decision.held.since)}, until {_moment(decision.held.until)} at the latest."
+        )
+        lines += [f"    {state}" for state in decision.held.pool]
     if decision.contested:
         lines.append(f"Contested with automation, no longer written: {', '.join(decision.contested)}.")
     for handoff in decision.handoffs:
-        lines += _handoff(handoff, policy)
+        lines += _handoff(handoff, policy, roster)
     return tuple(lines)
 
 
@@ -219,11 +225,14 @@ def _source(answer: Asked) -> str:
     return f" ({shown(answer.value)}; {answer.source}, {_moment(answer.at)})"
 
 
-def _handoff(handoff: Handoff, policy: Policy) -> list[str]:
+def _handoff(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     lines = [f"Handoff {handoff.id} ({handoff.state}), opened {_moment(handoff.opened_at)}: {handoff.cause}."]
     for one in handoff.assignments:
         kind = " (a person's choice)" if one.pinned else " (a queue)" if one.queue else ""
-        lines.append(f"  To {one.owner}{kind}, {_moment(one.at)}, {one.route}: {one.why}")
+        called = called_by(policy, roster, one.owner)
+        who = one.owner if called == one.owner else f"{called} ({one.owner})"
+        lines.append(f"  To {who}{kind}, {_moment(one.at)}, {one.route}: {one.why}")
+        lines += [f"    Not before them: {why}." for why in one.passed]
         lines += [f"    {state}" for state in one.pool]
     if handoff.touched_at is not None:
         lines.append(f"  Touched {_moment(handoff.touched_at)}: {handoff.touched_by} {handoff.touched_how}.")

@@ -51,6 +51,7 @@ def _claim(handoff: Handoff) -> tuple[bool, bool, datetime, str]:
 def _withdrawn(draft: Draft, handoff: Handoff, kept: Handoff) -> Handoff:
     if handoff.state is HandoffState.WITH_SALES and handoff.assignments:
         draft.loads.give_back(handoff.assignments[-1].owner)
+        draft.loads.undo(handoff.assignments[-1])
     closed = replace(handoff, state=HandoffState.CLOSED, outcome="withdrawn", closed_at=draft.now, come_back_at=None)
     draft.event(
         "withdrawn", f"Handoff {handoff.id} ends: the person is the one of handoff {kept.id}.", ended=handoff.id

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from syncagent.handoff import likelihood, stages
-from syncagent.handoff.answers import hear, holder_of_contact
+from syncagent.handoff.answers import hear
 from syncagent.handoff.calendar import before
 from syncagent.handoff.commands import (
     give_task,
@@ -28,14 +28,15 @@ from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
 from syncagent.handoff.insight import moment_of, origin
 from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.process import forbidden, tell_journal
 from syncagent.handoff.promise import give_up, keep
 from syncagent.handoff.recycling import give_back_on_behalf
-from syncagent.handoff.routing import Case, assign
+from syncagent.handoff.routing import Later
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import promising, terms_for
-from syncagent.model import Assignment, Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
+from syncagent.model import Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
 from syncagent.policy import Policy
 
 
@@ -117,8 +118,9 @@ def _bring_back(draft: Draft) -> None:
 
 def _hand_off(draft: Draft) -> None:
     """Open a handoff when somebody is ready and everything allows it; else say what it waits for."""
-    opening = _reason(draft)
-    if opening is None:
+    held = draft.before.held
+    opening = _reason(draft) or (_Opening(held.cause, held.kind, held.last) if held is not None else None)
+    if opening is None or draft.held is not None:
         return
     raised = opening.kind == "handraiser"
     draft.waiting = _obstacle(draft, raised=raised)
@@ -217,12 +219,19 @@ def _obstacle(draft: Draft, *, raised: bool) -> str:
 def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> None:
     """Open the next numbered handoff: owner, promise, and the row that says so."""
     old = draft.handoff
-    if old is not None and old.state is HandoffState.RETURNING:
-        draft.put(replace(old, state=HandoffState.CLOSED, come_back_at=None))
     if old is not None:
         draft.look(anew=True)
+    terms = terms_for(draft.score.grade, draft.attributes, draft.policy, draft.judged.segment)
+    assignment = choose(draft, opening.last, terms)
+    if isinstance(assignment, Later):
+        draft.look()
+        draft.held = holding(draft, assignment, opening)
+        if draft.waiting != draft.before.waiting:
+            draft.event("waiting", f"Ready ({opening.cause}), but not handed off yet: {draft.waiting}.")
+        return
+    if old is not None and old.state is HandoffState.RETURNING:
+        draft.put(replace(old, state=HandoffState.CLOSED, come_back_at=None))
     number = max((one.number for one in draft.handoffs), default=0) + 1
-    assignment = _assign(draft, opening.last)
     score = draft.score
     handoff = Handoff(
         id=f"{draft.dossier.person}.{number}",
@@ -236,7 +245,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
         answers=_answers(draft),
         segment=draft.judged.segment,
     )
-    handoff = promising(handoff, terms_for(score.grade, draft.attributes, draft.policy, handoff.segment))
+    handoff = promising(handoff, terms)
     draft.handoffs.append(handoff)
     draft.contested = draft.overwritten = ()
     draft.waiting = ""
@@ -263,19 +272,6 @@ def _answers(draft: Draft) -> dict[str, str]:
     """What is known at the opening, for whoever asks later whether the gate was right."""
     given = answers(draft.dossier, draft.policy, draft.attributes, draft.now)
     return {one.question.name: one.word for one in given}
-
-
-def _assign(draft: Draft, last: str) -> Assignment:
-    account = draft.dossier.account.owner if draft.dossier.account is not None else ""
-    owner = str(draft.current.get("owner") or "")
-    if draft.view is not None and not owner:
-        owner = str(draft.view.record.fields.get("owner") or "")
-    if draft.contact and (found := holder_of_contact(draft)) is not None:
-        holder, why = found
-        draft.loads.take(holder)
-        return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
-    case = Case(draft.attributes, draft.now, last=last, current=owner, account=account)
-    return assign(case, draft.policy, draft.loads)
 
 
 def _start_row(draft: Draft, handoff: Handoff) -> None:

@@ -8,9 +8,10 @@ from syncagent.handoff.clocks import note_holds, turn_clocks
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import name_of
+from syncagent.handoff.owners import company_name
 from syncagent.handoff.process import longest_stay, rule_of, stage_since
-from syncagent.handoff.routing import Case, manager_of, queue_for
-from syncagent.handoff.sla import STUCK, UNDELIVERED, Due, elapsed, key_of, pending_steps, running
+from syncagent.handoff.routing import Case, Later, manager_of, queue_for, waits_for
+from syncagent.handoff.sla import STUCK, UNDELIVERED, Due, elapsed, is_short, key_of, pending_steps, running
 from syncagent.model import Assignment, SlaStep, Stage, StepDone, Value
 from syncagent.policy import Duration
 
@@ -40,7 +41,15 @@ def keep(draft: Draft) -> None:
 
 def _case(draft: Draft, exclude: frozenset[str]) -> Case:
     """The handoff as routing sees it; owners who come before any rule are named at the opening only."""
-    return Case(draft.attributes, draft.now, route=draft.handoffs[-1].assignments[0].route, exclude=exclude)
+    handoff = draft.handoffs[-1]
+    return Case(
+        draft.attributes,
+        draft.now,
+        route=handoff.assignments[0].route,
+        exclude=exclude,
+        company=company_name(draft),
+        short=is_short((handoff.sla,), draft.policy),
+    )
 
 
 def _keeps_owner(draft: Draft) -> str:
@@ -312,8 +321,9 @@ def _leave_queue(draft: Draft) -> None:
         return
     holders = frozenset(one.owner for one in handoff.assignments if not one.queue)
     chosen = routing.from_pool(last.route, _case(draft, holders), draft.policy, draft.loads)
-    if chosen is None:
-        draft.waits.append(f"roster:{last.route}")
+    if not isinstance(chosen, Assignment):
+        draft.waits.extend(waits_for(last.route, draft.policy))
+        draft.wake(chosen.until if isinstance(chosen, Later) else None)
         # A daily cap or an absence ends with the day, and nobody else would say so.
         draft.wake(after(draft.now, Duration(days=1), draft.policy.timezone))
         return
@@ -331,6 +341,7 @@ def _leave_inactive(draft: Draft) -> None:
     holders = frozenset(one.owner for one in handoff.assignments)
     chosen = routing.reassign(_case(draft, holders), draft.policy, draft.loads)
     if chosen is not None:
+        draft.loads.undo(last)
         _move(draft, chosen, f"{draft.called(last.owner)} is no longer active in the CRM.", _minutes(draft))
 
 

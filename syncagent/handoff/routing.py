@@ -1,93 +1,25 @@
-"""Who gets the lead, and why: the owner it has, the account's owner, then the first route that fits.
+"""Who gets the lead, and why: the owners it has already, the list of accounts and territories, then the routes.
 
-A pool is a smooth weighted rotation: at each turn everybody who can take the lead now earns their weight, the
-richest takes it and pays what all earned. Who is away earns nothing, so nobody is flooded on coming back.
-Nobody is left without an owner or a queue: a full pool falls back on its queue, then on the next route that fits.
+The policy's order decides; the last route takes all, and nobody is left without an owner or a queue: a pool that
+nobody can take it from falls back on its next pools, its queue, the next route that fits. A route may hold a lead until
+fields are known or the first rep is in: then it waits, shown, for a moment that is named.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from msgspec.structs import replace
-
-from syncagent.handoff.calendar import is_away, local_day
+from syncagent.handoff.calendar import after, is_away
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.conditions import Fits, fits_of
-from syncagent.model import Assignment, Roster, Value
-from syncagent.policy import Policy, Rep, Route
+from syncagent.handoff.conditions import Fits, fits_of, is_known
+from syncagent.handoff.picking import Asked, Picked, full, pick
+from syncagent.handoff.team import Team, manager_of, team_of
+from syncagent.handoff.territory import Map, map_of
+from syncagent.handoff.turns import Loads
+from syncagent.model import Assignment, Turn, Value
+from syncagent.policy import Policy, Rep, Route, RouteTarget
 
-
-class Loads:
-    """The roster while a plan is made: a copy that turns and counts are taken from."""
-
-    def __init__(self, roster: Roster, policy: Policy, now: datetime) -> None:
-        self._first = roster
-        self._turns = {pool: dict(credit) for pool, credit in roster.turns.items()}
-        self._open = dict(roster.open)
-        self._day = local_day(now, policy.timezone)
-        self._today = dict(roster.today) if roster.day == self._day else {}
-        self._reminded = dict(roster.reminded) if roster.day == self._day else {}
-
-    def take(self, owner: str, *, counted: bool = True) -> None:
-        """One more open lead with this owner; `counted` when we gave it (not when a person did)."""
-        self._open[owner] = self._open.get(owner, 0) + 1
-        if counted:
-            self._today[owner] = self._today.get(owner, 0) + 1
-
-    def give_back(self, owner: str) -> None:
-        """One open lead fewer with this owner."""
-        left = self._open.get(owner, 0) - 1
-        if left > 0:
-            self._open[owner] = left
-        else:
-            self._open.pop(owner, None)
-
-    def remind(self, who: str) -> int:
-        """One more alert for this person today; how many they have had before it."""
-        before = self._reminded.get(who, 0)
-        self._reminded[who] = before + 1
-        return before
-
-    def refusal(self, rep: Rep, policy: Policy, now: datetime) -> str:
-        """Why this rep cannot take a lead now; empty when they can."""
-        if not self._first.active.get(rep.crm_id, True):
-            return "inactive in the CRM"
-        if is_away(now, _zone(rep, policy), _away(rep, policy)):
-            return "away today"
-        held = self._open.get(rep.crm_id, 0)
-        if rep.cap_open is not None and held >= rep.cap_open:
-            return f"full, {held}/{rep.cap_open} open"
-        given = self._today.get(rep.crm_id, 0)
-        if rep.cap_per_day is not None and given >= rep.cap_per_day:
-            return f"has had {given}/{rep.cap_per_day} today"
-        return ""
-
-    def describe(self, rep: Rep, turn: float) -> str:
-        """One line on a rep who can take it: the credit before this turn, and the load."""
-        limit = f"/{rep.cap_open}" if rep.cap_open is not None else ""
-        return f"{rep.name}: turn {turn:.2f}, open {self._open.get(rep.crm_id, 0)}{limit}"
-
-    def turn(self, pool: str, reps: list[Rep]) -> tuple[Rep, dict[str, float]]:
-        """Whose turn it is among those who can take it, and each one's credit when it was decided."""
-        credit = self._turns.setdefault(pool, {})
-        weights = {rep.crm_id: rep.weight if rep.weight > 0 else 1e-6 for rep in reps}
-        before = {rep.crm_id: credit.get(rep.crm_id, 0.0) + weights[rep.crm_id] for rep in reps}
-        chosen = max(reps, key=lambda rep: before[rep.crm_id])
-        credit.update(before)
-        credit[chosen.crm_id] -= sum(weights.values())
-        return chosen, before
-
-    def roster(self) -> Roster:
-        """The roster after the plan."""
-        return replace(
-            self._first,
-            turns=self._turns,
-            open=self._open,
-            today=self._today,
-            day=self._day,
-            reminded=self._reminded,
-        )
+__all__ = ["Case", "Later", "Loads", "assign", "from_pool", "manager_of", "queue_for", "reassign", "team_of"]
 
 
 class Case(NamedTuple):
@@ -100,159 +32,301 @@ class Case(NamedTuple):
     account: str = ""  # the account's owner
     route: str = ""  # by which the handoff was opened: it stays with it (law 13)
     exclude: Collection[str] = ()
+    deal: str = ""  # the owner of the account's open deal
+    account_id: str = ""
+    emails: tuple[str, ...] = ()
+    company: str = ""  # what names the company, for reps who keep theirs
+    short: bool = False  # the promise is short: only who is at work will do
+    since: datetime | None = None  # since when a route holds it already
 
 
-class _Plan(NamedTuple):
+class Later(NamedTuple):
+    """Nobody yet: what is waited for, why, and until when at the latest."""
+
+    for_: Literal["fields", "presence"]
+    until: datetime
+    why: str
+    waits_on: tuple[str, ...] = ()
+    pool: tuple[str, ...] = ()
+
+
+class _Way(NamedTuple):
+    """A route, ready to test: its conditions, and those on attributes that it does not wait for."""
+
     route: Route
     fits: Fits
-
-
-class Team(NamedTuple):
-    """The policy's reps by CRM id, and its routes ready to test."""
-
-    reps: dict[str, Rep]
-    routes: tuple[_Plan, ...]
+    may_fit: Fits
 
 
 @once_per_policy
-def team_of(policy: Policy) -> Team:
-    """The reps and routes of a policy."""
-    routes = tuple(_Plan(route, fits_of(route.when)) for route in policy.routes)
-    return Team({rep.crm_id: rep for rep in policy.reps}, routes)
+def ways_of(policy: Policy) -> tuple[_Way, ...]:
+    """The routes of a policy in their order."""
+    where = map_of(policy)
+
+    def fits(route: Route, without: Collection[str] = ()) -> Fits:
+        test = fits_of({name: one for name, one in route.when.items() if name not in without})
+        if not route.regions or "country" in without or "state" in without:
+            return test
+        return lambda attributes: test(attributes) and where.is_in(route.regions, attributes)
+
+    return tuple(
+        _Way(route, fits(route), fits(route, route.wait.fields if route.wait is not None else ()))
+        for route in policy.routes
+    )
 
 
-def manager_of(owner: str, policy: Policy, *, other: str = "") -> str:
-    """Who is told when a promise is broken: the rep's manager, else the policy's, else the step's own."""
-    rep = team_of(policy).reps.get(owner)
-    return (rep.manager if rep is not None else "") or policy.manager or other
+class _Desk:
+    """One lead being routed: what is asked, and what has been found out on the way."""
+
+    def __init__(self, case: Case, policy: Policy, loads: Loads) -> None:
+        self.case, self.policy, self.loads = case, policy, loads
+        self.team: Team = team_of(policy)
+        self.map: Map = map_of(policy)
+        self.ways = ways_of(policy)
+        self.passed: list[str] = []
+
+    def given(
+        self,
+        owner: str,
+        route: str,
+        why: str,
+        *,
+        queue: bool = False,
+        pool: tuple[str, ...] = (),
+        turn: Turn | None = None,
+    ) -> Assignment:
+        """It is theirs, and counts."""
+        self.loads.take(owner)
+        return Assignment(
+            owner, self.case.now, route, why, queue=queue, pool=pool, passed=tuple(self.passed), turn=turn
+        )
 
 
-def assign(case: Case, policy: Policy, loads: Loads) -> Assignment:
-    """Choose the owner and take their turn. Always somebody: at worst a queue, at very worst whoever is left."""
-    team = team_of(policy)
-    for owner, route, why in (
-        (case.last, "same rep", "worked this lead before"),
-        (case.current, "current owner", "owns the record in the CRM"),
-        (case.account, "account owner", "owns the account"),
-    ):
-        rep = team.reps.get(owner) if owner and owner not in case.exclude else None
-        if rep is not None and not _keeps(loads.refusal(rep, policy, case.now), may_be_full=route == "current owner"):
-            return _given(loads, rep.crm_id, case, route, f"{rep.name} {why}.")
-    chosen = _by_routes(case, policy, loads, team)
-    return chosen if chosen is not None else _left_over(case, policy, loads, team)
+def assign(case: Case, policy: Policy, loads: Loads) -> Assignment | Later:
+    """Choose the owner and take their turn. Always somebody, at worst a queue, unless a route holds it for a while."""
+    desk = _Desk(case, policy, loads)
+    order = policy.routing.order
+    if case.last and "last_owner" in order:  # a lead that comes back goes to the rep who knows it
+        order = ("last_owner", *(step for step in order if step != "last_owner"))
+    for step in order:
+        if step == "routes":
+            continue
+        found = _listed(desk, step) if step in ("named_accounts", "territories") else _owner(desk, step)
+        if found is not None:
+            return found
+    return _by_routes(desk, _fitting(desk), may_wait=True) or _left_over(desk)
 
 
-def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment | None:
-    """A rep of this route's pool, for a lead that waits in its queue; None while nobody can take it."""
-    team = team_of(policy)
-    for route, _ in team.routes:
-        if route.name == name and route.to.pool:
-            return _rotate(route, case, policy, loads, team)[0]
+def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment | Later | None:
+    """A rep of this route's pools, for a lead that waits in its queue; when the first is in; None: nobody knows."""
+    desk = _Desk(case, policy, loads)
+    for way in desk.ways:
+        if way.route.name == name and way.route.to.pool:
+            picked, _ = _ask(desk, way.route.to, name)
+            if isinstance(picked, Assignment):
+                return picked
+            first = picked.first_in
+            return Later("presence", first, "", _waits(way.route.to, name)) if first is not None else None
     return None
 
 
 def reassign(case: Case, policy: Policy, loads: Loads) -> Assignment | None:
     """Somebody else by the routes, or their queue; None when there is neither."""
-    chosen = _by_routes(case, policy, loads, team_of(policy))
-    if chosen is not None and chosen.owner not in case.exclude:
+    desk = _Desk(case, policy, loads)
+    chosen = _by_routes(desk, _fitting(desk), may_wait=False)
+    if isinstance(chosen, Assignment) and chosen.owner not in case.exclude:
         return chosen
-    if chosen is not None:
+    if isinstance(chosen, Assignment):
         loads.give_back(chosen.owner)
-    return queue_for(case, policy, loads, "Nobody else can take it now.")
+        loads.undo(chosen)
+    return _queue(desk, "Nobody else can take it now.")
 
 
 def queue_for(case: Case, policy: Policy, loads: Loads, why: str) -> Assignment | None:
     """The queue that stands behind the route that fits, else any queue; None when the policy has none."""
-    queues = [
-        (route.name, _queue_id(route.to.fallback_queue or route.to.queue, policy))
-        for route in _fitting(case, team_of(policy))
-    ]
-    queues += [("any queue", queue) for queue in sorted(policy.queues.values())]
-    for route_name, queue in queues:
-        if queue and queue not in case.exclude:
-            return _given(loads, queue, case, route_name, why, queue=True)
+    return _queue(_Desk(case, policy, loads), why)
+
+
+def waits_for(route: str, policy: Policy) -> tuple[str, ...]:
+    """What a lead in the queue of this route waits on: its pools."""
+    found = next((one for one in policy.routes if one.name == route), None)
+    return _waits(found.to, route) if found is not None else (f"roster:{route}",)
+
+
+# -- owners it has already
+
+_OWNERS = {
+    "deal_owner": ("deal owner", "owns the open deal"),
+    "account_owner": ("account owner", "owns the account"),
+    "current_owner": ("current owner", "owns the record in the CRM"),
+    "last_owner": ("same rep", "worked this lead before"),
+}
+
+
+def _owner(desk: _Desk, step: str) -> Assignment | None:
+    case = desk.case
+    owner = {
+        "deal_owner": case.deal,
+        "account_owner": case.account,
+        "current_owner": case.current,
+        "last_owner": case.last,
+    }[step]
+    route, why = _OWNERS[step]
+    if not owner:
+        return None
+    rep = _rep_of(desk, owner, anybody=step in ("deal_owner", "account_owner"))
+    if rep is None:
+        if owner not in desk.policy.queues.values() and owner != desk.policy.crm.me:
+            desk.passed.append(f"{route} {desk.loads.called(owner)}: none of the reps")
+        return None
+    refusal = "had it before" if owner in case.exclude else _refusal(desk, rep, may_be_full=step == "current_owner")
+    if refusal:
+        desk.passed.append(f"{route} {rep.name}: {refusal}")
+        return None
+    return desk.given(rep.crm_id, route, f"{rep.name} {why}.")
+
+
+def _rep_of(desk: _Desk, owner: str, *, anybody: bool) -> Rep | None:
+    rep = desk.team.reps.get(owner)
+    if rep is not None or not anybody or desk.policy.routing.owners != "anybody":
+        return rep
+    crm = desk.policy.crm
+    if owner in (crm.me, *crm.automation_users, *desk.policy.queues.values()) or not desk.loads.is_known(owner):
+        return None
+    return Rep(desk.loads.called(owner), owner)
+
+
+def _refusal(desk: _Desk, rep: Rep, *, may_be_full: bool) -> str:
+    """Why an owner cannot take it; they need not be at work this minute, for it is theirs."""
+    if not desk.loads.is_active(rep.crm_id):
+        return "inactive in the CRM"
+    now, told = desk.case.now, desk.loads.absent(rep.crm_id)
+    if is_away(now, desk.team.zone(rep), desk.team.days_off(rep)):
+        return "away today"
+    if any(begin <= now < end for begin, end in (*rep.busy, *((told,) if told is not None else ()))):
+        return "away now"
+    return "" if may_be_full else full(rep, desk.loads)
+
+
+# -- the list of accounts and territories
+
+
+def _listed(desk: _Desk, step: str) -> Assignment | None:
+    case, name = desk.case, step.replace("_", " ")
+    if step == "named_accounts":
+        row = desk.map.named_account(case.account_id, case.attributes, case.emails, desk.policy.free_mail)
+    else:
+        row = desk.map.territory(case.attributes)
+    to = desk.policy.routing.targets.get(row.to) if row is not None else None
+    if row is None or to is None:
+        return None
+    if to.queue:
+        queue = desk.policy.queues.get(to.queue, to.queue)
+        return desk.given(queue, name, f"{row.row} leads to this queue.", queue=True)
+    picked, states = _ask(desk, to, name, row.row)
+    if isinstance(picked, Assignment):
+        return picked
+    desk.passed.extend(f"{row.row}: {state}" for state in states)
     return None
 
 
-def _fitting(case: Case, team: Team) -> Iterator[Route]:
-    """The routes that fit, in their order; first the one that the handoff was opened by, whether it fits or not."""
+# -- routes
+
+
+def _fitting(desk: _Desk) -> Iterator[_Way]:
+    """The routes that may fit, in their order; first the one that the handoff was opened by, whether it fits or not."""
+    case = desk.case
     if case.route:
-        yield from (route for route, _ in team.routes if route.name == case.route)
-    yield from (route for route, fits in team.routes if route.name != case.route and fits(case.attributes))
+        yield from (way for way in desk.ways if way.route.name == case.route)
+    yield from (way for way in desk.ways if way.route.name != case.route and way.may_fit(case.attributes))
 
 
-def _by_routes(case: Case, policy: Policy, loads: Loads, team: Team) -> Assignment | None:
-    for route in _fitting(case, team):
-        if route.to.queue:
-            queue = _queue_id(route.to.queue, policy)
-            return _given(loads, queue, case, route.name, f"Route {route.name} leads to this queue.", queue=True)
-        assignment, states = _rotate(route, case, policy, loads, team)
-        if assignment is not None:
-            return assignment
-        if route.to.fallback_queue:
-            queue = _queue_id(route.to.fallback_queue, policy)
+def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignment | Later | None:
+    for way in ways:
+        route, to = way.route, way.route.to
+        if may_wait and (hold := _wait(desk, route)) is not None:
+            return hold
+        if route.name != desk.case.route and not way.fits(desk.case.attributes):
+            continue
+        if to.queue:
+            queue = desk.policy.queues.get(to.queue, to.queue)
+            return desk.given(queue, route.name, f"Route {route.name} leads to this queue.", queue=True)
+        picked, states = _ask(desk, to, route.name)
+        if isinstance(picked, Assignment):
+            return picked
+        if to.nobody == "wait" and picked.first_in is not None and may_wait:
+            why = f"nobody of {route.name} is at work before {picked.first_in:%Y-%m-%d %H:%M} UTC"
+            return Later("presence", picked.first_in, why, _waits(to, route.name), states)
+        if to.fallback_queue and to.nobody != "next":
+            queue = desk.policy.queues.get(to.fallback_queue, to.fallback_queue)
             why = f"Nobody of {route.name} can take it now."
-            return _given(loads, queue, case, route.name, why, queue=True, pool=states)
+            return desk.given(queue, route.name, why, queue=True, pool=states)
+        desk.passed.extend(f"{route.name}: {state}" for state in states)
     return None
 
 
-def _rotate(
-    route: Route, case: Case, policy: Policy, loads: Loads, team: Team
-) -> tuple[Assignment | None, tuple[str, ...]]:
-    able: list[Rep] = []
-    states: list[str] = []
-    for crm_id in route.to.pool:
-        rep = team.reps.get(crm_id) or Rep(name=crm_id, crm_id=crm_id)
-        refusal = "had it before" if crm_id in case.exclude else loads.refusal(rep, policy, case.now)
-        if refusal:
-            states.append(f"{rep.name}: {refusal}")
-        else:
-            able.append(rep)
-    if not able:
-        return None, tuple(states)
-    chosen, turns = loads.turn(route.name, able)
-    states = [loads.describe(rep, turns[rep.crm_id]) for rep in able] + states
-    why = f"Route {route.name}: it was {chosen.name}'s turn."
-    return _given(loads, chosen.crm_id, case, route.name, why, pool=tuple(states)), tuple(states)
+def _wait(desk: _Desk, route: Route) -> Later | None:
+    """The route would like to know more, and its time for that is not over."""
+    case, wait = desk.case, route.wait
+    if wait is None:
+        return None
+    missing = [name for name in wait.fields if not is_known(case.attributes.get(name))]
+    if not missing:
+        return None
+    until = after(case.since or case.now, wait.at_most, desk.policy.timezone)
+    if until <= case.now:
+        desk.passed.append(f"{route.name}: {', '.join(missing)} did not come in time")
+        return None
+    return Later("fields", until, f"{route.name} waits for {', '.join(missing)} until {until:%Y-%m-%d %H:%M} UTC")
 
 
-def _left_over(case: Case, policy: Policy, loads: Loads, team: Team) -> Assignment:
-    """No route could give it to anybody: a queue, else the pool's rep with the least to do, else whoever answers."""
-    queue = queue_for(case, policy, loads, "No route could give it to anybody now.")
+def _ask(desk: _Desk, to: RouteTarget, route: str, by: str = "") -> tuple[Assignment | Picked, tuple[str, ...]]:
+    """Somebody of the route's pools, one after the other; else when the first is in. And how all of them stood."""
+    case = desk.case
+    at_work = case.short if to.at_work is None else to.at_work
+    asked = Asked(case.attributes, case.now, case.exclude, case.company, at_work)
+    states: tuple[str, ...] = ()
+    first: datetime | None = None
+    for name, members in ((to.team or route, to.pool), *((one.name, one.members) for one in to.then)):
+        picked = pick(name, members, to, asked, desk.team, desk.loads)
+        states += picked.states
+        if picked.rep is not None:
+            why = f"{by or f'Route {route}'}: {picked.why}"
+            return desk.given(picked.rep.crm_id, route, why, pool=states, turn=picked.turn), states
+        first = min((one for one in (first, picked.first_in) if one is not None), default=None)
+    return Picked(None, "", states, first_in=first), states
+
+
+def _waits(to: RouteTarget, route: str) -> tuple[str, ...]:
+    return tuple(f"roster:{name}" for name in (to.team or route, *(one.name for one in to.then)))
+
+
+# -- when nobody can take it
+
+
+def _queue(desk: _Desk, why: str) -> Assignment | None:
+    case, policy = desk.case, desk.policy
+    ways = [way for way in _fitting(desk) if way.route.name == case.route or way.fits(case.attributes)]
+    queues = [(way.route.name, way.route.to.fallback_queue or way.route.to.queue) for way in ways]
+    queues += [("any queue", queue) for queue in sorted(policy.queues.values())]
+    for route, queue in queues:
+        owner = policy.queues.get(queue, queue)
+        if owner and owner not in case.exclude:
+            return desk.given(owner, route, why, queue=True)
+    return None
+
+
+def _left_over(desk: _Desk) -> Assignment:
+    """No route could give it to anybody: a queue, else the first of a pool who is there, else whoever answers."""
+    queue = _queue(desk, "No route could give it to anybody now.")
     if queue is not None:
         return queue
-    for route, _ in reversed(team.routes):
-        pool = [one for one in route.to.pool if one not in case.exclude] or list(route.to.pool)
+    case = desk.case
+    for way in reversed(desk.ways):
+        members = way.route.to.pool
+        pool = [one for one in members if one not in case.exclude] or list(members)
         if pool:
-            owner = min(pool, key=lambda one: (bool(_gone(one, policy, loads, case.now)), pool.index(one)))
-            return _given(loads, owner, case, route.name, "Nobody can take it now and there is no queue behind them.")
-    owner = case.current or case.last or policy.manager or policy.crm.me
-    return _given(loads, owner, case, "nobody", "The policy names neither a rep nor a queue for it.")
-
-
-def _gone(owner: str, policy: Policy, loads: Loads, now: datetime) -> str:
-    rep = team_of(policy).reps.get(owner) or Rep(name=owner, crm_id=owner)
-    return _keeps(loads.refusal(rep, policy, now), may_be_full=True)
-
-
-def _keeps(refusal: str, *, may_be_full: bool) -> str:
-    return "" if may_be_full and refusal.startswith(("full", "has had")) else refusal
-
-
-def _given(
-    loads: Loads, owner: str, case: Case, route: str, why: str, *, queue: bool = False, pool: tuple[str, ...] = ()
-) -> Assignment:
-    loads.take(owner)
-    return Assignment(owner=owner, at=case.now, route=route, why=why, queue=queue, pool=pool)
-
-
-def _queue_id(queue: str, policy: Policy) -> str:
-    return policy.queues.get(queue, queue)
-
-
-def _zone(rep: Rep, policy: Policy) -> str:
-    return rep.hours.zone if rep.hours is not None else policy.timezone
-
-
-def _away(rep: Rep, policy: Policy) -> tuple[str, ...]:
-    return rep.away + policy.holidays if rep.away else policy.holidays
+            owner = min(pool, key=lambda one: bool(_refusal(desk, desk.team.rep(one), may_be_full=True)))
+            return desk.given(owner, way.route.name, "Nobody can take it now and there is no queue behind them.")
+    owner = case.current or case.last or desk.policy.manager or desk.policy.crm.me
+    return desk.given(owner, "nobody", "The policy names neither a rep nor a queue for it.")

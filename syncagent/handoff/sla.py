@@ -6,7 +6,7 @@ promised anew by every owner; the other clocks go on when the lead changes hands
 While the CRM's status is one on which a clock pauses, it stands still: by the status' history, not by when we looked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
-from syncagent.handoff.routing import team_of
+from syncagent.handoff.team import team_of
 from syncagent.model import Clock, Dossier, Event, Handoff, HandoffState, Hold, Plan, Sla, SlaStep, StepDone, Value
 from syncagent.policy import Duration, Hours, Policy, SlaTerms
 
@@ -106,6 +106,12 @@ def promising(handoff: Handoff, terms: tuple[Sla, ...]) -> Handoff:
     return replace(handoff, sla=first, clocks=(*clocks, *(Clock(one) for one in others.values())))
 
 
+def is_short(terms: Iterable[Sla | None], policy: Policy) -> bool:
+    """Whether the first touch is promised so soon that only somebody who is at work now can keep it."""
+    most = policy.routing.short_promise.minutes
+    return any(one is not None and one.of == "first touch" and 0 < one.minutes <= most for one in terms)
+
+
 def renewed(dossier: Dossier, policy: Policy, now: datetime) -> Plan | None:
     """The current handoff under today's terms, as a plan to settle when an admin asks (law 13); None: nothing moves.
 
@@ -131,14 +137,14 @@ def _named(handoff: Handoff) -> str:
     return " and ".join(names) or "no promise"
 
 
-def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, tuple[str, ...]]:
+def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, Collection[str]]:
     """The hours that the promise's clock runs in, and the days on which it stands still. A queue keeps team hours."""
     if sla.clock == "wall":
         pauses = sla.pause_holidays and policy.holidays
         return (Hours(_AROUND, policy.timezone), policy.holidays) if pauses else (None, ())
     rep = team_of(policy).reps.get(owner) if sla.clock == "rep" else None
     if rep is not None and rep.hours is not None:
-        return rep.hours, rep.away + policy.holidays
+        return rep.hours, team_of(policy).days_off(rep)
     if rep is not None:
         return None, ()
     return policy.team_hours, policy.holidays

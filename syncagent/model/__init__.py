@@ -51,6 +51,7 @@ from syncagent.model.judgement import (
     Event,
     Handoff,
     HandoffState,
+    Held,
     Hold,
     InterestingMoment,
     ModelScore,
@@ -60,6 +61,7 @@ from syncagent.model.judgement import (
     Stage,
     StepDone,
     Touch,
+    Turn,
 )
 from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
@@ -95,6 +97,7 @@ __all__ = [
     "Handoff",
     "HandoffState",
     "HealthSnapshot",
+    "Held",
     "Hint",
     "Hold",
     "Identity",
@@ -125,6 +128,7 @@ __all__ = [
     "Stage",
     "StepDone",
     "Touch",
+    "Turn",
     "Value",
     "WriteLead",
 ]

@@ -122,9 +122,11 @@ class Dossier(Struct, frozen=True):
 class Roster(Struct, frozen=True):
     """The reps' turns and loads, handed from plan to plan and stored with the decisions.
 
-    `turns`: pool -> rep -> credit of the weighted rotation. `open`: leads with each owner now. `today`: how many each
-    owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and queues known to be active, by id;
-    an id that the CRM has not told yet counts as active.
+    `turns`: pool -> rep -> credit of the weighted rotation, in leads (`handoff/turns.py`). `open`: leads with each
+    owner now. `today`: how many each owner was given on `day` (ISO date in the policy's zone). `active`: CRM users and
+    queues known to be active, by id; an id that the CRM has not told yet counts as active. `companies`: "pool|company"
+    -> the rep who got the company's last lead, the latest last. `absent`: users who say in the CRM that they are away,
+    from when until when.
     """
 
     turns: dict[str, dict[str, float]] = {}
@@ -134,6 +136,8 @@ class Roster(Struct, frozen=True):
     active: dict[str, bool] = {}
     epoch: str = "e1"  # the installation's; part of every key
     names: dict[str, str] = {}  # what CRM users and queues are called, by id
+    companies: dict[str, str] = {}
+    absent: dict[str, tuple[datetime, datetime]] = {}
     reminded: dict[str, int] = {}  # how many alerts each person was sent on `day`
 
 
@@ -169,6 +173,7 @@ class HealthSnapshot(Struct, frozen=True):
     down: dict[str, str]
     calls_today: dict[str, int]
     unanswered: dict[str, int] = {}  # hints that a system has given and does not know how to answer, by system
+    waiting_for_owner: dict[str, int] = {}  # leads that a route holds, by what for: "fields", "presence"
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False
     inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"

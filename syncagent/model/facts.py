@@ -135,12 +135,14 @@ class Account(Struct, frozen=True, tag=True, tag_field="fact"):
 
 
 class CrmUser(Struct, frozen=True, tag=True, tag_field="fact"):
-    """A rep, a manager or a queue of the CRM."""
+    """A rep, a manager or a queue of the CRM; until `away_until` (exclusive) they say that they are out."""
 
     identity: Identity
     name: str
     active: bool = True
     queue: bool = False
+    away_from: datetime | None = None  # None: already
+    away_until: datetime | None = None
 
 
 class Merged(Struct, frozen=True, tag=True, tag_field="fact"):

@@ -76,8 +76,19 @@ class InterestingMoment(Struct, frozen=True):
     text: str
 
 
+class Turn(Struct, frozen=True):
+    """What a turn of a pool's rotation gave everybody who could take it: their share of this lead."""
+
+    pool: str
+    shares: dict[str, float]
+
+
 class Assignment(Struct, frozen=True):
-    """Who got the lead and why them. `owner` is a CRM user or queue id; `pool` tells how the pool stood then."""
+    """Who got the lead and why them. `owner` is a CRM user or queue id; `pool` tells how the pool stood then.
+
+    `passed` says why nobody before them in the order of routes got it; `turn` is what has to be given back when the
+    assignment is refused or withdrawn (None: it took no turn).
+    """
 
     owner: str
     at: datetime
@@ -87,6 +98,25 @@ class Assignment(Struct, frozen=True):
     pinned: bool = False  # a person set this owner: law 5
     pool: tuple[str, ...] = ()
     after: str = ""  # why it was taken from the one before, for the old task and the new brief
+    passed: tuple[str, ...] = ()
+    turn: Turn | None = None
+
+
+class Held(Struct, frozen=True):
+    """A handoff that is decided and waits for its owner, since when and until when at the latest.
+
+    `for_` "fields": attributes that a route wants to know; "presence": the first rep who is in. `cause`, `kind` and
+    `last` are those of the handoff that will open.
+    """
+
+    for_: Literal["fields", "presence"]
+    since: datetime
+    until: datetime
+    why: str
+    cause: str
+    kind: str
+    last: str = ""
+    pool: tuple[str, ...] = ()  # how the pool stood, when somebody must be there
 
 
 class SlaStep(Struct, frozen=True):
@@ -249,6 +279,7 @@ class Decision(Struct, frozen=True):
     adopted: bool = False  # first seen in a working, closed or unmapped status: not handed off
     waiting: str = ""  # why a ready person is not with sales: "not in the CRM", "gate: timing unknown" ...
     models: tuple[ModelScore, ...] = ()  # what the models beside the live one say
+    held: Held | None = None  # ready, and waiting for an owner
     stage_since: datetime | None = None  # None: since before this was kept
     account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
 

@@ -15,7 +15,19 @@ from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
 from syncagent.policy.conditions import Condition, Duration
 from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
 from syncagent.policy.promises import SlaTerms
-from syncagent.policy.routing import Hours, Rep, Route, RouteTarget
+from syncagent.policy.routing import (
+    ORDER,
+    POSTAL,
+    Hours,
+    Pool,
+    Rep,
+    Route,
+    RouteTarget,
+    RoutingPolicy,
+    Step,
+    Territory,
+    WaitFor,
+)
 from syncagent.policy.scoring import (
     DERIVED,
     QUESTIONS,
@@ -41,6 +53,8 @@ from syncagent.policy.scoring import (
 __all__ = [
     "ALWAYS_FIND",
     "DERIVED",
+    "ORDER",
+    "POSTAL",
     "QUESTIONS",
     "AlertPolicy",
     "BrakePolicy",
@@ -62,6 +76,7 @@ __all__ = [
     "NurtureTarget",
     "OnBehalf",
     "Policy",
+    "Pool",
     "Population",
     "ProfilePolicy",
     "Question",
@@ -72,12 +87,16 @@ __all__ = [
     "Robots",
     "Route",
     "RouteTarget",
+    "RoutingPolicy",
     "ScoreModel",
     "Segment",
     "SlaTerms",
     "StageRule",
     "StatusReason",
+    "Step",
+    "Territory",
     "Threshold",
+    "WaitFor",
 ]
 
 
@@ -159,4 +178,5 @@ class Policy(Struct, frozen=True):
     accounts: dict[str, tuple[str, ...]] = {}  # lists of key accounts: names, domains or CRM ids; the first counts
     profile: ProfilePolicy = ProfilePolicy()
     likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
+    routing: RoutingPolicy = RoutingPolicy()
     digest: str = ""  # hash of the config that this was built from

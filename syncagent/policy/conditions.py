@@ -17,6 +17,7 @@ class Condition(Struct, frozen=True):
 
     `matches` is a regular expression searched in the text; `globs` are names of which one must fit ("*.edu"), as the
     lists of the config are; `minimum`/`maximum` are inclusive numbers; `present` asks whether there is a value at all.
+    `spans` are first and last texts of ranges: the value counts without spaces and hyphens, in capitals (postal codes).
     `newer`/`older` test the age of a date: at most, or more than, so long ago. Only fit rules know the time.
     """
 
@@ -28,3 +29,4 @@ class Condition(Struct, frozen=True):
     globs: tuple[str, ...] = ()
     newer: Duration | None = None
     older: Duration | None = None
+    spans: tuple[tuple[str, str], ...] = ()

@@ -169,9 +169,9 @@ def _project(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
 def _save_roster(db: sqlite3.Connection, roster: Roster, now: int) -> None:
     """Store turns and loads; who waits for a rep of a pool is planned again when one has become freer."""
     before = reading.roster(db)
-    # Who is active, and their names, are the CRM's to say, and the epoch is the file's: none comes back from a plan.
-    kept = text(replace(roster, active={}, names={}, epoch=""))
-    if kept == text(replace(before, active={}, names={}, epoch="")):
+    # Who is active or out, and their names, are the CRM's to say, and the epoch is the file's: none comes from a plan.
+    kept = text(replace(roster, active={}, names={}, absent={}, epoch=""))
+    if kept == text(replace(before, active={}, names={}, absent={}, epoch="")):
         return
     db.execute("insert or replace into meta values ('roster', ?)", (kept,))
     freer = {owner for owner, count in before.open.items() if roster.open.get(owner, 0) < count}

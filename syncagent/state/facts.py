@@ -159,16 +159,17 @@ class _Taking:
         return new + self._activities(facts.activities)
 
     def _user(self, user: CrmUser) -> bool:
-        row = (user.name, int(user.active), int(user.queue))
+        row = (user.name, int(user.active), int(user.queue), maybe_ms(user.away_from), maybe_ms(user.away_until))
         key = (user.identity.system, user.identity.id)
         stored = self._db.execute(
-            "select name, active, queue from crm_user where system = ? and id = ?", key
+            "select name, active, queue, away_from, away_until from crm_user where system = ? and id = ?", key
         ).fetchone()
         if stored == row:
             return False
-        self._db.execute("insert or replace into crm_user values (?, ?, ?, ?, ?)", (*key, *row))
-        if stored is not None and stored[1] != row[1]:
+        self._db.execute("insert or replace into crm_user values (?, ?, ?, ?, ?, ?, ?)", (*key, *row))
+        if stored is not None and (stored[1], *stored[3:]) != (row[1], *row[3:]):
             self.people.wake_waiting("roster:")
+        if stored is not None and stored[1] != row[1]:
             self.people.wake_with(user.identity.id)
         return True
 

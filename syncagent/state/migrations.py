@@ -452,3 +452,10 @@ def clue(db: Database) -> None:
     """What could name somebody's company is worked out once; what models have said is kept."""
     for statement in _CLUE.split(";\n"):
         db.conn.execute(statement)
+
+
+@migrations()
+def absences(db: Database) -> None:
+    """When CRM users say that they are out."""
+    db.conn.execute("alter table crm_user add column away_from integer")
+    db.conn.execute("alter table crm_user add column away_until integer")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 
+from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
@@ -192,11 +193,12 @@ def roster(db: sqlite3.Connection) -> Roster:
     """Turns and loads as last settled; who is active as the CRM last said; the installation's epoch."""
     row = db.execute("select value from meta where name = 'roster'").fetchone()
     stored = Roster() if row is None else decode_roster(row[0])
-    users = db.execute("select id, active, name from crm_user order by id").fetchall()
-    active = {user: bool(flag) for user, flag, _ in users}
-    names = {user: name for user, _, name in users if name}
+    users = db.execute("select id, active, name, away_from, away_until from crm_user order by id").fetchall()
+    active = {user: bool(flag) for user, flag, *_ in users}
+    names = {user: name for user, _, name, *_ in users if name}
+    absent = {user: (moment(begin or 0), moment(end)) for user, _, _, begin, end in users if end is not None}
     epoch = db.execute("select value from meta where name = 'epoch'").fetchone()[0]
-    return Roster(stored.turns, stored.open, stored.today, stored.day, active, epoch, names)
+    return replace(stored, active=active, epoch=epoch, names=names, absent=absent)
 
 
 def held(db: sqlite3.Connection, limit: int) -> tuple[Held, ...]:
@@ -297,6 +299,9 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         calls_today={name: int(value) for name, value in settings("calls").items()},
         unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
+        waiting_for_owner=dict(
+            db.execute("select substr(what, 6), count(*) from waits where what like 'held:%' group by what").fetchall()
+        ),
         disk_full=disk_full,
         inbox=inbox.counts(db),
     )

@@ -488,3 +488,27 @@ def test_an_allowance_of_our_own_stops_us_and_says_until_when(org):
     with pytest.raises(ConnectorDownError, match="3 calls a day that the config allows") as caught:
         list(crm.pull(cursor))
     assert caught.value.until > NOON + timedelta(hours=23)
+
+
+def test_users_who_say_that_they_are_out(org):
+    started = {"Out_From__c": "2026-11-23T15:00:00Z"}
+    org.control.seed(
+        users=[
+            {"Name": "Away", "Email": "a@example.com", **started, "Out_Until__c": "2026-11-25"},
+            {"Name": "Ill", "Email": "i@example.com", "Out_Until__c": "2026-11-25"},
+            {"Name": "Open end", "Email": "o@example.com", **started},
+        ]
+    )
+    fields = {"away_from": "Out_From__c", "away_until": "Out_Until__c"}
+    crm = org.connect(user_fields=fields, timezone="Europe/Berlin")
+    facts, _ = pull(org, crm.begin(NOON), crm)
+    told = {one.name: (one.away_from, one.away_until) for one in facts if isinstance(one, CrmUser)}
+    end = datetime(2026, 11, 25, 23, 0, tzinfo=UTC)  # the last day is one of them, in Berlin
+    assert told["Away"] == (datetime(2026, 11, 23, 15, 0, tzinfo=UTC), end)
+    assert told["Ill"] == (None, end)
+    assert told["Open end"] == (None, None), "without an end it may be left over"
+    assert not [one for one in crm.check() if "user_fields" in one.path]
+    wrong = org.connect(user_fields={**fields, "away_from": "Nowhere__c"})
+    [problem] = [one for one in wrong.check() if "user_fields" in one.path]
+    assert problem.path == "crm.user_fields.away_from" and "does not exist" in problem.message and not problem.fatal
+    assert isinstance(pull(org, wrong.begin(NOON), wrong)[0], list), "all else is read"

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from msgspec.structs import replace
 
 from syncagent.model import (
     CrmUser,
@@ -345,3 +346,15 @@ class Records:
         take(store, CrmUser(Identity("salesforce", "User", "u1"), "Ana", active=True))
         take(store, CrmUser(Identity("salesforce", "User", "u1"), "Ana", active=False))
         assert store.roster() == Roster(active={"u1": False}, epoch="e1", names={"u1": "Ana"})
+
+    def test_who_says_they_are_out_stands_in_the_roster_and_wakes_who_waits_for_them(self, store):
+        ana = CrmUser(Identity("salesforce", "User", "u1"), "Ana")
+        take(store, act(1, "a"), ana)
+        settle(store, waits_on=("roster:pool",))
+        take(store, replace(ana, away_from=at(5), away_until=at(9)))
+        assert store.roster().absent == {"u1": (at(5), at(9))}
+        settle(store, minute=2, waits_on=("roster:pool",))
+        assert not store.unsettled(at(3), 10).dossiers
+        take(store, ana)
+        assert store.roster().absent == {}
+        assert len(store.unsettled(at(3), 10).dossiers) == 1

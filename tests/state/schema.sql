@@ -70,7 +70,7 @@ CREATE TABLE crm_user (
   id text not null,
   name text not null,
   active integer not null,
-  queue integer not null,
+  queue integer not null, away_from integer, away_until integer,
   primary key (system, id)
 ) strict, without rowid;
 CREATE TABLE deal (ext text primary key, account text not null, owner text not null, open integer not null,

@@ -41,6 +41,8 @@ def examine(org: Org, options: Options) -> list[Problem]:
     }
     asked = [(kind, Sub(f"/sobjects/{kind}/describe")) for kind in (*NEEDED, "Event")]
     asked += [("Account", Sub("/sobjects/Account/describe"))] if options.account_fields else []
+    if options.user_fields:
+        asked.append(("user_fields", Sub("/sobjects/User/describe")))
     asked += [(name, Sub("/query?q=" + quote(text, safe=""))) for name, some in texts.items() for text in some]
     try:
         answers, _ = org.composite([sub for _, sub in asked])
@@ -69,6 +71,7 @@ def examine(org: Org, options: Options) -> list[Problem]:
         problems += _task(fields["Task"], options)
     problems += _event(told["Event"][0])
     problems += [problem for answer in told["Account"] for problem in _account(answer, options)]
+    problems += _user_fields(told["user_fields"], options)
     problems += _owners(told, options.expect_owners)
     problems += _others(told["history"][0], told["notification"][0], options)
     problems += _allowance(org)
@@ -95,6 +98,14 @@ def _lead(fields: Mapping[str, Field], options: Options) -> Iterator[Problem]:
     yield from _key("Lead", "Lead", options.lead_key_field, "crm.lead_key_field", fields, fatal=False)
     filled = {*options.names("Lead").values(), options.lead_key_field}
     yield from _required("Lead", fields, filled)
+
+
+def _user_fields(answers: Sequence[Answer], options: Options) -> Iterator[Problem]:
+    """Without them nobody is away; all else goes on."""
+    for answer in answers:
+        known = {one.name: one for one in msgspec.convert(answer.body, Described).fields} if answer.ok else {}
+        for ours, theirs in options.user_fields.items():
+            yield from _access("User", theirs, f"crm.user_fields.{ours}", known, written=False, fatal=False)
 
 
 def _unmapped(fields: Mapping[str, Field], statuses: Sequence[Answer], options: Options) -> Iterator[Problem]:

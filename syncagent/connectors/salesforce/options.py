@@ -69,7 +69,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     or with `client_secret` (client credentials; `login_url` is then the org's My Domain). `instance_url` overrides the
     address that the login tells. `fields`: our name -> the API name on leads; `contact_fields` the same for contacts,
     over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status, written and
-    heard as that of leads); `account_fields` those of accounts, read as "account.<our name>".
+    heard as that of leads); `account_fields` those of accounts, read as "account.<our name>". `user_fields`: in which
+    users say that they are out: dates or moments (`away_from` and `away_until`, the last day included).
     `overlap`: how late after its stamp a change may be committed and still be found; `in_flight`: how long a save takes
     at the most as a rule, with the org's flows and triggers: a promise counts as broken so much later. `timezone`: in
     which a task's due moment becomes a date. `expect_status`: what `check` looks for among the statuses;
@@ -87,6 +88,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     api_version: str = "60.0"
     fields: dict[str, str] = {}
     contact_fields: dict[str, str] = {}
+    user_fields: dict[str, str] = {}
     account_fields: dict[str, str] = {}
     task_key_field: str = "SyncAgent_Key__c"
     lead_key_field: str = "SyncAgent_Key__c"
@@ -107,9 +109,11 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if not re.fullmatch(r"\d+\.0", self.api_version):
             raise ValueError(f'api_version is written like "60.0", not {self.api_version!r}.')
         fields = (*self.fields.values(), *self.contact_fields.values(), *self.account_fields.values())
-        for name in (*fields, self.task_key_field, self.lead_key_field):
+        for name in (*fields, *self.user_fields.values(), self.task_key_field, self.lead_key_field):
             if not re.fullmatch(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)?", name):
                 raise ValueError(f"{name!r} is not the API name of a field.")
+        if self.user_fields and (unknown := set(self.user_fields) ^ {"away_from", "away_until"}):
+            raise ValueError(f"user_fields names away_from and away_until; look at {', '.join(sorted(unknown))}.")
         seconds(self.poll)
         seconds(self.overlap)
         seconds(self.in_flight)

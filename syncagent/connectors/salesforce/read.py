@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, structs
@@ -191,6 +192,8 @@ class Reader:
             fields += self.ours[kind]
         elif kind == "Task":
             fields.append(self.options.task_key_field)
+        elif kind == "User":
+            fields += self.options.user_fields.values()
         shown = [field for field in dict.fromkeys(fields) if self.org.visible(kind, field)]
         return f"SELECT {', '.join(shown)} FROM {kind}" if shown else None  # noqa: S608 - names of fields, checked by Options
 
@@ -401,7 +404,22 @@ class Reader:
     def _user(self, row: Row) -> Iterator[Fact]:
         queue = row["Id"].startswith("00G")
         kind = "Queue" if queue else "User"
-        yield CrmUser(Identity(self.name, kind, row["Id"]), row.get("Name") or "", row.get("IsActive", True), queue)
+        begin, end = (row.get(self.options.user_fields.get(name, "")) for name in ("away_from", "away_until"))
+        yield CrmUser(
+            Identity(self.name, kind, row["Id"]),
+            row.get("Name") or "",
+            row.get("IsActive", True),
+            queue,
+            self._day(begin) if begin and end else None,
+            self._day(end, last=True) if end else None,
+        )
+
+    def _day(self, told: str, *, last: bool = False) -> datetime:
+        """A moment, or where a date begins in the config's zone; the `last` one of several ends with its day."""
+        if "T" in told:
+            return moment(told)
+        day = datetime.fromisoformat(told) + timedelta(days=last)
+        return day.replace(tzinfo=ZoneInfo(self.options.timezone)).astimezone(UTC)
 
     def _opportunities(self, rows: Sequence[Row]) -> list[Fact]:
         """Deals with all their people, which cost a call of their own: only when deals have changed."""

@@ -13,6 +13,7 @@ from syncagent.handoff.lint.map import lint_map
 from syncagent.handoff.lint.model import lint_model
 from syncagent.handoff.lint.observed import Look, Observed, models_of
 from syncagent.handoff.lint.reach import Reach
+from syncagent.handoff.lint.routing import lint_routing, when_of
 from syncagent.handoff.lint.words import Finding, Level, globs_words, rule_words, test_words
 from syncagent.model import Stage
 from syncagent.policy import Condition, FitRule, Policy, Question, Threshold
@@ -32,6 +33,7 @@ def lint(policy: Policy, observed: Observed | None = None) -> tuple[Finding, ...
         found += findings
     found += _lines(policy, reaches)
     found += _first_that_fits(policy)
+    found += lint_routing(policy)
     found += _promises(policy, reaches)
     found += _stages(policy, reaches)
     found += lint_map(policy)
@@ -103,7 +105,7 @@ def _line(path: str, line: Threshold, reach: Reach) -> Iterator[Finding]:
 def _first_that_fits(policy: Policy) -> Iterator[Finding]:
     for path, word, whens in (
         ("handoff.segments", "segment", [(one.name, one.when) for one in policy.segments]),
-        ("routes", "route", [(one.name, one.when) for one in policy.routes]),
+        ("routes", "route", [(one.name, when_of(one)) for one in policy.routes]),
     ):
         for n, (name, when) in enumerate(whens, 1):
             here = f"{path}[{n}]"

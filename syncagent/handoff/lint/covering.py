@@ -26,6 +26,7 @@ def implies(narrow: Condition, wide: Condition) -> bool:
         and _globs(narrow, wide)
         and (wide.minimum is None or (narrow.minimum is not None and narrow.minimum >= wide.minimum))
         and (wide.maximum is None or (narrow.maximum is not None and narrow.maximum <= wide.maximum))
+        and _spans(narrow, wide)
         and _ages(narrow, wide)
     )
 
@@ -60,7 +61,7 @@ def cannot_hold(condition: Condition) -> str:
         return f"nothing is at least {low:g} and at most {high:g}"
     if condition.newer is not None and condition.older is not None and _within(condition.newer, condition.older):
         return "nothing is newer than that and older at the same time"
-    rest = (condition.values, condition.matches, condition.globs, condition.newer, condition.older)
+    rest = (condition.values, condition.matches, condition.globs, condition.spans, condition.newer, condition.older)
     if condition.present is False and (any(rest) or low is not None or high is not None):
         return "what is not known has no value to compare"
     if condition.values and not any(as_test(_ageless(condition))(value) for value in condition.values):
@@ -78,6 +79,7 @@ def _ageless(condition: Condition) -> Condition:
         condition.maximum,
         condition.present,
         condition.globs,
+        spans=condition.spans,
     )
 
 
@@ -97,6 +99,7 @@ def _presence(narrow: Condition, wide: Condition) -> bool:
     return bool(
         narrow.present
         or narrow.globs
+        or narrow.spans
         or (narrow.matches and not _may_be_empty(narrow.matches))
         or narrow.minimum is not None
         or narrow.maximum is not None
@@ -130,6 +133,14 @@ def _globs(narrow: Condition, wide: Condition) -> bool:
     return all(
         "[" not in one and "?" not in one and all(fits(one.replace("*", held)) for held in _STANDS_FOR)
         for one in narrow.globs
+    )
+
+
+def _spans(narrow: Condition, wide: Condition) -> bool:
+    """Whether every range of postal codes of `narrow` lies in one of `wide`."""
+    return not wide.spans or (
+        bool(narrow.spans)
+        and all(any(low <= first and last <= high for low, high in wide.spans) for first, last in narrow.spans)
     )
 
 

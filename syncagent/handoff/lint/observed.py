@@ -15,6 +15,7 @@ from syncagent.handoff.conditions import Fits, fits_of, is_known
 from syncagent.handoff.fit import FitRules, shown
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.interest import AHEAD
+from syncagent.handoff.routing import ways_of
 from syncagent.handoff.scoring import Scorer, company_of, done_by, is_ready, weigh, worked_out
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
@@ -116,7 +117,7 @@ class _Eyes:
         ]
         self._lists: tuple[tuple[tuple[str, Fits], ...], ...] = (
             tuple((f"handoff.segments[{n}]", fits_of(one.when)) for n, one in enumerate(policy.segments, 1)),
-            tuple((f"routes[{n}]", fits_of(one.when)) for n, one in enumerate(policy.routes, 1)),
+            tuple((f"routes[{n}]", way.fits) for n, way in enumerate(ways_of(policy), 1)),
         )
         self._remembered: dict[tuple[str, bool, Value], tuple[str, ...]] = {}
 

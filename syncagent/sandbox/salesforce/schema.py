@@ -315,6 +315,8 @@ _TEXT: Final = {
     UserType picklist(40) =Standard
     ManagerId reference >User:Manager
     TimeZoneSidKey picklist(40) =UTC
+    Out_From__c datetime
+    Out_Until__c date
     """,
     "Group 00G ro": """
     Name string(40)

@@ -56,6 +56,7 @@ def sound(**changes: Any) -> Policy:
         scoring=ScoreModel((title, country), (form, pages)),
         mql=Threshold("any", 65),
         routes=(Route("all", RouteTarget(queue="q")),),
+        reps=(),
         slas=(),
         stages=(),
         always=(),

@@ -274,7 +274,7 @@ def test_an_explanation_names_points_owner_and_terms() -> None:
     lines = why(told, policy(), result.roster or Roster(), NOW + minutes(1))
     text = "\n".join(lines)
     assert "Score: 80 = fit 40 + interest 40" in text
-    assert "To ana" in text
+    assert "To Ana (ana)" in text
     assert "SLA hot (first touch, since 2026-03-10 09:01 UTC): remind at" in text
     assert "eva@" not in text
     assert ME not in text.split()

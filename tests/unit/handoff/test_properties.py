@@ -26,9 +26,11 @@ from syncagent.model import (
     WriteLead,
 )
 from syncagent.policy import (
+    Condition,
     CrmPolicy,
     Duration,
     Gate,
+    Hours,
     InterestChoice,
     InterestRule,
     NurtureTarget,
@@ -36,9 +38,12 @@ from syncagent.policy import (
     Policy,
     ReasonRule,
     RecyclePolicy,
+    Route,
+    RouteTarget,
     SlaTerms,
     StageRule,
     StatusReason,
+    WaitFor,
 )
 from tests.unit.handoff.worlds import (
     ACTIVITIES,
@@ -46,6 +51,7 @@ from tests.unit.handoff.worlds import (
     LEAD,
     NOW,
     OWNERS,
+    QUEUE,
     READY,
     STATUSES,
     accept,
@@ -89,15 +95,34 @@ SEVERAL = (
     SlaTerms("sal", Duration(minutes=12), steps=LADDER, of="stage", stage="sal", pause_on=("Odd", "On Hold")),
     SlaTerms("mql", Duration(days=1), steps=LADDER, of="stage", stage="mql"),
 )
+PATIENCE = WaitFor(("phone",), Duration(minutes=15))
+HALF_DAYS = Hours((((9 * 60, 13 * 60),),) * 7, "Europe/Berlin")
+ROUTES = st.sampled_from(
+    (
+        policy().routes,
+        (
+            Route("phone", RouteTarget(pool=("ana",), nobody="next"), {"phone": Condition(present=True)}, (), PATIENCE),
+            Route("all", RouteTarget(pool=("ana", "ben"), fallback_queue=QUEUE, nobody="wait", sticky=True)),
+        ),
+        (Route("all", RouteTarget(pool=("ana", "ben"), fallback_queue=QUEUE, pick="least_busy")),),
+    )
+)
 POLICIES = st.builds(
-    lambda create, unknown, required, rules, slas: policy(
-        crm=replace(policy().crm, create=create), gate=Gate(required=required, unknown=unknown), slas=slas, **rules
+    lambda create, unknown, required, rules, slas, routes, hours: policy(
+        crm=replace(policy().crm, create=create),
+        gate=Gate(required=required, unknown=unknown),
+        slas=slas,
+        routes=routes,
+        reps=tuple(replace(rep, hours=hours) for rep in policy().reps),
+        **rules,
     ),
     st.sampled_from(("never", "when_missing")),
     st.sampled_from(("ask", "wait")),
     st.sampled_from(((), ("need",))),
     st.sampled_from(({}, RULES)),
     st.sampled_from((policy().slas, SEVERAL)),
+    ROUTES,
+    st.sampled_from((None, HALF_DAYS)),
 )
 STEPS = st.lists(
     st.one_of(
