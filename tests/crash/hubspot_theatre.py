@@ -59,7 +59,9 @@ class Theatre:
         self.move_to(MONDAY)
         # As in the other theatre: within this month no score falls by time alone.
         text = re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', self._box.config(self.folder))
-        text = text.replace('create = "when_missing"\n', f'create = "when_missing"\n{self.table}')
+        # The portal's clock stands still, so nobody need keep to five searches of a real second.
+        table = f"searches = 0\n{self.table}"
+        text = text.replace('create = "when_missing"\n', f'create = "when_missing"\n{table}')
         self.config = self.folder / "agent.toml"
         self.config.write_text(text)
         self.state = self.folder / "syncagent.db"

@@ -239,7 +239,10 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=100), "reminders again", None),
     (_after(minutes=130), "another hour", None),
     (_after(hours=4), "the manager is told, also of who was called and not spoken to", None),
-    (_after(hours=5), "Gus's record is deleted", _deleted),
+    # Between this and the next lies the queue's hour: two promises must not run out within a few seconds, for of what
+    # is due at once only the highest acts, and a kill may put a look off.
+    (_after(hours=4, minutes=30), "Gus's record is deleted", _deleted),
+    (_after(hours=5, minutes=30), "nobody of the queue has taken Yuki", None),
     (_after(days=1), "a rep takes Yuki from the queue", lambda stage: stage.takes("yuki")),
     (_after(days=2), "Lena buys", lambda stage: stage.converts("lena", won=True)),
     (_after(days=3), "Tom does not", lambda stage: stage.converts("tom", won=False)),
