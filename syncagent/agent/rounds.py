@@ -39,7 +39,7 @@ log = logging.getLogger("syncagent")
 LOOK_BATCH = 300
 LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
-AT_ONCE = 50
+AT_ONCE = 100
 """So many dossiers are read, then planned, while the processor's own memory still holds them."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)

@@ -11,7 +11,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model import Activity, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
 from syncagent.state import crowds, hints, inbox
@@ -134,7 +134,7 @@ def _batch(
                 tuple(sorted(identities.get(person, ()))),
                 tuple(sorted(emails.get(person, ()))),
                 told.leads,
-                () if done is None else tuple(sorted(decode_activities(done), key=_in_time)),
+                () if done is None else _in_order(decode_activities(done)),
                 told.records,
                 told.changes,
                 told.tasks,
@@ -155,7 +155,15 @@ def _batch(
     return with_accounts(db, made)
 
 
+_at = attrgetter("at")
 _in_time = attrgetter("at", "identity.system", "key")
+
+
+def _in_order(told: tuple[Activity, ...]) -> tuple[Activity, ...]:
+    """By time; those of one moment by system and key, which is asked only where there are such."""
+    if len(set(map(_at, told))) == len(told):
+        return tuple(sorted(told, key=_at))
+    return tuple(sorted(told, key=_in_time))
 
 
 def _outbox(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[OutboxEntry, ...]]:
