@@ -138,9 +138,9 @@ class RoutingTranslation:
             return ()
         try:
             return public_holidays(table.country, table.subdivision)
-        except NotImplementedError as error:
+        except ValueError as error:
             hint = 'Write codes such as country = "DE", subdivision = "BY"; dates can always stand in `holidays`.'
-            self._tell(f"{path}.country", f"No public holidays are known for it: {str(error).rstrip('.')}.", hint)
+            self._tell(f"{path}.country", str(error), hint)
             return ()
 
     def _hours(self, table: PlaceTable, path: str, zone: str = "") -> Hours | None:
@@ -366,13 +366,17 @@ def span(text: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=256)
 def public_holidays(country: str, subdivision: str = "") -> tuple[str, ...]:
-    """The public holidays of a country, or of a part of it, as ISO dates. Raises NotImplementedError for unknown ones.
+    """The public holidays of a country, or of a part of it, as ISO dates. Raises ValueError with a sentence.
 
-    Source: the library `holidays`, by ISO 3166 codes ("DE", "BY").
+    Source: the library `holidays`, by ISO 3166 codes ("DE", "BY"); of a place that it does not know it says so by an
+    error that is no ValueError.
     """
     import holidays
 
-    known = holidays.country_holidays(country.upper(), subdiv=subdivision.upper() or None, years=YEARS)
+    try:
+        known = holidays.country_holidays(country.upper(), subdiv=subdivision.upper() or None, years=YEARS)
+    except NotImplementedError as error:
+        raise ValueError(f"No public holidays are known for it: {str(error).rstrip('.')}.") from error
     return tuple(sorted(day.isoformat() for day in known))
 
 

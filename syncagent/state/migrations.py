@@ -194,12 +194,17 @@ insert into meta values ('epoch', 'e1');
 """
 
 
+def _execute(db: Database, script: str) -> None:
+    """A script's statements one by one: `executescript` would commit what the step has done so far."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
 @migrations()
 def first(db: Database) -> None:
     """All tables of 0.1."""
-    for statement in _FIRST.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    _execute(db, _FIRST)
 
 
 _BRAKE_BY_SECOND = """
@@ -220,9 +225,7 @@ drop table brake_before;
 @migrations()
 def brake_by_second(db: Database) -> None:
     """What the brake counts is asked for at every batch: a row a second, not one a plan."""
-    for statement in _BRAKE_BY_SECOND.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    _execute(db, _BRAKE_BY_SECOND)
 
 
 _ACTIVITY_BY_NUMBER = """
@@ -245,9 +248,7 @@ class _ActivityBefore(Struct):
 @migrations()
 def activity_by_number(db: Database) -> None:
     """A fraction of the pages, and each found with fewer: a number for a key, and bodies without names."""
-    for statement in _ACTIVITY_BY_NUMBER.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    _execute(db, _ACTIVITY_BY_NUMBER)
     before = db.conn.execute("select person, body from activity_before order by person, at, source, key")
     db.conn.executemany("insert into activity values (?, ?)", _numbered(before))
     db.conn.execute("drop table activity_before")
@@ -292,9 +293,7 @@ create index heard_at on heard (at);
 @migrations()
 def inbox(db: Database) -> None:
     """What is posted to us stands on the disk before it is answered."""
-    for statement in _INBOX.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    _execute(db, _INBOX)
 
 
 _APART = """
@@ -348,8 +347,7 @@ create index account_person on account (person)
 @migrations()
 def account(db: Database) -> None:
     """Who is of one company, for the company's picture in a dossier; filled as people's records are told again."""
-    for statement in _ACCOUNT.split(";\n"):
-        db.conn.execute(statement)
+    _execute(db, _ACCOUNT)
 
 
 _POLICY = """
@@ -361,8 +359,7 @@ create table policy_use (since integer primary key, digest text not null) strict
 @migrations()
 def policy(db: Database) -> None:
     """The policies that decide are kept, each once, and when they were in use: the past is explained by its own."""
-    for statement in _POLICY.split(";\n"):
-        db.conn.execute(statement)
+    _execute(db, _POLICY)
 
 
 _COMPANY = """
@@ -401,8 +398,7 @@ drop table account
 @migrations()
 def company(db: Database) -> None:
     """Companies in rows of their own, counted as their people come. Keys and titles come as records are told again."""
-    for statement in _COMPANY.split(";\n"):
-        db.conn.execute(statement)
+    _execute(db, _COMPANY)
 
 
 _EDIT = """
@@ -415,8 +411,7 @@ create index edit_person on edit (person)
 @migrations()
 def edit(db: Database) -> None:
     """Who did something to whom in which second, to tell a bulk edit from a touch; filled as facts come in."""
-    for statement in _EDIT.split(";\n"):
-        db.conn.execute(statement)
+    _execute(db, _EDIT)
 
 
 _VISIT = """
@@ -431,8 +426,7 @@ insert or replace into visit select person, at, json_extract(data, '$.stage'),
 @migrations()
 def visit(db: Database) -> None:
     """Every visit to a stage, from what the journal knows of it."""
-    for statement in _VISIT.split(";\n"):
-        db.conn.execute(statement)
+    _execute(db, _VISIT)
 
 
 _CLUE = """
@@ -450,8 +444,7 @@ insert into company_title select id, title, count(*) from member where engaged a
 @migrations()
 def clue(db: Database) -> None:
     """What could name somebody's company is worked out once; what models have said is kept."""
-    for statement in _CLUE.split(";\n"):
-        db.conn.execute(statement)
+    _execute(db, _CLUE)
 
 
 @migrations()

@@ -286,3 +286,9 @@ def test_what_the_page_shows_is_a_config(tmp_path: Path) -> None:
     path.write_text(NO_ROUTES + listed + others + LAST, encoding="utf-8")
     made = load(path).policy(T0)
     assert made.routing.order == ORDER and len(made.routing.territories) == 3 and len(made.routes) == 2
+
+
+@pytest.mark.parametrize(("country", "part"), [("XX", ""), ("DE", "XX")])
+def test_a_place_whose_holidays_nobody_knows_is_told_in_a_sentence(country: str, part: str) -> None:
+    with pytest.raises(ValueError, match=r"^No public holidays are known for it: .+\.$"):
+        public_holidays(country, part)
