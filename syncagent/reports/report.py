@@ -42,7 +42,7 @@ class Table(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """`since` (included) and `until` (excluded) bound what is counted, None where nobody asked; `zone` cuts the days."""
+    """`since` (included) and `until` (excluded) bound what counts, None where nobody asked; `zone` cuts the days."""
 
     name: str
     title: str
