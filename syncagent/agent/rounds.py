@@ -32,6 +32,8 @@ from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import Dossier, Lane, Outcome, Plan, Refused
 from syncagent.policy import Policy
+from syncagent.state.journal import worth_keeping
+from syncagent.state.proof import Basis
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
@@ -353,10 +355,15 @@ class Agent:
             brake.let(planned)
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
-            roster = planned.roster or roster
             # Most of what people do moves nothing: a decision that stands is not written again.
             unchanged = planned.decision == dossier.decision and not dossier.absorbed
-            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged))
+            basis = (
+                Basis(dossier, roster, now, policy.crm.me, policy.write_scores)
+                if planned.events and worth_keeping(planned, dossier)
+                else None
+            )
+            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged, basis))
+            roster = planned.roster or roster
         self._failpoint("settle.before")
         taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
         self._failpoint("settle.after")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Handoff, Roster
-from syncagent.state import accounts, outbox, reading, results, visits, waking
+from syncagent.state import accounts, journal, outbox, reading, results, visits, waking
 from syncagent.state.codec import maybe_ms, ms, text
 from syncagent.state.store import Held, Settlement
 
@@ -26,7 +26,8 @@ class Prepared(Struct):
     roster: Roster | None
     commands: list[outbox.Row]
     withdraw: tuple[str, ...]
-    journal: list[tuple[object, ...]]
+    lines: list[journal.Row]
+    basis: journal.Kept | None
     handoffs: list[tuple[object, ...]]
     waits: list[tuple[str, int]]
     brake: tuple[int, str, str] | None
@@ -39,8 +40,11 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
     """Encode, so that the writer only writes."""
     at = ms(now)
     made = []
+    pools = journal.Pools()
     for settlement in settlements:
         person, plan = settlement.person, settlement.plan
+        basis = settlement.basis
+        kept = journal.keep(basis, pools) if basis is not None and plan.events else None
         made.append(
             Prepared(
                 person,
@@ -50,7 +54,8 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 plan.roster,
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,
-                [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
+                journal.rows(plan, person, config, kept),
+                kept,
                 [] if settlement.unchanged else [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
@@ -98,10 +103,7 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
         " set decision = excluded.decision, absorbed = null",
         [(each.person, each.decision) for each in taken if each.decision is not None],
     )
-    db.executemany(
-        "insert into journal (at, person, kind, why, handoff, data, config) values (?, ?, ?, ?, ?, ?, ?)",
-        [row for each in taken for row in each.journal],
-    )
+    journal.put(db, [(each.lines, each.basis) for each in taken if each.lines])
     visits.put(db, [row for each in taken for row in each.visits])
     _project(db, [row for each in taken for row in each.handoffs])
     withdrawn = [key for each in taken for key in each.withdraw]

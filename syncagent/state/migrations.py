@@ -24,6 +24,7 @@ unanswered what a hint named and its system did not know: asked again at `again_
 apart      two people whom an admin has split, both ways round, and when
 edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
 visit      every stay in a stage of the process map; `left_at` NULL: they are there
+journal    what was decided, a chained line each · journal_told, journal_basis, journal_pool: see journal.py
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -36,6 +37,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
+from syncagent.state import journal
 from syncagent.state.activities import LAST, SHIFT, slot
 
 migrations = Migrations("syncagent")
@@ -452,3 +454,43 @@ def absences(db: Database) -> None:
     """When CRM users say that they are out."""
     db.conn.execute("alter table crm_user add column away_from integer")
     db.conn.execute("alter table crm_user add column away_until integer")
+
+
+_JOURNAL = """
+create table journal_before as select * from journal;
+drop table journal;
+create table journal (
+  id integer primary key autoincrement,
+  at integer not null,
+  person integer not null,
+  kind text not null,
+  handoff text not null,
+  data text not null,
+  config text not null,
+  format integer not null,
+  engine text not null,
+  sealed blob not null,
+  hash blob not null
+) strict;
+create index journal_person on journal (person, id);
+create table journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
+  plan blob not null) strict;
+create table journal_basis (id integer primary key, body blob not null) strict;
+create table journal_pool (digest blob primary key, body blob not null) strict, without rowid
+"""
+
+
+@migrations()
+def journal_sealed(db: Database) -> None:
+    """The journal is chained, so that nobody changes the past unseen; what it says of people stands apart."""
+    _execute(db, _JOURNAL)
+    before = db.conn.execute("select id, at, person, kind, why, handoff, data, config from journal_before order by id")
+    forgotten = (
+        "select id, merged_into from person where erased = 1 or merged_into in (select id from person where erased)"
+    )
+    gone = {person: into or person for person, into in db.conn.execute(forgotten)}
+    journal.seal_older(db.conn, before, gone.keys())
+    last = db.conn.execute("select max(at) from journal").fetchone()[0]
+    for person in sorted(set(gone.values())):
+        journal.account_for(db.conn, person, last or 0)
+    db.conn.execute("drop table journal_before")

@@ -48,6 +48,7 @@ from syncagent.state import (
     visits,
 )
 from syncagent.state.codec import ms
+from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
@@ -418,6 +419,9 @@ class SqliteStore:
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
             return reading.journal(db, person, limit)
+
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(self._reading)
 
     def health(self, now: datetime) -> HealthSnapshot:
         full = self._writer is not None and self._writer.full

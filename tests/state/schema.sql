@@ -132,11 +132,19 @@ CREATE TABLE journal (
   at integer not null,
   person integer not null,
   kind text not null,
-  why text not null,
   handoff text not null,
   data text not null,
-  config text not null
+  config text not null,
+  format integer not null,
+  engine text not null,
+  sealed blob not null,
+  hash blob not null
 ) strict;
+CREATE TABLE journal_basis (id integer primary key, body blob not null) strict;
+CREATE TABLE journal_pool (digest blob primary key, body blob not null) strict, without rowid
+;
+CREATE TABLE journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
+  plan blob not null) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
 CREATE TABLE member (person integer not null, id text not null, matched integer not null,
   engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
