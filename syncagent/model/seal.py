@@ -53,13 +53,17 @@ def seal_of(told: Told) -> bytes:
     return hashlib.sha256("\n".join(head).encode()).digest()
 
 
-def hash_of(before: bytes, number: int, fields: Sequence[object], sealed: bytes) -> bytes:
-    """A line's hash. `fields`: at, person, kind, handoff, data, config, format, engine, in this order."""
-    text = "\n".join((before.hex(), str(number), *map(str, fields), sealed.hex()))
-    return hashlib.sha256(text.encode()).digest()
+def rest_of(fields: Sequence[object], sealed: bytes) -> bytes:
+    """What is hashed of a line behind its number: at, person, kind, handoff, data, config, format, engine, the seal."""
+    return "\n".join((*map(str, fields), sealed.hex())).encode()
+
+
+def hash_of(before: bytes, number: int, rest: bytes) -> bytes:
+    """A line's hash, from the hash before it, its number, and `rest_of` it."""
+    return hashlib.sha256(b"%b\n%d\n%b" % (before.hex().encode(), number, rest)).digest()
 
 
 def hash_of_line(before: bytes, line: Line, number: int | None = None) -> bytes:
     """`hash_of` of a line as it stands; with `number` as if it had that one."""
     fields = (line.at, line.person, line.kind, line.handoff, line.data, line.config, line.format, line.engine)
-    return hash_of(before, line.id if number is None else number, fields, line.sealed)
+    return hash_of(before, line.id if number is None else number, rest_of(fields, line.sealed))

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Dossier, Event, Plan, Roster, Value
-from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, seal_of
+from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, rest_of, seal_of
 from syncagent.state.codec import moment, ms, text
 from syncagent.state.proof import Basis
 
@@ -36,11 +36,15 @@ _encode = msgspec.json.Encoder(order=None).encode
 
 
 class Row(NamedTuple):
-    """A line before its number: at, person, kind, handoff, data, config, format, engine; and what is sealed."""
+    """A line before its number, made in the caller's thread: the writer's time is everybody's.
+
+    `fields`: at, person, kind, handoff, data, config, format, engine, and the seal; `rest`: what is hashed of them;
+    `told`: salt, why, inputs, plan.
+    """
 
     fields: tuple[object, ...]
-    sealed: bytes
-    told: Told
+    rest: bytes
+    told: tuple[bytes, str, bytes, bytes]
 
 
 class Looked(Struct, frozen=True):
@@ -112,10 +116,11 @@ def digest_of(plan: Plan) -> bytes:
 
 
 def row(event: Event, person: int, config: str, inputs: bytes = b"", plan: bytes = b"") -> Row:
-    """A line of an event, made in the caller's thread."""
-    told = Told(os.urandom(SALT), event.why, inputs, plan)
+    """A line of an event."""
+    told = (os.urandom(SALT), event.why, inputs, plan)
     fields = (ms(event.at), person, event.kind, event.handoff, text(event.data), config, FORMAT, engine())
-    return Row(fields, seal_of(told), told)
+    sealed = seal_of(Told(*told))
+    return Row((*fields, sealed), rest_of(fields, sealed), told)
 
 
 def rows(plan: Plan, person: int, config: str, kept: Kept | None) -> list[Row]:
@@ -137,11 +142,11 @@ def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]])
         if kept is not None and rows_of_one:
             bases.append((number + 1, kept.body))
             pool.update(kept.pool)
-        for fields, sealed, said in rows_of_one:
+        for fields, rest, said in rows_of_one:
             number += 1
-            before = hash_of(before, number, fields, sealed)
-            lines.append((number, *fields, sealed, before))
-            told.append((number, said.salt, said.why, said.inputs, said.plan))
+            before = hash_of(before, number, rest)
+            lines.append((number, *fields, before))
+            told.append((number, *said))
     if lines:
         db.executemany(_LINE, lines)
         db.executemany(_TOLD, told)
@@ -201,7 +206,7 @@ def seal_older(db: sqlite3.Connection, before: Iterable[tuple[object, ...]], era
             said = Told(os.urandom(SALT), str(why))
             fields = (at, person, kind, handoff, data, config, 0, "")
             sealed = seal_of(said)
-            last = hash_of(last, int(str(number)), fields, sealed)
+            last = hash_of(last, int(str(number)), rest_of(fields, sealed))
             lines.append((number, *fields, sealed, last))
             if person not in erased:
                 told.append((number, said.salt, said.why, b"", b""))

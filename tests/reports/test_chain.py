@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Decision, Deleted, Event, Identity, Lead, Page, Plan, Roster
-from syncagent.model.seal import NOTHING_BEFORE, Line, Told, hash_of, seal_of
+from syncagent.model.seal import NOTHING_BEFORE, Line, Told, hash_of, rest_of, seal_of
 from syncagent.reports.chain import Link, Verdict, links, read, verify, written
 from syncagent.state import SqliteStore, open_store, restore
 from syncagent.state.store import Settlement
@@ -198,7 +198,7 @@ def test_a_line_that_was_sealed_anew_does_not_fit_the_next_one(path: Path) -> No
     line, before = list(store.ledger().lines())[5], store.ledger().before(6)
     store.close()
     fields = (line.at, line.person, line.kind, line.handoff, '{"total":77}', line.config, line.format, line.engine)
-    forged = hash_of(before, 6, fields, line.sealed).hex()
+    forged = hash_of(before, 6, rest_of(fields, line.sealed)).hex()
     what = tampered(path, f"update journal set data = '{{\"total\":77}}', hash = x'{forged}' where id = 6")
     assert what == [("changed", 7)], "the first line that no longer fits"
 
@@ -313,7 +313,7 @@ def lines_of(whys: list[str]) -> list[Link]:
         told = Told(hashlib.sha256(why.encode()).digest()[:16], why)
         fields = (1000 + number, number % 3, "score", "", json.dumps({"n": number}), "c", 1, "0.1")
         sealed = seal_of(told)
-        digest = hash_of(before, number, fields, sealed)
+        digest = hash_of(before, number, rest_of(fields, sealed))
         made.append(Link(before, Line(number, *fields, sealed, digest, told)))
         before = digest
     return made
