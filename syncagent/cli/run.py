@@ -141,7 +141,7 @@ def _obey_signals(agent: Agent, config: Config, config_path: Path, doors: Listen
                     "The config was read again; this of it counts from the next start on: %s.", ", ".join(later)
                 )
             try:
-                agent.store.use_policy(policy, now=agent.clock.now())
+                agent.store.use_policy(agent.policy, now=agent.clock.now())
                 log.info("The config was read again; %d people are planned by it.", sweep(agent))
                 agent.store.set_meta("policy", policy.digest)
             except StoreFullError as error:
