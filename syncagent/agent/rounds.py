@@ -24,6 +24,7 @@ from syncagent.agent.mistrust import Mistrust
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
 from syncagent.agent.outcomes import all_answered, chunks, log_refusals
 from syncagent.agent.pace import Pace
+from syncagent.agent.silence import Silence, Watched
 from syncagent.agent.suspects import Suspects, told
 from syncagent.agent.unpacking import unpack
 from syncagent.clock import Clock
@@ -32,8 +33,7 @@ from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import Dossier, Lane, Outcome, Plan, Refused
 from syncagent.policy import Policy
-from syncagent.state.journal import worth_keeping
-from syncagent.state.proof import Basis
+from syncagent.state.journal import basis_of
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
@@ -61,6 +61,7 @@ class Settings(Struct, frozen=True):
 
     polls: Mapping[str, float]
     crm: str
+    posting: frozenset[str] = frozenset()  # sources that are never read: they post to us
     batch: int = 500
     down_again: float = 300.0
     poll_fast: float = 5.0
@@ -104,11 +105,14 @@ class Agent:
         self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self._mistrust = Mistrust(store, clock.now, settings.mistrust, settings.down_again)
+        self.mistrusts = self._mistrust.doubts
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
-        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing)
+        watched = Watched(settings.polls, settings.posting, tuple(targets))
+        self.silence = Silence(store, clock, lambda: self.policy, self.outages, watched)
+        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing, self.silence)
         self._unread = set() if self._knows_crm() else set(sources)  # of the first start
         self._unread_until = clock.now() + FIRST_READ
 
@@ -357,11 +361,7 @@ class Agent:
                 policy = self._score_policy(brake)
             # Most of what people do moves nothing: a decision that stands is not written again.
             unchanged = planned.decision == dossier.decision and not dossier.absorbed
-            basis = (
-                Basis(dossier, roster, now, policy.crm.me, policy.write_scores)
-                if planned.events and worth_keeping(planned, dossier)
-                else None
-            )
+            basis = basis_of(planned, dossier, policy, roster, now)
             settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged, basis))
             roster = planned.roster or roster
         self._failpoint("settle.before")

@@ -23,8 +23,9 @@ from rich.table import Table
 from syncagent.agent import Agent
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
+from syncagent.agent.starting import refuse_orphans
 from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
-from syncagent.compose import compose, connectors, from_next_start, listener, refuse_orphans, take_over_doors
+from syncagent.compose import compose, connectors, from_next_start, heartbeat, listener, take_over_doors
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
@@ -70,7 +71,7 @@ def run(
         _obey_signals(agent, config, config_path, doors)
         with _listening(doors):
             _notify_systemd("READY=1")
-            Daemon(agent, Path(config.agent.state)).run()
+            Daemon(agent, Path(config.agent.state), heartbeat(config)).run()
             _notify_systemd("STOPPING=1")
         if agent.outages.broken():
             _tell_troubles(agent.outages.troubles())

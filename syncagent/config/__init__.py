@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from syncagent.config.agreement import Translation, within
 from syncagent.config.alerts import SINK_KEYS
 from syncagent.config.files import Files, read_files
+from syncagent.config.probes import HeartbeatTable, ProbesTable, is_loopback, read_heartbeat, read_probes
 from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
@@ -34,6 +35,7 @@ __all__ = [
     "ConnectorTable",
     "Secret",
     "draft",
+    "is_loopback",
     "load",
     "nearest",
     "parse",
@@ -81,6 +83,8 @@ class Config(Struct, frozen=True):
     likelihood: Scorecard | None = None
     files: Files = Files()
     sinks: tuple[ConnectorTable, ...] = ()
+    probes: ProbesTable = ProbesTable()
+    heartbeat: HeartbeatTable = HeartbeatTable()
 
     @property
     def addresses(self) -> AddressRules:
@@ -108,7 +112,7 @@ AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "cr
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
-TABLES = ("agent", "sources", "crm", *AGREED)
+TABLES = ("agent", "probes", "heartbeat", "sources", "crm", *AGREED)
 _LAST_PORT = 65535
 
 
@@ -171,6 +175,8 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
         Problem(join("", key), "This table is not known.", nearest(key, TABLES)) for key in raw if key not in TABLES
     ]
     agent = _agent(raw.get("agent", {}), folder, problems)
+    probes = read_probes(raw.get("probes", {}), agent.listen, folder, problems)
+    heartbeat = read_heartbeat(raw.get("heartbeat", {}), folder, problems)
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
     given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
@@ -197,7 +203,13 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     files = read_files(tables, folder, agent.timezone, problems)
     digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, probes, heartbeat)
+    systems = (*given, crm.name, *(sink.name for sink in sinks))
+    problems += [
+        Problem(f"alerts.silence.systems.{name}", "There is no system of this name.", nearest(name, systems))
+        for name in tables.alerts.silence.systems
+        if name not in systems
+    ]
     for sink in sinks:
         if sink.name in (*given, crm.name):
             problems.append(Problem(sink.path, f"A system is called {sink.name!r} too.", "Give it another name."))

@@ -25,6 +25,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Dossier, Event, Plan, Roster, Value
 from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, rest_of, seal_of
+from syncagent.policy import Policy
 from syncagent.state.codec import moment, ms, text
 from syncagent.state.proof import Basis
 
@@ -96,9 +97,11 @@ def engine() -> str:
     return version("syncagent")
 
 
-def worth_keeping(plan: Plan, dossier: Dossier) -> bool:
-    """Whether what this plan was made from should be kept: it says something that the facts do not tell again."""
-    return not (dossier.erased or QUIET.issuperset(event.kind for event in plan.events))
+def basis_of(plan: Plan, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Basis | None:
+    """What the plan was made from, when it says something that the facts do not tell again."""
+    if not plan.events or dossier.erased or QUIET.issuperset(event.kind for event in plan.events):
+        return None
+    return Basis(dossier, roster, now, policy.crm.me, policy.write_scores)
 
 
 def keep(basis: Basis, pools: Pools) -> Kept:

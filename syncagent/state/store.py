@@ -439,6 +439,10 @@ class Store(Protocol):
         """The whole journal as evidence."""
         ...
 
+    def alive(self) -> bool:
+        """Whether what is given to be stored is still being stored."""
+        ...
+
     def health(self, now: datetime) -> HealthSnapshot:
         """Counts for `status`."""
         ...
