@@ -22,7 +22,7 @@ from syncagent.agent.alarms import Watch
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.mistrust import Mistrust
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
-from syncagent.agent.outcomes import all_answered, chunks, log_refusals
+from syncagent.agent.outcomes import all_answered, chunks, log_answers, speak_of
 from syncagent.agent.pace import Pace
 from syncagent.agent.silence import Silence, Watched
 from syncagent.agent.suspects import Suspects, told
@@ -419,20 +419,24 @@ class Agent:
         if not items:
             return 0
         unanswered = {item.command.key: item for item in items}
+        speak_of(items)
         try:
             self._failpoint("apply.before")
             for outcomes in chunks(target.apply([item.command for item in items]), dict(unanswered)):
                 self._failpoint("confirm.before")
                 self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
-                suspects.answered((unanswered.pop(key).command, outcome) for key, _, outcome in outcomes)
+                answers = [(unanswered.pop(key).command, outcome) for key, _, outcome in outcomes]
+                suspects.answered(answers)
                 self.bell.set()
-                log_refusals(outcomes)
+                log_answers(answers)
             all_answered(unanswered)
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self._failed(name, unanswered, error)
         else:
             self.outages.over(name, WRITING)
+        finally:
+            speak_of(())
         return len(items)
 
     def _failed(self, name: str, unanswered: dict[str, OutboxItem], error: Exception) -> None:

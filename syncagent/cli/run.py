@@ -43,7 +43,12 @@ SHOWN = 40
 @json_option
 @click.option("--once", is_flag=True, help="Do one whole round and end.")
 @click.option("--dry-run", is_flag=True, help="Do all but the writing, and show it. Leaves no trace.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    show_default="log_format of [agent], or text",
+    help="Of the log.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
 def run(
     config_path: Path,
@@ -51,12 +56,12 @@ def run(
     once: bool,
     dry_run: bool,
     as_json: bool,
-    log_format: Literal["text", "json"],
+    log_format: Literal["text", "json"] | None,
     log_level: str,
 ) -> None:
     """Run the agent until SIGTERM (drains within 10 s) or Ctrl-C; SIGHUP reads the config again."""
     config = load(config_path)
-    logs.set_up(log_format, "warning" if dry_run and log_level == "info" else log_level)
+    logs.set_up(log_format or config.agent.log_format, "warning" if dry_run and log_level == "info" else log_level)
     if dry_run:
         _rehearse(config, as_json=as_json)
         return

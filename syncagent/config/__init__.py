@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
@@ -57,6 +57,7 @@ class AgentTable(Struct, frozen=True):
     listen: str = "127.0.0.1:8474"
     timezone: str = "UTC"
     keep_refused: str = "30d"
+    log_format: Literal["text", "json"] = "text"
 
 
 class ConnectorTable(Struct, frozen=True):
@@ -245,7 +246,7 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
     except ValueError as error:
         problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
         keep = AgentTable().keep_refused
-    return AgentTable(str(folder / agent.state), agent.listen, zone, keep)
+    return AgentTable(str(folder / agent.state), agent.listen, zone, keep, agent.log_format)
 
 
 def _sinks(shape: dict[str, Any], problems: list[Problem]) -> tuple[ConnectorTable, ...]:
