@@ -176,7 +176,8 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
         Problem(join("", key), "This table is not known.", nearest(key, TABLES)) for key in raw if key not in TABLES
     ]
     agent = _agent(raw.get("agent", {}), folder, problems)
-    probes = read_probes(raw.get("probes", {}), agent.listen, folder, problems)
+    mistyped = any(problem.path == "agent.listen" for problem in problems)
+    probes = read_probes(raw.get("probes", {}), "" if mistyped else agent.listen, folder, problems)
     heartbeat = read_heartbeat(raw.get("heartbeat", {}), folder, problems)
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())

@@ -27,11 +27,11 @@ class HeartbeatTable(Struct, frozen=True):
 
 
 def read_probes(raw: object, listen: str, folder: Path, problems: list[Problem]) -> ProbesTable:
-    """The table; where anybody can come, metrics need a token."""
+    """The table; where anybody can come, metrics need a token. `listen` empty: nobody knows where that is."""
     table = read_leniently(ProbesTable, raw, "probes", problems) or ProbesTable()
     if table.token is not None:
         return ProbesTable(table.serve, table.token.beside(folder))
-    if table.serve and not is_loopback(listen):
+    if table.serve and listen and not is_loopback(listen):
         says = f"Others can reach {listen}, and metrics would be open to them."
         problems.append(Problem("probes.token", says, 'For example: token = { env = "SYNCAGENT_METRICS_TOKEN" }.'))
     return table
