@@ -1,11 +1,11 @@
-"""What a system answered to a batch of commands: grouped for the store, and told in the log."""
+"""What a system answered to a batch of commands: grouped for the store, and told in the log; and who is held."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from syncagent import correlation
 from syncagent.model import AnyCommand, Outcome, Refused, Retry
-from syncagent.state.store import OutboxItem
+from syncagent.state.store import Held, OutboxItem
 
 log = logging.getLogger("syncagent")
 
@@ -59,3 +59,10 @@ def log_answers(answers: Sequence[tuple[AnyCommand, Outcome]]) -> None:
 def speak_of(items: Sequence[OutboxItem]) -> None:
     """What is logged until the next call is about these."""
     correlation.speak_of([correlation.id_of(item.command.person, item.command.handoff) for item in items])
+
+
+def warn_held(held: Sequence[Held]) -> None:
+    """A line for all whom the brake holds now."""
+    causes = ", ".join(sorted({one.cause for one in held}))
+    says = "%d people are held (%s); see `syncagent status`, let go with `syncagent release`"
+    log.warning(says, len(held), causes)

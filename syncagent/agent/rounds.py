@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ from syncagent.agent.alarms import Watch
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.mistrust import Mistrust
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
-from syncagent.agent.outcomes import all_answered, chunks, log_answers, speak_of
+from syncagent.agent.outcomes import all_answered, chunks, log_answers, speak_of, warn_held
 from syncagent.agent.pace import Pace
 from syncagent.agent.silence import Silence, Watched
 from syncagent.agent.suspects import Suspects, told
@@ -41,8 +41,8 @@ log = logging.getLogger("syncagent")
 LOOK_BATCH = 300
 LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
-AT_ONCE = 100
-"""So many dossiers are read, then planned, while the processor's own memory still holds them."""
+AT_ONCE = 50
+"""So many dossiers are fetched while as many are planned; few, for nothing is planned beside the first of a batch."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)
 """So long after the first start a source that was not read holds up deciding: it may tell that two people are one."""
@@ -335,9 +335,13 @@ class Agent:
         return decided
 
     def _read(self, batch: Unsettled) -> Iterator[Dossier]:
-        yield from batch.dossiers
+        """All of a batch. While some are being planned, those after them are being fetched."""
+        some: Sequence[Dossier] = batch.dossiers
         for start in range(0, len(batch.rest), AT_ONCE):
-            yield from self.store.dossiers(batch.rest[start : start + AT_ONCE])
+            after = self.store.dossiers(batch.rest[start : start + AT_ONCE])
+            yield from some
+            some = after()
+        yield from some
 
     def _settle(self, batch: Unsettled, now: datetime) -> None:
         causes, owners = self.store.brake_counts(now - WINDOW)
@@ -369,7 +373,7 @@ class Agent:
         self._failpoint("settle.after")
         if held:
             self.store.hold(held)
-            self._warn_held(held)
+            warn_held(held)
         for settlement in settlements[:taken]:
             self._tell(settlement.person, settlement.plan)
 
@@ -383,14 +387,6 @@ class Agent:
                 )
             return structs.replace(self.policy, write_scores=False)
         return self.policy
-
-    def _warn_held(self, held: list[Held]) -> None:
-        causes = sorted({one.cause for one in held})
-        log.warning(
-            "%d people are held (%s); see `syncagent status`, let go with `syncagent release`",
-            len(held),
-            ", ".join(causes),
-        )
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""

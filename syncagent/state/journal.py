@@ -11,11 +11,10 @@ A line that says that somebody was forgotten (kind "forgotten", data `until`) ac
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -197,21 +196,51 @@ def account_for(db: sqlite3.Connection, person: int, at: int) -> None:
     put(db, [([row(event, person, "")], None)])
 
 
-def seal_older(db: sqlite3.Connection, before: Iterable[tuple[object, ...]], erased: Collection[object]) -> None:
-    """Chain lines that are older than the chain: (id, at, person, kind, why, handoff, data, config), by their numbers.
+# What the schema's step "journal_sealed" makes: shipped, and so never edited.
+TABLES = """
+create table journal_before as select * from journal;
+drop table journal;
+create table journal (
+  id integer primary key autoincrement,
+  at integer not null,
+  person integer not null,
+  kind text not null,
+  handoff text not null,
+  data text not null,
+  config text not null,
+  format integer not null,
+  engine text not null,
+  sealed blob not null,
+  hash blob not null
+) strict;
+create index journal_person on journal (person, id);
+create table journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
+  plan blob not null) strict;
+create table journal_basis (id integer primary key, body blob not null) strict;
+create table journal_pool (digest blob primary key, body blob not null) strict, without rowid
+"""
 
-    Of whom had been `erased` nothing is kept that speaks of them.
-    """
-    last, rest = NOTHING_BEFORE, iter(before)
-    while some := list(islice(rest, 5000)):
+
+def seal_older(db: sqlite3.Connection) -> None:
+    """Chain lines that are older than the chain, by their numbers; nothing is kept of whom had been forgotten."""
+    forgotten = (
+        "select id, merged_into from person where erased = 1 or merged_into in (select id from person where erased)"
+    )
+    gone = {person: into or person for person, into in db.execute(forgotten)}
+    before = db.execute("select id, at, person, kind, why, handoff, data, config from journal_before order by id")
+    last, hashed = 0, NOTHING_BEFORE
+    while some := before.fetchmany(5000):
         lines, told = [], []
         for number, at, person, kind, why, handoff, data, config in some:
-            said = Told(os.urandom(SALT), str(why))
+            said = Told(os.urandom(SALT), why)
             fields = (at, person, kind, handoff, data, config, 0, "")
             sealed = seal_of(said)
-            last = hash_of(last, int(str(number)), rest_of(fields, sealed))
-            lines.append((number, *fields, sealed, last))
-            if person not in erased:
+            last, hashed = max(last, at), hash_of(hashed, number, rest_of(fields, sealed))
+            lines.append((number, *fields, sealed, hashed))
+            if person not in gone:
                 told.append((number, said.salt, said.why, b"", b""))
         db.executemany(_LINE, lines)
         db.executemany(_TOLD, told)
+    for person in sorted(set(gone.values())):
+        account_for(db, person, last)
+    db.execute("drop table journal_before")

@@ -19,10 +19,11 @@ company_title  the titles of those who have done something · company_key: what 
 clue       what could name the company of somebody (model/company.py)
 company_wake   companies whose people are being woken, up to `after` (NULL: they rest until `rest_until`)
 result     what models said of "person:7", "deal:006", "account:001", and when
-member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
+member     who is of which company, told by the CRM or matched by us · deal: each deal (`open`: for its company)
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
 edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
+entry      how each living person came in, and stands · promise: each promise, to each owner (both for views.py)
 visit      every stay in a stage of the process map; `left_at` NULL: they are there
 journal    what was decided, a chained line each · journal_told, journal_basis, journal_pool: see journal.py
 brake      what was settled when, counted by the second, for the sliding hour
@@ -37,8 +38,9 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
-from syncagent.state import journal
+from syncagent.state import deals, journal
 from syncagent.state.activities import LAST, SHIFT, slot
+from syncagent.state.figures import OF_DEALS, OF_HANDOFFS, TABLES
 
 migrations = Migrations("syncagent")
 
@@ -456,41 +458,18 @@ def absences(db: Database) -> None:
     db.conn.execute("alter table crm_user add column away_until integer")
 
 
-_JOURNAL = """
-create table journal_before as select * from journal;
-drop table journal;
-create table journal (
-  id integer primary key autoincrement,
-  at integer not null,
-  person integer not null,
-  kind text not null,
-  handoff text not null,
-  data text not null,
-  config text not null,
-  format integer not null,
-  engine text not null,
-  sealed blob not null,
-  hash blob not null
-) strict;
-create index journal_person on journal (person, id);
-create table journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
-  plan blob not null) strict;
-create table journal_basis (id integer primary key, body blob not null) strict;
-create table journal_pool (digest blob primary key, body blob not null) strict, without rowid
-"""
+@migrations()
+def figures(db: Database) -> None:
+    """What reports count, in columns. Everybody who was decided is planned again in the cold lane: that fills them."""
+    for table, columns in (("handoff", OF_HANDOFFS), ("deal", OF_DEALS)):
+        for column in columns.split(";"):
+            db.conn.execute(f"alter table {table} add column {column.strip()}")
+    _execute(db, TABLES)
+    deals.fill(db.conn)
 
 
 @migrations()
 def journal_sealed(db: Database) -> None:
     """The journal is chained, so that nobody changes the past unseen; what it says of people stands apart."""
-    _execute(db, _JOURNAL)
-    before = db.conn.execute("select id, at, person, kind, why, handoff, data, config from journal_before order by id")
-    forgotten = (
-        "select id, merged_into from person where erased = 1 or merged_into in (select id from person where erased)"
-    )
-    gone = {person: into or person for person, into in db.conn.execute(forgotten)}
-    journal.seal_older(db.conn, before, gone.keys())
-    last = db.conn.execute("select max(at) from journal").fetchone()[0]
-    for person in sorted(set(gone.values())):
-        journal.account_for(db.conn, person, last or 0)
-    db.conn.execute("drop table journal_before")
+    _execute(db, journal.TABLES)
+    journal.seal_older(db.conn)
