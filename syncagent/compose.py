@@ -384,6 +384,7 @@ def compose(
             crm=config.crm.name,
             posting=frozenset(table.name for table in config.sources if table.type == POSTING),
             keep_refused=seconds(config.agent.keep_refused),
+            keep_inputs=seconds(config.agent.keep_inputs),
         ),
         failpoint=failpoint,
     )

@@ -19,6 +19,8 @@ from syncagent.state.store import Store
 log = logging.getLogger("syncagent")
 
 EVERY = timedelta(hours=1)
+FOLDS = 50
+"""So many times an hour some of what decisions were made from is let go of."""
 LISTENS_EVERY = timedelta(seconds=15)
 STANDING = "alarms/rejections"
 """The setting that keeps which matters are told, since when, and how often each was."""
@@ -28,7 +30,8 @@ _OVER = 0.8
 
 class Watch:
     """Looks, at most hourly, at many leads at once, and every few seconds whether a system is silent; rings at the
-    targets' doors when somebody is to be told. Any thread may call it.
+    targets' doors when somebody is to be told. Hourly it lets go of what old decisions were made from (`keep_inputs`
+    seconds). Any thread may call it.
     """
 
     def __init__(
@@ -38,8 +41,10 @@ class Watch:
         policy: Callable[[], Policy],
         doors: Mapping[tuple[str, Lane], Event],
         silence: Silence,
+        keep_inputs: float,
     ) -> None:
         self._store, self._clock, self._policy, self._doors, self._silence = store, clock, policy, doors, silence
+        self._keep = timedelta(seconds=keep_inputs)
         self._looked: datetime | None = None
         self._listened: datetime | None = None
         self._lock = Lock()
@@ -69,6 +74,9 @@ class Watch:
         if self._looked is None or now - self._looked >= EVERY:
             self._looked = now
             made += watch(self._store, self._policy(), now)
+            for _ in range(FOLDS):
+                if not self._store.fold(now - self._keep):
+                    break
         return made
 
 

@@ -61,6 +61,7 @@ class Settings(Struct, frozen=True):
 
     polls: Mapping[str, float]
     crm: str
+    keep_inputs: float = 400 * 86_400.0  # what decisions were made from
     posting: frozenset[str] = frozenset()  # sources that are never read: they post to us
     batch: int = 500
     down_again: float = 300.0
@@ -112,7 +113,7 @@ class Agent:
         self._crm_read = False
         watched = Watched(settings.polls, settings.posting, tuple(targets))
         self.silence = Silence(store, clock, lambda: self.policy, self.outages, watched)
-        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing, self.silence)
+        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing, self.silence, settings.keep_inputs)
         self._unread = set() if self._knows_crm() else set(sources)  # of the first start
         self._unread_until = clock.now() + FIRST_READ
 

@@ -50,7 +50,8 @@ __all__ = [
 class AgentTable(Struct, frozen=True):
     """[agent]: where the state lives, where to listen, the zone that calendar days are meant in.
 
-    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at.
+    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at; `keep_inputs`: so
+    long what decisions were made from is kept for replay.
     """
 
     state: str = "syncagent.db"
@@ -58,6 +59,7 @@ class AgentTable(Struct, frozen=True):
     timezone: str = "UTC"
     keep_refused: str = "30d"
     log_format: Literal["text", "json"] = "text"
+    keep_inputs: str = "400d"
 
 
 class ConnectorTable(Struct, frozen=True):
@@ -241,13 +243,14 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
                 "agent.listen", f"{agent.listen!r} is not a host and a port.", 'Write for example "127.0.0.1:8474".'
             )
         )
-    keep = agent.keep_refused
-    try:
-        seconds(keep)
-    except ValueError as error:
-        problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
-        keep = AgentTable().keep_refused
-    return AgentTable(str(folder / agent.state), agent.listen, zone, keep, agent.log_format)
+    kept = {"keep_refused": agent.keep_refused, "keep_inputs": agent.keep_inputs}
+    for name, text in kept.items():
+        try:
+            seconds(text)
+        except ValueError as error:
+            problems.append(Problem(f"agent.{name}", str(error), "Write for example 30d."))
+            kept[name] = str(getattr(AgentTable(), name))
+    return structs.replace(agent, state=str(folder / agent.state), timezone=zone, **kept)
 
 
 def _sinks(shape: dict[str, Any], problems: list[Problem]) -> tuple[ConnectorTable, ...]:

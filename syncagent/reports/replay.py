@@ -18,7 +18,9 @@ from syncagent.policy import Policy
 from syncagent.state.journal import digest_of, engine
 from syncagent.state.proof import Basis, Ledger, Made
 
-How = Literal["same", "other", "told again", "told otherwise", "not told", "forgotten", "older", "lost", "no policy"]
+How = Literal[
+    "same", "other", "told again", "told otherwise", "not told", "forgotten", "folded", "older", "lost", "no policy"
+]
 
 
 class Replay(Struct, frozen=True):
@@ -26,7 +28,7 @@ class Replay(Struct, frozen=True):
 
     "same": as it was decided; "other": not so, though all it was made from is there. "told again": its score follows
     from the facts as they are dated; "told otherwise": it does not; "not told": it has no score to compare.
-    "forgotten", "older" than the chain, "lost", "no policy": it cannot be made again.
+    "forgotten", "folded", "older" than the chain, "lost", "no policy": it cannot be made again.
     """
 
     made: Made
@@ -58,6 +60,8 @@ def again(ledger: Ledger, made: Made, dossier: Dossier | None) -> Replay:
     if not made.inputs:
         return _from_facts(made, policy, dossier)
     basis = ledger.basis(made)
+    if basis is None and line.id < ledger.kept_from():
+        return Replay(made, "folded", "What it was made from is no longer kept: see `keep_inputs` in [agent].")
     if basis is None:
         return Replay(made, "lost", "What it was made from is not there, cannot be read, or is not what was sealed.")
     policy = replace(policy, crm=replace(policy.crm, me=basis.me), write_scores=basis.write_scores)

@@ -3,7 +3,7 @@
 journal        one line a happening; `sealed` stands for what it says of a person
 journal_told   what it says of a person, with the salt: goes when they must be forgotten
 journal_basis  all that a decision looked at, by the number of its first line; goes with it
-journal_pool   the roster's parts as they stood at those decisions, each once
+journal_pool   the roster's parts as they stood at those decisions, each once; `used`: by which one last
 
 A line that says that somebody was forgotten (kind "forgotten", data `until`) accounts for what is missing of theirs.
 """
@@ -31,6 +31,8 @@ from syncagent.state.proof import Basis
 QUIET = frozenset(("score", "account", "stage"))
 """Lines that come by the million, and can be told again from the facts: what they looked at is not kept whole."""
 FORGOTTEN = "forgotten"
+FOLDED = "journal/folded"
+"""The setting that keeps from which line on there is what decisions were made from."""
 _LEVEL = 1
 _encode = msgspec.json.Encoder(order=None).encode
 
@@ -139,11 +141,11 @@ def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]])
     lines: list[tuple[object, ...]] = []
     told: list[tuple[object, ...]] = []
     bases: list[tuple[int, bytes]] = []
-    pool: dict[bytes, bytes] = {}
+    pool: dict[bytes, tuple[bytes, int]] = {}
     for rows_of_one, kept in groups:
         if kept is not None and rows_of_one:
             bases.append((number + 1, kept.body))
-            pool.update(kept.pool)
+            pool.update((digest, (body, number + 1)) for digest, body in kept.pool)
         for fields, rest, said in rows_of_one:
             number += 1
             before = hash_of(before, number, rest)
@@ -154,7 +156,10 @@ def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]])
         db.executemany(_TOLD, told)
     if bases:
         db.executemany("insert or replace into journal_basis values (?, ?)", bases)
-        db.executemany("insert or ignore into journal_pool values (?, ?)", pool.items())
+        db.executemany(
+            "insert into journal_pool values (?, ?, ?) on conflict (digest) do update set used = excluded.used",
+            [(digest, body, used) for digest, (body, used) in pool.items()],
+        )
 
 
 # Where somebody has cut lines off, what they told may stand there still: that must not stop deciding.
@@ -187,6 +192,20 @@ def forget(db: sqlite3.Connection, person: int, at: int) -> None:
         account_for(db, person, at)
 
 
+def fold(db: sqlite3.Connection, before: int, most: int) -> int:
+    """Let go of what decisions before a moment were made from, of so many of them; how many. Their lines stay."""
+    row = db.execute("select id from journal where at >= ? order by id limit 1", (before,)).fetchone()
+    end = row[0] if row is not None else _end(db)[0] + 1
+    folded = "select id from journal_basis where id < ? order by id limit ?"
+    count = db.execute(f"delete from journal_basis where id in ({folded})", (end, most)).rowcount  # noqa: S608
+    if count:
+        # Decisions that are made later name their parts of the roster again.
+        first = db.execute("select coalesce(min(id), ?) from journal_basis", (end,)).fetchone()[0]
+        db.execute("delete from journal_pool where used < ?", (first,))
+        db.execute("insert or replace into meta values (?, ?)", (FOLDED, str(first)))
+    return max(count, 0)
+
+
 def account_for(db: sqlite3.Connection, person: int, at: int) -> None:
     """A line that says that they were forgotten up to here."""
     others = db.execute("select id from person where merged_into = ? order by id", (person,)).fetchall()
@@ -217,7 +236,8 @@ create index journal_person on journal (person, id);
 create table journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
   plan blob not null) strict;
 create table journal_basis (id integer primary key, body blob not null) strict;
-create table journal_pool (digest blob primary key, body blob not null) strict, without rowid
+create table journal_pool (digest blob primary key, body blob not null, used integer not null) strict, without rowid;
+create index journal_pool_used on journal_pool (used)
 """
 
 

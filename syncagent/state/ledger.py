@@ -16,7 +16,7 @@ from syncagent.model.seal import NOTHING_BEFORE, Line, Told
 from syncagent.policy import Policy
 from syncagent.state import policies
 from syncagent.state.codec import decode_roster, ms
-from syncagent.state.journal import Looked
+from syncagent.state.journal import FOLDED, Looked
 from syncagent.state.proof import Basis, Made
 
 _PAGE = 2000
@@ -77,6 +77,11 @@ class SqliteLedger:
             else:
                 made.append([line])
         return tuple(Made(tuple(lines)) for lines in made)
+
+    def kept_from(self) -> int:
+        with self._reading() as db:
+            row = db.execute("select value from meta where name = ?", (FOLDED,)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def basis(self, made: Made) -> Basis | None:
         """What it was made from; None: it is not kept, cannot be read by this version, or is not what was sealed."""

@@ -69,6 +69,10 @@ class Ledger(Protocol):
         """Every decision on a person (and on whom was merged into them) that has lines, oldest first."""
         ...
 
+    def kept_from(self) -> int:
+        """From which line on what decisions were made from is kept."""
+        ...
+
     def basis(self, made: Made) -> Basis | None:
         """What it was made from; None: it is not kept, cannot be read by this version, or is not what was sealed."""
         ...

@@ -41,6 +41,7 @@ from syncagent.state import (
     facts,
     hints,
     inbox,
+    journal,
     outbox,
     policies,
     reading,
@@ -428,6 +429,9 @@ class SqliteStore:
 
     def ledger(self) -> SqliteLedger:
         return SqliteLedger(self._reading)
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        return self._write("fold", lambda db: journal.fold(db, ms(before), most), Lane.COLD)
 
     def alive(self) -> bool:
         return self._writer is not None and self._writer.alive

@@ -449,6 +449,10 @@ class Store(Protocol):
         """The whole journal as evidence."""
         ...
 
+    def fold(self, before: datetime, most: int = 500) -> int:
+        """Let go of what decisions before were made from, of so many of them; how many. Their lines stay."""
+        ...
+
     def alive(self) -> bool:
         """Whether what is given to be stored is still being stored."""
         ...

@@ -17,6 +17,8 @@ from syncagent.config import parse
 from syncagent.model import Deleted, Merged
 from syncagent.reports.chain import links, verify
 from syncagent.reports.replay import Replay, again, until
+from syncagent.state import open_store
+from syncagent.state.store import Store
 from tests.story.theatre import CONFIG, Theatre
 
 NAMES = ("mia", "tom", "eva")
@@ -51,9 +53,9 @@ class Played(Theatre):
     def _records(self, name: str) -> bool:
         return any(f"{name}@example.com" in one.emails for one in self.crm.records.values())
 
-    def replayed(self) -> list[Replay]:
+    def replayed(self, store: Store | None = None) -> list[Replay]:
         """Every decision of everybody."""
-        store = self.agent.store
+        store = store or self.agent.store
         ledger = store.ledger()
         return [
             again(ledger, made, store.dossier(person))
@@ -140,12 +142,34 @@ def test_who_was_forgotten_is_not_made_again(stage: Played) -> None:
 
 
 def test_what_was_kept_and_is_not_what_was_sealed_is_not_used(stage: Played) -> None:
-    with sqlite3.connect(stage.state) as db:
+    copy = stage.state.with_name("copy.db")
+    stage.agent.store.backup(str(copy))
+    with sqlite3.connect(copy) as db:
         db.execute("update journal_basis set body = (select body from journal_basis order by id desc limit 1)")
         db.execute("delete from policy where digest = (select config from journal order by id limit 1)")
     db.close()
-    told = hows(stage)
+    store = open_store(copy, read_only=True)
+    told = Counter(one.how for one in stage.replayed(store))
+    store.close()
     assert told["lost"] >= 3 and told["no policy"] >= 1 and told["same"] <= 1, told
+
+
+def test_after_its_time_it_is_folded_and_says_so(stage: Played) -> None:
+    store = stage.agent.store
+    before = hows(stage)
+    middle = [one.made.at for one in stage.replayed() if one.how == "same"][before["same"] // 2]
+    assert 0 < store.fold(middle) < before["same"]
+    assert store.fold(middle) == 0
+    after = hows(stage)
+    assert after["folded"] + after["same"] == before["same"] and after["folded"] and after["same"]
+    assert after["lost"] == 0, "what later ones share with those that are folded is still there"
+    stage.after(hours=500 * 24)
+    stage.agent.watch()
+    with sqlite3.connect(stage.state) as db:
+        assert db.execute("select count(*) from journal_basis where id < 3").fetchone() == (0,)
+    db.close()
+    ledger = store.ledger()
+    assert verify(links(ledger.lines()), ever=ledger.ever()).findings == ()
 
 
 def test_a_merged_persons_decisions_are_found(stage: Played) -> None:
