@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff.alerting import beside, remind_at
+from syncagent.handoff.brief import brief
 from syncagent.handoff.conditions import is_known, is_yes
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.insight import brief, name_of
+from syncagent.handoff.insight import name_of
 from syncagent.handoff.recycling import nurture_of
 from syncagent.handoff.sla import promised_at, step_of
 from syncagent.handoff.view import WATCHED
@@ -246,9 +247,7 @@ def give_task(draft: Draft) -> None:
             record=record_of(draft),
             owner=last.owner,
             subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
-            body=brief(
-                draft.dossier, draft.policy, draft.score, draft.handoffs, draft.attributes, draft.view, draft.called
-            ),
+            body=brief(draft),
             due=due,
             remind_at=remind_at(draft, last.owner, alert=False),
             priority="high",

@@ -26,8 +26,9 @@ from syncagent.handoff.commands import (
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
-from syncagent.handoff.insight import moment_of, origin
+from syncagent.handoff.insight import origin
 from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.moments import moment_of
 from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.process import forbidden, tell_journal
