@@ -12,6 +12,7 @@ from syncagent.handoff.alerting import beside, remind_at
 from syncagent.handoff.brief import brief
 from syncagent.handoff.conditions import is_known, is_yes
 from syncagent.handoff.draft import Draft
+from syncagent.handoff.fresh import FRESH, insight, over
 from syncagent.handoff.insight import name_of
 from syncagent.handoff.recycling import nurture_of
 from syncagent.handoff.sla import promised_at, step_of
@@ -34,8 +35,6 @@ from syncagent.model import (
 )
 from syncagent.model.address import read_address
 
-_SCORE_STEP = 5
-_SCORE_EVERY = timedelta(days=1)
 _NEW_RECORD = ("first_name", "last_name", "company", "title", "phone", "country", "website", "industry")
 _UNSENT = frozenset(("queued", "parked", "conflict"))
 _SEEN_AFTER = timedelta(minutes=1)
@@ -86,7 +85,7 @@ def write_row(draft: Draft) -> None:
         expects = {name: draft.current[name] for name in ("status", "owner") if name in draft.current}
     draft.desired = Desired(record, dict(draft.want), revision + 1, expects, rounds)
     handoff = draft.handoff
-    cold = handoff is None or not draft.is_open or set(values) <= {"score", "grade"}
+    cold = handoff is None or not draft.is_open or FRESH.issuperset(values)
     draft.commands.insert(
         0,
         WriteLead(
@@ -99,6 +98,7 @@ def write_row(draft: Draft) -> None:
             values=values,
             revision=revision + 1,
             expects=expects,
+            over={"insight": over(draft)} if "insight" in values else {},
             emails=draft.dossier.emails,
             create=_new_record(draft) if record is None else None,
         ),
@@ -147,7 +147,8 @@ def _stands(draft: Draft) -> bool:
         return False
     shown = {**draft.view.record.fields, **draft.current}
     return all(
-        name in draft.contested or (name in shown and shown[name] == value) for name, value in draft.want.items()
+        name in draft.contested or name == "insight" or (name in shown and shown[name] == value)
+        for name, value in draft.want.items()
     )
 
 
@@ -177,49 +178,6 @@ def _address_of(draft: Draft) -> str:
     newest = sorted(draft.dossier.leads, key=lambda one: (one.seen_at, one.identity), reverse=True)
     told = [address for lead in newest for address in map(read_address, lead.emails) if address in known]
     return next(iter((*told, *draft.dossier.emails, *draft.dossier.shared)), "")
-
-
-def score_row(draft: Draft) -> None:
-    """Score and grade, when they have moved enough, at most once a day, and never beside another write."""
-    fields = draft.policy.crm.fields
-    mapped: list[str] = [name for name in ("score", "grade") if name in fields]
-    if (
-        not mapped
-        or not draft.policy.write_scores
-        or draft.view is None
-        or draft.view.record.converted_to is not None
-        or draft.write_pending
-    ):
-        return
-    if any(draft.want.get(name) != draft.told.get(name) for name in draft.want):
-        return  # another write is about to go, and carries its own score
-    values: dict[str, Value] = {"score": round(draft.score.total), "grade": draft.score.grade}
-    shown = {name: draft.told.get(name, draft.view.record.fields.get(name)) for name in mapped}
-    if (
-        "grade" in mapped
-        and shown["grade"] == values["grade"]
-        and not _far(shown.get("score"), values["score"], mapped)
-    ):
-        return
-    if "grade" not in mapped and not _far(shown.get("score"), values["score"], mapped):
-        return
-    if not is_known(shown.get("score")) and not is_known(shown.get("grade")) and not draft.score.contributions:
-        return
-    if draft.score_written_at is not None and draft.now - draft.score_written_at < _SCORE_EVERY:
-        draft.wake(draft.score_written_at + _SCORE_EVERY)
-        return
-    draft.want.update((name, values[name]) for name in mapped)
-    draft.score_written_at = draft.now
-    if not draft.cause:
-        draft.cause = "score"
-
-
-def _far(shown: Value, value: Value, mapped: list[str]) -> bool:
-    if "score" not in mapped:
-        return False
-    if not isinstance(shown, int | float) or not isinstance(value, int | float):
-        return bool(value)
-    return abs(shown - value) >= _SCORE_STEP
 
 
 def give_task(draft: Draft) -> None:
@@ -457,6 +415,8 @@ def opening_row(draft: Draft, handoff: Handoff, at: datetime) -> dict[str, Value
         "recycle_until": None,
     }
     row = {name: value for name, value in every.items() if name in crm.fields}
+    if "insight" in crm.fields and (news := insight(draft)):
+        row["insight"] = news
     if row.get("recycle_until", "") is None and not is_known(draft.current.get("recycle_until")):
         del row["recycle_until"]
     status = crm.write_status.get("mql")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import as_glob
 from syncagent.handoff.harmless import harmless, page_of
-from syncagent.handoff.robots import RobotTests
+from syncagent.handoff.robots import Name, RobotTests
 from syncagent.model import Activity, InterestingMoment, Value
 from syncagent.policy import MOMENTS, MomentRule, Policy
 from syncagent.policy.template import line_of
@@ -29,6 +29,13 @@ class Told(NamedTuple):
     activity: Activity
 
 
+class _Meaning(NamedTuple):
+    """What a kind and asset mean: the rule, and the words for all of them; empty: the activity has more to tell."""
+
+    rule: int
+    text: str
+
+
 class Moments:
     """The rules of a policy, ready to be asked."""
 
@@ -40,27 +47,12 @@ class Moments:
         self._lines = [line_of(rule.says) for rule in self.rules]
         self._tests = [(as_glob(rule.activity), as_glob(rule.asset) if rule.asset else None) for rule in self.rules]
         self._titles = [(as_glob(glob), title) for glob, title in policy.insight.titles.items()]
-        self._found: dict[tuple[str, str], int | None] = {}
+        self._meanings: dict[tuple[str, str], _Meaning | None] = {}
         self._robots = RobotTests(policy.scoring)
-
-    def rule_of(self, activity: Activity) -> int | None:
-        """The place of the first rule that fits; None when there is none, or it says that this is not interesting."""
-        key = (activity.kind, activity.asset)
-        if key not in self._found:
-            if len(self._found) >= _TABLE_LIMIT:
-                self._found.clear()
-            fits = (
-                n
-                for n, (kind, asset) in enumerate(self._tests)
-                if kind(activity.kind) and (asset is None or asset(activity.asset))
-            )
-            first = next(fits, None)
-            self._found[key] = first if first is not None and self.rules[first].says else None
-        return self._found[key]
 
     def newest(
         self,
-        activities: Iterable[Activity],
+        activities: Sequence[Activity],
         now: datetime,
         most: int = MOST,
         *,
@@ -68,24 +60,65 @@ class Moments:
         since: datetime | None = None,
     ) -> list[Told]:
         """The newest moments until `now`, each thing once; `among` these rules only, and not before `since`."""
-        some = [
-            one
-            for one in activities
-            if (rule := self.rule_of(one)) is not None
-            and (among is None or rule in among)
-            and (since is None or one.at >= since)
-            and one.at <= now
-        ]
-        return self._told(some, activities, most)
+        found: list[Told] = []
+        robots: Collection[Name] | None = None
+        known, seen = self._meanings, set[str]()
+        for one in _newest_first(activities):
+            key = (one.kind, one.asset)
+            meaning = known[key] if key in known else self._mean(one)
+            if meaning is None or one.at > now or (among is not None and meaning.rule not in among):
+                continue
+            if since is not None and one.at < since:
+                break
+            text = meaning.text or self._text(one, meaning.rule)
+            if text in seen:
+                continue
+            if robots is None and self._robots.timed:
+                robots = self._robots.by_time(activities)
+            if self._is_robots(one, robots or ()):
+                continue
+            seen.add(text)
+            found.append(Told(InterestingMoment(one.at, text), meaning.rule, one))
+            if len(found) == most:
+                break
+        return found
 
-    def chosen(self, keys: Collection[str], cause: str, activities: Iterable[Activity], most: int = MOST) -> list[Told]:
+    def chosen(self, keys: Collection[str], cause: str, activities: Sequence[Activity], most: int = MOST) -> list[Told]:
         """The newest of the activities with these keys, or that are the cause; each thing once."""
-        return self._told([one for one in activities if one.key in keys or moment_of(one) == cause], activities, most)
+        found: dict[str, Told] = {}
+        for one in _newest_first(activities):
+            if len(found) < most and (one.key in keys or moment_of(one) == cause):
+                meaning = self._mean(one)
+                text = moment_of(one) if meaning is None else meaning.text or self._text(one, meaning.rule)
+                rule = None if meaning is None else meaning.rule
+                found.setdefault(text, Told(InterestingMoment(one.at, text), rule, one))
+        return list(found.values())
 
-    def text(self, activity: Activity, rule: int | None) -> str:
-        """One activity in words."""
-        if rule is None:
-            return moment_of(activity)
+    def title(self, asset: str) -> str:
+        """What a form, a page or a file is called."""
+        found = next((title for fits, title in self._titles if fits(asset)), "") if asset else ""
+        return harmless(found or page_of(asset), _ASSET)
+
+    def _mean(self, activity: Activity) -> _Meaning | None:
+        """The first rule that fits; None when there is none, or it says that this is not interesting."""
+        key = (activity.kind, activity.asset)
+        if key not in self._meanings:
+            if len(self._meanings) >= _TABLE_LIMIT:
+                self._meanings.clear()
+            fits = (
+                n
+                for n, (kind, asset) in enumerate(self._tests)
+                if kind(activity.kind) and (asset is None or asset(activity.asset))
+            )
+            first = next(fits, None)
+            found = None
+            if first is not None and self.rules[first].says:
+                same = not set(self._lines[first].names) - {"asset"}
+                found = _Meaning(first, self._text(activity, first) if same else "")
+            self._meanings[key] = found
+        return self._meanings[key]
+
+    def _text(self, activity: Activity, rule: int) -> str:
         values = {
             "asset": self.title(activity.asset),
             "campaign": harmless(_text(activity.attributes, "campaign"), _ASSET),
@@ -93,27 +126,18 @@ class Moments:
         }
         return self._lines[rule].fill(values) or moment_of(activity)
 
-    def title(self, asset: str) -> str:
-        """What a form, a page or a file is called."""
-        found = next((title for fits, title in self._titles if fits(asset)), "") if asset else ""
-        return harmless(found or page_of(asset), _ASSET)
+    def _is_robots(self, activity: Activity, robots: Collection[Name]) -> bool:
+        if robots and (activity.identity.system, activity.key) in robots:
+            return True
+        return self._robots.marked and bool(activity.attributes) and self._robots.says_so(activity)
 
-    def _told(self, some: list[Activity], all_of: Iterable[Activity], most: int) -> list[Told]:
-        some.sort(key=lambda one: (one.at, one.key), reverse=True)
-        robots = self._robots.by_time([*all_of]) if some and self._robots.timed else {}
-        found: list[Told] = []
-        seen: set[str] = set()
-        for one in some:
-            if (one.identity.system, one.key) in robots or (self._robots.marked and self._robots.says_so(one)):
-                continue
-            rule = self.rule_of(one)
-            text = self.text(one, rule)
-            if text not in seen:
-                seen.add(text)
-                found.append(Told(InterestingMoment(one.at, text), rule, one))
-                if len(found) == most:
-                    break
-        return found
+
+def _newest_first(activities: Sequence[Activity]) -> Iterable[Activity]:
+    """A state tells them in order; only where it does not, or two share a moment, must they be sorted."""
+    moments = [one.at for one in activities]
+    if moments == sorted(set(moments)):
+        return reversed(activities)
+    return sorted(activities, key=lambda one: (one.at, one.key), reverse=True)
 
 
 @once_per_policy
