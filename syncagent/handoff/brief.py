@@ -100,7 +100,7 @@ def _facts(draft: Draft) -> tuple[dict[str, str], dict[str, list[str]]]:
     plain["known"], plain["unknown"] = ", ".join(said), ", ".join(unknown)
     plain["others"] = ", ".join(harmless(f"{one.object} {one.id}") for one in others)
     several = {
-        "moments": [f"{_local(one.moment.at, owner, draft.policy)} {one.moment.text}" for one in _moments(draft)],
+        "moments": [f"{local_time(one.moment.at, owner, draft.policy)} {one.moment.text}" for one in _moments(draft)],
         "history": _history(draft),
         "before": _before(draft, handoff),
     }
@@ -139,7 +139,8 @@ def _moments(draft: Draft) -> list[Told]:
     return known.chosen(evidence, draft.handoffs[-1].cause, activities)
 
 
-def _local(at: datetime, owner: str, policy: Policy) -> str:
+def local_time(at: datetime, owner: str, policy: Policy) -> str:
+    """A moment as the rep's own clock shows it."""
     team = team_of(policy)
     return f"{at.astimezone(zone_of(team.zone(team.rep(owner)))):%Y-%m-%d %H:%M}"
 

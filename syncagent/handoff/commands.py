@@ -335,7 +335,7 @@ def tidy(draft: Draft) -> None:
     for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]
         if entry.state == "dropped":
-            draft.withdraw_keys(_queued_behind(draft, entry))
+            draft.withdraw_keys(queued_behind(draft, entry))
             continue
         handoff = handoffs.get(hid)
         if handoff is None or not verb:
@@ -344,13 +344,13 @@ def tidy(draft: Draft) -> None:
         if not reason:
             continue
         if entry.state in _UNSENT:
-            draft.withdraw_keys((entry.key, *_queued_behind(draft, entry)))
+            draft.withdraw_keys((entry.key, *queued_behind(draft, entry)))
         elif entry.state in ("done", "sending"):
             draft.withdraw_keys(_waiting_beside(draft, entry))
             _close(draft, entry, hid, step, reason)
 
 
-def _queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
+def queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
     """The push beside a task and its closing, while they wait for it."""
     behind = (draft.entry(f"{task.key}:push"), draft.entry(f"{task.key.rpartition(':')[0]}:close"))
     return [one.key for one in behind if one is not None and one.state == "queued"] + _waiting_beside(draft, task)

@@ -6,6 +6,7 @@ look-up for each activity. What bots and scanners did is none (`[score.bots]`).
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import lt
 from typing import NamedTuple
 
 from syncagent.handoff.compiled import once_per_policy
@@ -135,7 +136,7 @@ class Moments:
 def _newest_first(activities: Sequence[Activity]) -> Iterable[Activity]:
     """A state tells them in order; only where it does not, or two share a moment, must they be sorted."""
     moments = [one.at for one in activities]
-    if moments == sorted(set(moments)):
+    if all(map(lt, moments, moments[1:])):
         return reversed(activities)
     return sorted(activities, key=lambda one: (one.at, one.key), reverse=True)
 

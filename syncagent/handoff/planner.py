@@ -22,6 +22,7 @@ from syncagent.handoff.commands import (
     tidy,
     write_row,
 )
+from syncagent.handoff.deals import watch_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.fresh import FRESH, freshen
@@ -88,6 +89,8 @@ def _command(draft: Draft) -> None:
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
+    if draft.dossier.opportunities:
+        watch_deals(draft)
     if draft.commands:
         push(draft)
 
