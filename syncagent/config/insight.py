@@ -58,10 +58,11 @@ def brief(table: BriefTable, tell: Tell) -> BriefPolicy:
         tell(f"{path}.words", f"A brief has {_LEAST_WORDS} to {MOST_WORDS} words.", f"Write words = {MOST_WORDS}.")
     if not table.lines:
         tell(f"{path}.lines", "A brief without lines tells nobody anything.", "Leave the key out for the usual lines.")
-    kept = [text for n, text in enumerate(table.lines, 1) if _is_line(text, f"{path}.lines[{n}]", table.words, tell)]
+    for n, text in enumerate(table.lines, 1):
+        _check_line(text, f"{path}.lines[{n}]", table.words, tell)
     for n, name in enumerate(table.drop, 1):
-        _all_known((name,), f"{path}.drop[{n}]", PLACEHOLDERS, _OPEN, tell)
-    return BriefPolicy(table.words, tuple(kept), table.drop)
+        _check_names((name,), f"{path}.drop[{n}]", PLACEHOLDERS, _OPEN, tell)
+    return BriefPolicy(table.words, table.lines, table.drop)
 
 
 def insight(table: InsightTable, tell: Tell) -> InsightPolicy:
@@ -69,13 +70,13 @@ def insight(table: InsightTable, tell: Tell) -> InsightPolicy:
     rules = []
     for n, rule in enumerate(table.moments, 1):
         path = f"insight.moments[{n}]"
-        line = _line(rule.says, f"{path}.says", tell)
-        whole = line is not None and _all_known(line.names, f"{path}.says", MOMENT_PLACEHOLDERS, (), tell)
+        if line := _line(rule.says, f"{path}.says", tell):
+            _check_names(line.names, f"{path}.says", MOMENT_PLACEHOLDERS, (), tell)
         if not rule.activity:
             tell(f"{path}.activity", "This names no activity.", 'For example: activity = "form.submitted".')
         if rule.deal and not rule.says:
             tell(f"{path}.deal", "Nobody can be told of what has no words.", 'Write says = "Looked at the prices".')
-        rules.append(MomentRule(rule.activity, rule.says if whole else "", rule.asset, rule.deal))
+        rules.append(MomentRule(rule.activity, rule.says, rule.asset, rule.deal))
     if not 1 <= table.shown <= 10:
         tell("insight.shown", f"{table.shown} moments cannot be shown.", "Write a number from 1 to 10.")
     for glob, title in table.titles.items():
@@ -90,18 +91,17 @@ def insight(table: InsightTable, tell: Tell) -> InsightPolicy:
     )
 
 
-def _is_line(text: str, path: str, words: int, tell: Tell) -> bool:
+def _check_line(text: str, path: str, words: int, tell: Tell) -> None:
     line = _line(text, path, tell)
     if line is None:
-        return False
-    whole = _all_known(line.names, path, PLACEHOLDERS, _OPEN, tell)
+        return
+    _check_names(line.names, path, PLACEHOLDERS, _OPEN, tell)
     several = [name for name in line.names if name in LISTS]
     if len(several) > 1:
         told = " and ".join(f"{{{name}}}" for name in several)
         tell(path, f"{told} have several values each: a line can go through one of them.", "Make a line for each.")
     if line.words > words:
         tell(path, f"This line alone has {line.words} words; the brief has {words}.", "Make it shorter.")
-    return whole and len(several) < 2 and line.words <= words
 
 
 def _line(text: str, path: str, tell: Tell) -> Line | None:
@@ -112,11 +112,10 @@ def _line(text: str, path: str, tell: Tell) -> Line | None:
         return None
 
 
-def _all_known(given: Iterable[str], path: str, names: Iterable[str], begins: tuple[str, ...], tell: Tell) -> bool:
-    unknown = [one for one in given if one not in names and not (one.startswith(begins) and one.partition(".")[2])]
-    for name in unknown:
-        tell(path, f"{{{name}}} is no placeholder.", nearest(name, names))
-    return not unknown
+def _check_names(given: Iterable[str], path: str, names: Iterable[str], begins: tuple[str, ...], tell: Tell) -> None:
+    for name in given:
+        if name not in names and not (name.startswith(begins) and name.partition(".")[2]):
+            tell(path, f"{{{name}}} is no placeholder.", nearest(name, names))
 
 
 def _duration(text: str, path: str, tell: Tell) -> Duration:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from syncagent.connectors.base import not_ours
 from syncagent.handoff import plan
+from syncagent.handoff.fresh import FRESH
 from syncagent.model import Dossier, Lane, Plan, Roster, WriteLead
 from syncagent.policy import CrmPolicy, InsightPolicy, MomentRule, Policy
 from tests.unit.handoff.worlds import (
@@ -97,6 +98,14 @@ def test_a_new_handoff_brings_it_along_at_once() -> None:
     assert write.values["status"] == "Sales Ready"
     assert write.values["insight"] == "2026-03-10 09:55 Filled out the form guide"
     assert write.lane is Lane.HOT
+
+
+def test_while_sales_is_at_work_news_go_out_in_the_cold_lane() -> None:
+    opened = apply(run(dossier()), dossier())
+    write = write_of(run(more(opened, "/team", at=NOW + minutes(10)), NOW + DAY, agreed(slas=())))
+    assert write is not None
+    assert write.lane is Lane.COLD
+    assert FRESH.issuperset(write.values)
 
 
 def test_what_a_person_writes_stays_until_it_is_emptied() -> None:
