@@ -252,12 +252,11 @@ def _deal_tasks(desk: Office) -> list[dict[str, Any]]:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with Sandbox(["hubspot"]) as box:
-        made, whole = Desk.__new__(Desk), Sandbox.config
+        made = Desk.__new__(Desk)
         clock = ManualClock(NOON)
         with (
             patch.object(SystemClock, "now", lambda _: getattr(made, "clock", clock).now()),
             patch.object(SystemClock, "wait", lambda _self, event, _seconds: event.is_set()),
-            patch.object(Sandbox, "config", lambda given, folder: whole(given, folder) + INSIGHT),
         ):
             made.__init__(tmp_path, box)  # type: ignore[misc]
             yield made
@@ -268,11 +267,11 @@ def test_hubspot_shows_brief_and_moments_and_tells_the_owner_of_an_open_deal(des
     contact = desk.asks(lastname=NASTY)
     [task] = desk.tasks()
     body = task["properties"]["hs_task_body"]
-    assert "<br>- 2026-11-23 " in body and "Filled out demo-request" in body
+    assert "<br>- 2026-11-23 " in body and "Filled out the form demo-request" in body
     assert "<b>" not in body.replace("<br>", "") and "evil.example" not in body
     assert "&lt;b&gt;Eva" not in body, "names stand in the subject"
     assert "\n" not in task["properties"]["hs_task_subject"] and "//" not in task["properties"]["hs_task_subject"]
-    assert str(desk.row(contact)["lead_insight"]).endswith("Filled out demo-request")
+    assert str(desk.row(contact)["lead_insight"]).endswith("Filled out the form demo-request")
     desk.hubspot.act("create_deal", contact=contact, name="Big", amount=900, **{"as": desk.second})
     desk.after(minutes=5)
     desk.after(minutes=5)
@@ -287,7 +286,7 @@ def test_hubspot_shows_brief_and_moments_and_tells_the_owner_of_an_open_deal(des
         desk.after(hours=13)
     assert [line[17:] for line in str(desk.row(contact)["lead_insight"]).splitlines()] == [
         "Looked at the prices",
-        "Filled out demo-request",
+        "Filled out the form demo-request",
     ]
     desk.hubspot.act("edit", object="contacts", id=contact, values={"lead_insight": "Mine."})
     desk.hubspot.act("page_view", contact=contact, url="https://www.example.com/pricing")
