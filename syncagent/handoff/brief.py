@@ -131,12 +131,13 @@ def _company(draft: Draft, owner: str) -> dict[str, Value]:
 
 
 def _moments(draft: Draft) -> list[Told]:
-    """By the agreement's rules; without any, what gave points or was the cause."""
+    """By the agreement's rules; without any, what gave points or was the cause, else what is interesting as a rule."""
     known, activities = moments_of(draft.policy), draft.dossier.activities
-    if known.own:
-        return known.newest(activities, draft.now)
-    evidence = {key for one in draft.score.contributions if one.points > 0 for key in one.evidence}
-    return known.chosen(evidence, draft.handoffs[-1].cause, activities)
+    found: list[Told] = []
+    if not known.own:
+        evidence = {key for one in draft.score.contributions if one.points > 0 for key in one.evidence}
+        found = known.chosen(evidence, draft.handoffs[-1].cause, activities)
+    return found or known.newest(activities, draft.now)
 
 
 def local_time(at: datetime, owner: str, policy: Policy) -> str:
