@@ -40,6 +40,11 @@ def brief(draft: Draft) -> str:
     return written(draft).text
 
 
+def subject(draft: Draft) -> str:
+    """The subject of that task: who, and why."""
+    return f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {harmless(draft.handoffs[-1].cause)}"
+
+
 def written(draft: Draft) -> Brief:
     """As `brief`, with what was left out."""
     single, several = _facts(draft)

@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff.alerting import beside, remind_at
-from syncagent.handoff.brief import brief
+from syncagent.handoff.brief import brief, subject
 from syncagent.handoff.conditions import is_known, is_yes
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.fresh import FRESH, insight, over
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.recycling import nurture_of
 from syncagent.handoff.sla import promised_at, step_of
 from syncagent.handoff.view import WATCHED
@@ -204,7 +203,7 @@ def give_task(draft: Draft) -> None:
             depends_on=write_keys(draft),
             record=record_of(draft),
             owner=last.owner,
-            subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
+            subject=subject(draft),
             body=brief(draft),
             due=due,
             remind_at=remind_at(draft, last.owner, alert=False),
@@ -347,7 +346,7 @@ def tidy(draft: Draft) -> None:
             draft.withdraw_keys((entry.key, *queued_behind(draft, entry)))
         elif entry.state in ("done", "sending"):
             draft.withdraw_keys(_waiting_beside(draft, entry))
-            _close(draft, entry, hid, step, reason)
+            close(draft, entry, hid, step, reason)
 
 
 def queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
@@ -384,7 +383,8 @@ def _is_reminder(handoff: Handoff, key: str) -> bool:
     return step is not None and step.do == "remind"
 
 
-def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:
+def close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:
+    """Close a task or an alert of ours, once, unless it is closed or gone already."""
     key = draft.key(hid, step, "close")
     if draft.entry(key) is not None or (entry.receipt is not None and entry.receipt.gone):
         return
@@ -397,7 +397,7 @@ def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -
             key=key,
             target=draft.policy.crm.system,
             person=draft.dossier.person,
-            handoff=hid,
+            handoff=entry.handoff,
             depends_on=() if entry.state == "done" else (entry.key,),
             task=entry.key,
             reason=reason,

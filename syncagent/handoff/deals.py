@@ -11,9 +11,9 @@ from datetime import datetime
 from syncagent.handoff.alerting import remind_at
 from syncagent.handoff.brief import local_time
 from syncagent.handoff.calendar import after, before
-from syncagent.handoff.commands import queued_behind, record_of
+from syncagent.handoff.commands import close, queued_behind, record_of
 from syncagent.handoff.derived import open_deals
-from syncagent.handoff.draft import PENDING, Draft
+from syncagent.handoff.draft import Draft
 from syncagent.handoff.harmless import harmless
 from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import MOST, Moments, Told, moments_of
@@ -28,7 +28,7 @@ def watch_deals(draft: Draft) -> None:
     """Tell the owners of a person's open deals what is new; take back what was not sent before its deal ended."""
     known = moments_of(draft.policy)
     if draft.noticed:
-        _take_back(draft)
+        take_back(draft)
     deals = open_deals(draft.dossier.opportunities) if known.deals else []
     if not deals or draft.view is None:
         return
@@ -140,16 +140,19 @@ def _was_told(draft: Draft, key: Key) -> bool:
     return draft.entry(key) is not None or any(task.key.partition(":")[2] == plain for task in draft.dossier.tasks)
 
 
-def _take_back(draft: Draft) -> None:
-    """An alert that is not sent yet when its deal has ended is not sent, nor what mail and chat would still be told."""
-    live = {deal.identity.id for deal in open_deals(draft.dossier.opportunities)}
-    for entry in draft.dossier.outbox:
-        step = (*entry.key.split(":"), "", "")[2]
-        if entry.verb != "Alert" or not step.startswith(_STEP) or step[len(_STEP) :].rpartition(".")[0] in live:
+def take_back(draft: Draft, reason: str = "The deal has ended.") -> None:
+    """Alerts whose deal has ended: what is not sent is not sent, what stands in the CRM is closed with the reason."""
+    live = {deal.identity.id for deal in open_deals(draft.dossier.opportunities)} if not draft.dossier.erased else set()
+    for entry in sorted(draft.dossier.outbox, key=lambda one: one.key):
+        _, who, step, verb = [*entry.key.split(":"), "", "", ""][:4]
+        ours = entry.verb == "Alert" and verb == "alert" and step.startswith(_STEP)
+        if not ours or step[len(_STEP) :].rpartition(".")[0] in live:
             continue
-        if entry.state in PENDING and entry.state != "sending":
-            draft.withdraw_keys((entry.key,))
-        draft.withdraw_keys(queued_behind(draft, entry))
+        if entry.state in ("queued", "parked", "conflict"):
+            draft.withdraw_keys((entry.key, *queued_behind(draft, entry)))
+        elif entry.state in ("done", "sending"):
+            draft.withdraw_keys(queued_behind(draft, entry))
+            close(draft, entry, who, step, reason)
 
 
 def keep_noticed(draft: Draft) -> None:

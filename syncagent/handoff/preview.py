@@ -4,9 +4,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from syncagent.handoff.brief import written
+from syncagent.handoff.brief import subject, written
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.planner import plan
 from syncagent.model import CreateTask, Dossier, Handoff, Roster
 from syncagent.policy import Policy
@@ -42,5 +41,4 @@ def preview(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> 
             Handoff(f"{dossier.person}.{number}", number, now, cause, score.total, score.grade, ())  # never stored
         )
     made = written(draft)
-    who = name_of(draft.attributes, dossier.emails)
-    return Preview(f"Follow up {who}: {draft.handoffs[-1].cause}", made.text, real, made.left_out)
+    return Preview(subject(draft), made.text, real, made.left_out)

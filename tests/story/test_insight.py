@@ -158,6 +158,29 @@ def test_nobody_is_told_of_a_deal_that_ended_before_the_crm_was_read(stage: Thea
     assert alerts(stage) == []
 
 
+def test_an_owner_s_reminders_stay_in_the_budget_over_many_contacts_and_a_restart(tmp_path: Path) -> None:
+    with Theatre(tmp_path, MAPPED + '[alerts]\nbudget = 2\ndigest = "08:00"\nquiet = "20:00-07:00"\n') as stage:
+        stage.agent.once()
+        stage.clock.advance(timedelta(minutes=1))
+        names = ("ada", "bob", "cem", "dee", "eli")
+        for n, name in enumerate(names):
+            contact = stage.crm.convert(stage.lead(name), "carla", stage.clock.now())
+            now, deal = stage.clock.now(), Identity("crm", "Opportunity", f"O{n}")
+            stage.crm.feed([Opportunity(deal, (contact,), now, now, "carla", "Offer")])
+        for n, name in enumerate(names):
+            stage.does(stage.person(name), "page.visited", "/pricing")
+            if n == 2:
+                stage.after(minutes=1)
+                stage.restart()
+        for _ in range(3):
+            stage.after(minutes=1)
+        told = [item.command for item in stage.agent.store.outbox(("done",)) if ":deal." in item.command.key]
+        moments = sorted(getattr(one, "remind_at") for one in told)  # noqa: B009
+        assert len(alerts(stage)) == len(moments) == 5, "all of them stand in the CRM at once"
+        assert [one.date() for one in moments] == [T0.date()] * 2 + [T0.date() + timedelta(days=1)] * 3
+        assert {f"{one:%H:%M}" for one in moments[2:]} == {"08:00"}
+
+
 def test_without_rules_of_its_own_an_agreement_alarms_nobody(tmp_path: Path) -> None:
     with Theatre(tmp_path, CONFIG) as stage:
         stage.agent.once()

@@ -14,6 +14,7 @@ from syncagent.handoff import plan
 from syncagent.handoff.deals import folded
 from syncagent.model import (
     Alert,
+    CloseTask,
     CrmRecord,
     CrmTask,
     Decision,
@@ -198,7 +199,13 @@ def test_what_is_not_sent_when_the_deal_has_ended_is_taken_back() -> None:
         outbox=tuple(replace(one, state="done") if one.key == alert.key else one for one in stored.outbox),
         **lost,
     )
-    assert set(run(sent, given=given).withdraw) == {f"{alert.key}:post"}
+    ended = run(sent, given=given)
+    assert set(ended.withdraw) == {f"{alert.key}:post"}
+    (closed,) = [one for one in ended.commands if isinstance(one, CloseTask)]
+    assert (closed.task, closed.reason) == (alert.key, "The deal has ended.")
+    assert run(accept(ended, sent), given=given).commands == ()
+    forgotten = run(replace(sent, erased=True), given=given)
+    assert [one.task for one in forgotten.commands if isinstance(one, CloseTask)] == [alert.key]
     assert run(accept(first, facts), given=given).withdraw == ()
 
 
