@@ -13,7 +13,7 @@ from syncagent.handoff.calendar import zone_of
 from syncagent.handoff.conditions import is_known
 from syncagent.handoff.derived import account_of
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.gate import answers, next_questions
+from syncagent.handoff.gate import Answer, answers, next_questions
 from syncagent.handoff.harmless import harmless
 from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import Told, moments_of
@@ -115,12 +115,18 @@ def _facts(draft: Draft) -> tuple[dict[str, str], dict[str, list[str]]]:
 def _questions(draft: Draft, handoff: Handoff) -> tuple[list[str], str, list[str]]:
     """Answers that are known; what to ask first; what else is unknown."""
     given = answers(draft.dossier, draft.policy, draft.attributes, handoff.opened_at)
-    said = [f"{one.question.name} {one.word}" for one in given if one.word != "unknown"]
+    said = [f"{one.question.name} {one.word}{_value(one)}" for one in given if one.word != "unknown"]
     asked = next_questions(given)
     ask = asked[0].ask if asked else ""
     missing = [f"{one.name}?" for one in (asked[1:] if ask else asked)]
     missing += [name for name in _WORTH_KNOWING if not is_known(draft.attributes.get(name))]
     return said, ask, missing
+
+
+def _value(answer: Answer) -> str:
+    """What they said, where it is more than yes or no."""
+    plain = isinstance(answer.value, bool) or str(answer.value).strip().casefold() in ("yes", "no", "true", "false")
+    return "" if plain else f" ({harmless(str(answer.value), 6, 40)})"
 
 
 def _company(draft: Draft, owner: str) -> dict[str, Value]:

@@ -13,6 +13,7 @@ from syncagent.handoff.brief import compose
 from syncagent.handoff.harmless import harmless, page_of
 from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import moments_of
+from syncagent.handoff.preview import preview
 from syncagent.model import AccountView, CreateTask, Decision, Dossier, Handoff, HandoffState, Roster, Score
 from syncagent.policy import (
     LISTS,
@@ -58,20 +59,22 @@ def test_it_says_why_now_what_they_did_what_to_ask_and_whose_company_it_is() -> 
     account = AccountView("A1", owner="kim", name="Lang Holding", open_deals=2, engaged=4)
     facts = dossier(
         account=account,
-        leads=(lead(phone="", bantfo_need="yes"),),
+        leads=(lead(phone="", bantfo_need="yes", bantfo_budget="50k"),),
         activities=(
             activity("p1", NOW - timedelta(hours=3), "page.visited", "/pricing"),
             activity("a1", NOW - minutes(5), asset="guide"),
         ),
     )
-    agreed = policy(gate=Gate(required=("need", "timing"), unknown="ask"), accounts={"strategic": ("Lang Holding",)})
+    agreed = policy(
+        gate=Gate(required=("need", "budget", "timing"), unknown="ask"), accounts={"strategic": ("Lang Holding",)}
+    )
     made = task(facts, agreed, Roster(names={"kim": "Kim Roe"}))
     assert made.body.split("\n") == [
         "Why now: score 90 (A1).",
         "Because: 1 x form.* within 30 days (+40); title is Director (+40); 1 x page.visited (+10).",
         "- 2026-03-10 09:55 Filled out the form guide",
         "- 2026-03-10 07:00 Visited the page /pricing",
-        "Known: need yes.",
+        "Known: need yes, budget yes (50k).",
         "Ask first: By when should it be in use?",
         "Unknown, please ask: phone.",
         "Company: Lang Holding, key account (strategic), people active: 4, open deals: 2, account owner: Kim Roe.",
@@ -169,6 +172,16 @@ def test_never_more_than_120_words_whatever_is_known(facts: Dossier, name: str, 
         if isinstance(made, CreateTask):
             assert len(made.body.split()) <= MOST_WORDS
             assert all(is_harmless(line) for line in (made.subject, *made.body.split("\n")))
+
+
+@given(dossiers(), st.text(max_size=300), st.integers(0, 60))
+def test_nor_in_a_preview_of_anybody(facts: Dossier, text: str, count: int) -> None:
+    who = lead(first_name=text, company=f"{text} " * count, title=text, phone="", bantfo_need=text)
+    account = AccountView("A", owner=text or "x", name=f"{text} x" * count, engaged=count, open_deals=count)
+    given = policy(gate=Gate(required=("need", "timing", "budget"), unknown="ask"))
+    made = preview(replace(facts, leads=(who,), account=account), given, Roster(), NOW)
+    assert 0 < made.words <= MOST_WORDS
+    assert all(is_harmless(line) for line in (made.subject, *made.body.split("\n"), *made.left_out))
 
 
 VALUES = st.lists(st.sampled_from(("one", "two words", "a b c d e f g h", "")), min_size=1, max_size=4).map(" ".join)
