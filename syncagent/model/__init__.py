@@ -42,6 +42,7 @@ from syncagent.model.facts import (
     Page,
     Value,
 )
+from syncagent.model.figures import Entry, HandoffFigures, PromiseFigures
 from syncagent.model.judgement import (
     Assignment,
     Clock,
@@ -91,11 +92,13 @@ __all__ = [
     "Desired",
     "Done",
     "Dossier",
+    "Entry",
     "Event",
     "Fact",
     "Feature",
     "FieldChange",
     "Handoff",
+    "HandoffFigures",
     "HandoffState",
     "HealthSnapshot",
     "Held",
@@ -118,6 +121,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Plan",
+    "PromiseFigures",
     "Receipt",
     "Refused",
     "Retry",
