@@ -89,7 +89,7 @@ def _command(draft: Draft) -> None:
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
-    if draft.dossier.opportunities:
+    if draft.dossier.opportunities or draft.noticed:
         watch_deals(draft)
     if draft.commands:
         push(draft)

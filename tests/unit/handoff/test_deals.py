@@ -204,6 +204,8 @@ def test_what_is_not_sent_when_the_deal_has_ended_is_taken_back() -> None:
     (closed,) = [one for one in ended.commands if isinstance(one, CloseTask)]
     assert (closed.task, closed.reason) == (alert.key, "The deal has ended.")
     assert run(accept(ended, sent), given=given).commands == ()
+    left = run(replace(sent, opportunities=()), given=given)
+    assert [one.task for one in left.commands if isinstance(one, CloseTask)] == [alert.key], "no longer a contact on it"
     forgotten = run(replace(sent, erased=True), given=given)
     assert [one.task for one in forgotten.commands if isinstance(one, CloseTask)] == [alert.key]
     assert run(accept(first, facts), given=given).withdraw == ()
