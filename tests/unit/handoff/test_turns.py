@@ -1,6 +1,7 @@
 """Fair: over 100,000 leads hardly anybody is ever a lead ahead of their share of what they could have taken.
 
-What can be proved, for the unkindest hours, stands in test_fairness.py. The ledger counts shares and leads by itself, from what the pool looked like, and knows nothing of the credits inside.
+What can be proved, for the unkindest hours, stands in test_fairness.py. The ledger counts shares and leads by itself,
+from what the pool looked like, and knows nothing of the credits inside.
 """
 
 import random
@@ -176,10 +177,8 @@ def test_withdrawn_leads_leave_no_trace_in_the_credits() -> None:
         if number % 40 == 0:
             office.change()
         office.one()
-        credits = office.roster.turns.get("pool", {})
-        assert all(
-            abs(credits.get(rep.crm_id, 0.0) + office.ledger.ahead(rep.crm_id)) < EPS for rep in office.everybody
-        )
+        held = office.roster.turns.get("pool", {})
+        assert all(abs(held.get(rep.crm_id, 0.0) + office.ledger.ahead(rep.crm_id)) < EPS for rep in office.everybody)
     assert office.ledger.furthest < 2
 
 
