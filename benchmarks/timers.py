@@ -31,6 +31,7 @@ from syncagent.connectors.memory import Memory
 from syncagent.model import Activity, Alert, AnyCommand, CrmRecord, Identity, Key, Lane, Lead, Outcome, Page
 from syncagent.state import open_store
 from syncagent.state.activities import SHIFT
+from syncagent.state.codec import not_before
 from syncagent.state.reading import unsettled_ids
 
 TIMERS = 1_000_000
@@ -182,7 +183,7 @@ def _copy(row: Mapping[str, Any], number: int, started: str, at: datetime) -> li
     made: list[Any] = []
     for name, value in row.items():
         if name == "wake_at":
-            made.append(round(at.timestamp() * 1000))
+            made.append(not_before(at))
         elif value == ONE:
             made.append(number)
         elif isinstance(value, str):

@@ -1,10 +1,10 @@
 """Who of a pool gets the lead: who can take it now, and whose turn it is among them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from syncagent.handoff.calendar import add_working, is_away
+from syncagent.handoff.calendar import add_working, back_at, is_away
 from syncagent.handoff.conditions import fold, is_known
 from syncagent.handoff.team import Team
 from syncagent.handoff.turns import Loads
@@ -12,7 +12,7 @@ from syncagent.model import Turn, Value
 from syncagent.policy import Hours, Rep, RouteTarget
 
 ALWAYS = ((0, 24 * 60),)
-_SECOND = timedelta(seconds=1)
+_LEAST = timedelta(microseconds=1)
 _MOST_ABSENCES = 50
 
 
@@ -114,7 +114,7 @@ def absent_until(rep: Rep, asked: Asked, team: Team, loads: Loads) -> tuple[str,
     Without `at_work` any hour of a day on which they work will do.
     """
     away = is_away(asked.now, team.zone(rep), team.days_off(rep))
-    gone = any(begin <= asked.now < end for begin, end in _gone(rep, loads))
+    gone = gone_until(rep, asked.now, team, loads) is not None
     if not away and not gone and not asked.at_work:
         return None
     moment = first_moment(rep, asked.now, team, loads)
@@ -131,19 +131,20 @@ def first_moment(rep: Rep, now: datetime, team: Team, loads: Loads) -> datetime:
     off = team.days_off(rep)
     moment = now
     for _ in range(_MOST_ABSENCES):
-        moment = add_working(moment, _SECOND.total_seconds() / 60, hours, off) - _SECOND
-        end = max((end for begin, end in _gone(rep, loads) if begin <= moment < end), default=None)
+        moment = add_working(moment, _LEAST / timedelta(minutes=1), hours, off, team.busy(rep)) - _LEAST
+        end = gone_until(rep, moment, team, loads)
         if end is None:
             break
         moment = end
     return moment
 
 
-def _gone(rep: Rep, loads: Loads) -> Iterator[tuple[datetime, datetime]]:
-    yield from rep.busy
-    told = loads.absent(rep.crm_id)
-    if told is not None:
-        yield told
+def gone_until(rep: Rep, now: datetime, team: Team, loads: Loads) -> datetime | None:
+    """When an absence that holds this moment ends, by calendar or CRM; None when none does."""
+    end, told = back_at(now, team.busy(rep)), loads.absent(rep.crm_id)
+    if told is not None and told[0] <= now < told[1]:
+        return max(end or told[1], told[1])
+    return end
 
 
 def _state(rep: Rep, credit: float, loads: Loads) -> str:
