@@ -43,6 +43,7 @@ from syncagent.model.facts import (
     Value,
 )
 from syncagent.model.judgement import (
+    Absence,
     Assignment,
     Clock,
     Contribution,
@@ -67,6 +68,7 @@ from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "BOT",
+    "Absence",
     "Account",
     "AccountView",
     "Activity",
