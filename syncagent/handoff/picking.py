@@ -7,7 +7,7 @@ from typing import NamedTuple
 from syncagent.handoff.calendar import add_working, back_at, is_away
 from syncagent.handoff.conditions import fold, is_known
 from syncagent.handoff.team import Team
-from syncagent.handoff.turns import Loads
+from syncagent.handoff.turns import LEAST_WEIGHT, Loads
 from syncagent.model import Turn, Value
 from syncagent.policy import Hours, Rep, RouteTarget
 
@@ -61,7 +61,8 @@ def pick(name: str, members: Collection[str], to: RouteTarget, asked: Asked, tea
         credit = {one: held + turn.shares[one] for one, held in credit.items()}
     else:
         loads.meet(name, ids)
-    told = [_state(one, credit[one.crm_id], loads) for one in able]
+    by_turn = to.pick == "weighted"
+    told = [_state(one, credit[one.crm_id] if by_turn else None, to, asked, team, loads) for one in able]
     if to.sticky and asked.company:
         loads.remember(name, asked.company, rep.crm_id)
     return Picked(rep, why, (*told, *states), turn)
@@ -76,11 +77,13 @@ def _choose(
             if rep.crm_id == known:
                 return rep, f"{rep.name} has the company's last lead.", None
     if to.pick == "least_busy":
-        rep = min(able, key=lambda one: (loads.open_of(one.crm_id) / max(one.weight, 1e-6), ids.index(one.crm_id)))
+        rep = min(able, key=lambda one: (_load(one, loads), ids.index(one.crm_id)))
         return rep, f"{rep.name} has the least to do for their weight.", None
     if to.pick == "first_available":
-        rep = next((one for one in able if first_moment(one, asked.now, team, loads) <= asked.now), able[0])
-        return rep, f"{rep.name} is the first who can take it.", None
+        for rep in able:
+            if first_moment(rep, asked.now, team, loads) <= asked.now:
+                return rep, f"{rep.name} is the first of the list who is at work.", None
+        return able[0], f"nobody is at work now, and {able[0].name} is the first of the list.", None
     rep, turn, _ = loads.turn(name, ids, able)
     return rep, f"it was {rep.name}'s turn.", turn
 
@@ -147,7 +150,25 @@ def gone_until(rep: Rep, now: datetime, team: Team, loads: Loads) -> datetime | 
     return end
 
 
-def _state(rep: Rep, credit: float, loads: Loads) -> str:
-    """One line on a rep who could take it: what they had to come with this lead's share, and what they have."""
-    limit = f"/{rep.cap_open}" if rep.cap_open is not None else ""
-    return f"{rep.name}: {credit:.2f} leads to come, {loads.open_of(rep.crm_id)}{limit} open"
+def _state(rep: Rep, credit: float | None, to: RouteTarget, asked: Asked, team: Team, loads: Loads) -> str:
+    """One line on a rep who could take it: what the way of picking looks at, and what they have.
+
+    `credit`: in a rotation, what they had to come with this lead's share.
+    """
+    held, given = loads.open_of(rep.crm_id), loads.given_today(rep.crm_id)
+    told = [f"{held}/{rep.cap_open} open" if rep.cap_open is not None else f"{held} open"]
+    if rep.cap_per_day is not None:
+        told.append(f"{given}/{rep.cap_per_day} today")
+    if credit is not None:
+        told.insert(0, f"{credit:.2f} leads to come")
+    elif to.pick == "least_busy":
+        told.insert(0, f"{_load(rep, loads):.2f} leads for each part of their weight of {rep.weight:g}")
+    else:
+        moment = first_moment(rep, asked.now, team, loads)
+        told.insert(0, "at work" if moment <= asked.now else f"not at work before {moment:%Y-%m-%d %H:%M} UTC")
+    return f"{rep.name}: {', '.join(told)}"
+
+
+def _load(rep: Rep, loads: Loads) -> float:
+    """How much somebody has to do for their weight."""
+    return loads.open_of(rep.crm_id) / max(rep.weight, LEAST_WEIGHT)

@@ -29,7 +29,7 @@ from syncagent.model import Assignment, Roster, Turn
 from syncagent.policy import Policy, Rep
 
 _COMPANIES = 2000
-_LEAST_WEIGHT = 1e-6
+LEAST_WEIGHT = 1e-6
 
 
 class Loads:
@@ -166,6 +166,6 @@ def _less(counts: dict[str, int], owner: str) -> None:
 
 
 def _shares(able: Sequence[Rep]) -> dict[str, float]:
-    weights = {rep.crm_id: max(rep.weight, _LEAST_WEIGHT) for rep in able}
+    weights = {rep.crm_id: max(rep.weight, LEAST_WEIGHT) for rep in able}
     total = sum(weights.values())
     return {one: weight / total for one, weight in weights.items()}
