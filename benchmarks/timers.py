@@ -137,7 +137,7 @@ def _copies(path: Path, count: int, due: int) -> dict[int, datetime]:
         for table in TABLES[:3]:
             _fill(db, table, rows, others)
         db.execute("commit")
-        begin = SystemClock().now().replace(microsecond=0) + BEFORE + timedelta(seconds=due / 100 + 2 * _opening(path))
+        begin = SystemClock().now().replace(microsecond=0) + BEFORE + timedelta(seconds=due / 100 + 4 * _opening(path))
         db.execute("begin")
         told = {number: begin + timedelta(seconds=place / RATE) for place, number in enumerate(whose)}
         for table in TABLES:

@@ -160,9 +160,9 @@ def _state(rep: Rep, credit: float | None, to: RouteTarget, asked: Asked, team: 
     if rep.cap_per_day is not None:
         told.append(f"{given}/{rep.cap_per_day} today")
     if credit is not None:
-        told.insert(0, f"{credit:.2f} leads to come")
+        told.insert(0, f"{round(credit, 2) + 0.0:.2f} leads to come")  # never -0.00
     elif to.pick == "least_busy":
-        told.insert(0, f"{_load(rep, loads):.2f} leads for each part of their weight of {rep.weight:g}")
+        told.append(f"{_load(rep, loads):.2f} by their weight of {rep.weight:g}")
     else:
         moment = first_moment(rep, asked.now, team, loads)
         told.insert(0, "at work" if moment <= asked.now else f"not at work before {moment:%Y-%m-%d %H:%M} UTC")

@@ -53,6 +53,7 @@ PROFILE: Final = {
     "website": "website",
     "city": "city",
     "state": "state",
+    "postal_code": "zip",
     "country": "country",
     "source": "hs_analytics_source",
     "unsubscribed": "hs_email_optout",

@@ -58,10 +58,10 @@ TOLD = {
     "least busy: how much each has for their weight": Told(
         (
             "To Dora (dora), 2026-03-10 09:00 UTC, all: Route all: Dora has the least to do for their weight.",
-            "Ana: 0.75 leads for each part of their weight of 4, 3/9 open",
-            "Ben: 1.00 leads for each part of their weight of 1, 1 open, 1/5 today",
-            "Cleo: 4.00 leads for each part of their weight of 1, 4 open",
-            "Dora: 0.00 leads for each part of their weight of 1, 0 open",
+            "Ana: 3/9 open, 0.75 by their weight of 4",
+            "Ben: 1 open, 1/5 today, 1.00 by their weight of 1",
+            "Cleo: 4 open, 4.00 by their weight of 1",
+            "Dora: 0 open, 0.00 by their weight of 1",
         ),
         to={"pick": "least_busy"},
         reps={ANA: {"weight": 4, "cap_open": 9}, BEN: {"cap_per_day": 5}},
