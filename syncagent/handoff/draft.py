@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.companies import placed
+from syncagent.handoff.figures import entry_of, figures_of
 from syncagent.handoff.scoring import Judged, judge, routed_by
 from syncagent.handoff.team import called_by
 from syncagent.handoff.turns import Loads
@@ -60,6 +61,7 @@ class Draft:
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
         self.models: tuple[ModelScore, ...] = ()
+        self.noticed = decision.noticed
         self.held: Held | None = None
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
@@ -239,6 +241,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            noticed=() if self.dossier.erased else self.noticed,
             stage_since=self.before.stage_since if self.stage is self.before.stage else self.now,
             account=self.matched,
             held=self.held,
@@ -253,6 +256,8 @@ class Draft:
             withdraw=tuple(self.withdraw),
             cause=self.cause,
             owner=self.owner,
+            entry=entry_of(self.dossier, self.judged.segment),
+            figures=tuple([figures_of(one, self.policy) for one in self.handoffs]),
         )
 
     def adopt(self, field: str, value: Value) -> None:
