@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
-from syncagent.errors import StoreBrokenError, StoreFullError, UserError
+from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
     AnyCommand,
@@ -41,6 +41,7 @@ from syncagent.state import (
     facts,
     hints,
     inbox,
+    journal,
     outbox,
     policies,
     reading,
@@ -49,6 +50,8 @@ from syncagent.state import (
     visits,
 )
 from syncagent.state.codec import ms
+from syncagent.state.failures import plain_errors
+from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
@@ -112,7 +115,7 @@ class SqliteStore:
     def _open_to_read(self) -> None:
         if not self.path.exists():
             raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
-        with _plain_errors(), self._reading() as db:
+        with plain_errors(), self._reading() as db:
             state = Database(db, execute_plugins=False)
             refuse_newer(state)
             refuse_unfinished(state)
@@ -120,7 +123,7 @@ class SqliteStore:
     def _open_to_write(self) -> None:
         self._lock = StateLock(self.path)
         try:
-            with _plain_errors():
+            with plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
                     backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
@@ -424,6 +427,15 @@ class SqliteStore:
         with self._reading() as db:
             return reading.journal(db, person, limit)
 
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(self._reading)
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        return self._write("fold", lambda db: journal.fold(db, ms(before), most), Lane.COLD)
+
+    def alive(self) -> bool:
+        return self._writer is not None and self._writer.alive
+
     def health(self, now: datetime) -> HealthSnapshot:
         full = self._writer is not None and self._writer.full
         with self._reading() as db:
@@ -454,7 +466,7 @@ class SqliteStore:
         self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
 
     def backup(self, path: str) -> None:
-        with _plain_errors():
+        with plain_errors():
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
@@ -479,22 +491,3 @@ def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
 
 def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(f"pragma {name} = {value}").close()
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """SQLite's errors at opening and backup as ours, with what helps."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name == "SQLITE_FULL":
-            raise StoreFullError("The disk is full. Make room, then try again.") from error
-        if name == "SQLITE_READONLY_ROLLBACK":
-            raise UserError(
-                "The state file was left half written by an agent that was killed. "
-                "Start the agent, which takes that back: `syncagent run`."
-            ) from error
-        raise StoreBrokenError(
-            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
-        ) from error
