@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from syncagent.config.agreement import Translation, within
 from syncagent.config.alerts import SINK_KEYS
 from syncagent.config.files import Files, read_files
+from syncagent.config.pages import PagesTable, read_pages
 from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
@@ -32,6 +33,7 @@ __all__ = [
     "AgentTable",
     "Config",
     "ConnectorTable",
+    "PagesTable",
     "Secret",
     "draft",
     "load",
@@ -69,7 +71,7 @@ class ConnectorTable(Struct, frozen=True):
 class Config(Struct, frozen=True):
     """A whole config. `policy(live_from)` needs the moment of the first start, which lives with the state.
 
-    `folder`: what relative paths are meant from.
+    `folder`: what relative paths are meant from. `raw`: the tables as they stand in the file.
     """
 
     agent: AgentTable
@@ -81,6 +83,8 @@ class Config(Struct, frozen=True):
     likelihood: Scorecard | None = None
     files: Files = Files()
     sinks: tuple[ConnectorTable, ...] = ()
+    pages: PagesTable = PagesTable()
+    raw: dict[str, Any] = {}
 
     @property
     def addresses(self) -> AddressRules:
@@ -108,7 +112,7 @@ AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "cr
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
-TABLES = ("agent", "sources", "crm", *AGREED)
+TABLES = ("agent", "pages", "sources", "crm", *AGREED)
 _LAST_PORT = 65535
 
 
@@ -171,6 +175,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
         Problem(join("", key), "This table is not known.", nearest(key, TABLES)) for key in raw if key not in TABLES
     ]
     agent = _agent(raw.get("agent", {}), folder, problems)
+    pages = read_pages(raw.get("pages", {}), folder, problems)
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
     given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
@@ -197,7 +202,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     files = read_files(tables, folder, agent.timezone, problems)
     digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, pages, raw)
     for sink in sinks:
         if sink.name in (*given, crm.name):
             problems.append(Problem(sink.path, f"A system is called {sink.name!r} too.", "Give it another name."))

@@ -20,7 +20,18 @@ from syncagent.model.commands import (
     Retry,
     WriteLead,
 )
-from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
+from syncagent.model.dossier import (
+    AccountView,
+    Candidate,
+    CrmView,
+    Crowd,
+    Dossier,
+    HealthSnapshot,
+    Plan,
+    Roster,
+    Share,
+    Usage,
+)
 from syncagent.model.facts import (
     BOT,
     Account,
@@ -129,6 +140,7 @@ __all__ = [
     "StepDone",
     "Touch",
     "Turn",
+    "Usage",
     "Value",
     "WriteLead",
 ]

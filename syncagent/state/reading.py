@@ -11,7 +11,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Activity, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model import Activity, Decision, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster, Usage
 from syncagent.model.address import read_address
 from syncagent.model.commands import Receipt
 from syncagent.state import crowds, hints, inbox
@@ -25,6 +25,7 @@ from syncagent.state.codec import (
     decode_receipt,
     decode_roster,
     decode_said,
+    decode_usage,
     maybe_moment,
     moment,
     ms,
@@ -67,6 +68,16 @@ def dossiers(db: sqlite3.Connection, people: Sequence[int]) -> list[Dossier]:
     for start in range(0, len(people), IN):
         some = people[start : start + IN]
         found += _batch(db, some, seen_until)
+    return found
+
+
+def decided(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, Decision]:
+    """Our last decision on each of these, and nothing else of them."""
+    found: dict[int, Decision] = {}
+    for start in range(0, len(people), IN):
+        some = people[start : start + IN]
+        sql = f"select person, decision from judged where decision is not null and person in ({_marks(len(some))})"  # noqa: S608
+        found |= {person: decode_decision(decision) for person, decision in db.execute(sql, some)}
     return found
 
 
@@ -292,6 +303,7 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         rows = db.execute("select name, value from meta where name >= ? and name < ?", (prefix + "/", prefix + "0"))
         return {name[len(prefix) + 1 :]: value for name, value in rows if value}
 
+    usage = {name: _usage(value) for name, value in settings("calls").items()}
     streams = db.execute("select name, accepted_at, seen_until from stream order by name").fetchall()
     return HealthSnapshot(
         at=now,
@@ -299,12 +311,12 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         - count("select count(*) from person where merged_into is not null"),
         dirty=count("select count(*) from person where dirty_since is not null and held is null"),
         with_sales=count("select count(*) from handoff where state = 'with_sales'"),
-        outbox=dict(db.execute("select state, count(*) from outbox group by state").fetchall()),
+        outbox=_states(db),
         held=dict(db.execute("select held, count(*) from person where held is not null group by held").fetchall()),
         cursors={name: maybe_moment(at) for name, at, _ in streams},
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
-        calls_today={name: int(value) for name, value in settings("calls").items()},
+        calls_today={name: one.made for name, one in usage.items()},
         unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         waiting_for_owner=dict(
@@ -312,4 +324,18 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         ),
         disk_full=disk_full,
         inbox=inbox.counts(db),
+        usage=usage,
     )
+
+
+def _usage(told: str) -> Usage:
+    """What an agent has written down of a system's calls; older versions told their number alone."""
+    return Usage(made=int(told)) if told.isdecimal() else decode_usage(told)
+
+
+def _states(db: sqlite3.Connection) -> dict[str, int]:
+    """How many commands are in each state. Those that are done are counted as the rest: no row of theirs is read."""
+    sql = "select state, count(*) from outbox where state <> 'done' group by state"
+    found: dict[str, int] = dict(db.execute(sql).fetchall())
+    done = int(db.execute("select count(*) from outbox").fetchone()[0]) - sum(found.values())
+    return found | ({"done": done} if done else {})

@@ -15,11 +15,12 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
-from syncagent.errors import StoreBrokenError, StoreFullError, UserError
+from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -49,7 +50,7 @@ from syncagent.state import (
 )
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
-from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
+from syncagent.state.schema import migrate, plain_errors, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
     HandedOver,
@@ -65,6 +66,7 @@ from syncagent.state.store import (
     Unsettled,
     Visit,
     Watched,
+    Written,
 )
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
@@ -110,7 +112,7 @@ class SqliteStore:
     def _open_to_read(self) -> None:
         if not self.path.exists():
             raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
-        with _plain_errors(), self._reading() as db:
+        with plain_errors(), self._reading() as db:
             state = Database(db, execute_plugins=False)
             refuse_newer(state)
             refuse_unfinished(state)
@@ -118,7 +120,7 @@ class SqliteStore:
     def _open_to_write(self) -> None:
         self._lock = StateLock(self.path)
         try:
-            with _plain_errors():
+            with plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
                     backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
@@ -351,9 +353,11 @@ class SqliteStore:
         now = ms(self._clock.now())
         self._write("postpone", lambda db: outbox.postpone(db, keys, until, why, now))
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
         with self._reading() as db:
-            return outbox.listed(db, states, limit)
+            return outbox.listed(db, states, limit, keys)
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
         rows = [outbox.row_of(one, ms(now)) for one in commands]
@@ -378,6 +382,14 @@ class SqliteStore:
         with self._reading() as db:
             found = reading.dossiers(db, [person])
         return found[0] if found else None
+
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        with self._reading() as db:
+            return reading.decided(db, people)
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        with self._reading() as db:
+            return outbox.written(db, person, limit)
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
@@ -449,7 +461,7 @@ class SqliteStore:
         self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
 
     def backup(self, path: str) -> None:
-        with _plain_errors():
+        with plain_errors():
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
@@ -473,22 +485,3 @@ def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
 
 def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(f"pragma {name} = {value}").close()
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """SQLite's errors at opening and backup as ours, with what helps."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name == "SQLITE_FULL":
-            raise StoreFullError("The disk is full. Make room, then try again.") from error
-        if name == "SQLITE_READONLY_ROLLBACK":
-            raise UserError(
-                "The state file was left half written by an agent that was killed. "
-                "Start the agent, which takes that back: `syncagent run`."
-            ) from error
-        raise StoreBrokenError(
-            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
-        ) from error

@@ -15,6 +15,7 @@ from syncagent.model import (
     AccountView,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -24,6 +25,7 @@ from syncagent.model import (
     Outcome,
     Page,
     Plan,
+    Receipt,
     Roster,
 )
 from syncagent.policy import Policy
@@ -125,6 +127,18 @@ class OutboxItem(Struct, frozen=True):
     not_before: datetime | None = None
     why: str = ""
     queued_at: datetime | None = None
+
+
+class Written(Struct, frozen=True):
+    """A command, done or not, and what its system answered: the receipt, or `why` not."""
+
+    command: AnyCommand
+    state: str
+    attempt: int
+    why: str
+    queued_at: datetime | None
+    done_at: datetime | None
+    receipt: Receipt | None
 
 
 class JournalEntry(Struct, frozen=True):
@@ -356,8 +370,10 @@ class Store(Protocol):
         """A whole call failed: these go back to the queue, not before `until`."""
         ...
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
-        """Commands by state (all that are neither done nor dropped, if none is named)."""
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
+        """Commands by state (all that are neither done nor dropped, if none is named); of `keys` alone, if given."""
         ...
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
@@ -387,6 +403,14 @@ class Store(Protocol):
 
     def dossier(self, person: int) -> Dossier | None:
         """One person with everything that `plan` reads; None when there is none."""
+        ...
+
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        """Our last decision on each of these; whom nothing was decided of is not in it."""
+        ...
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        """All that was written or is to be written for a person, and the answers, newest first."""
         ...
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
