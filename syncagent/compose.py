@@ -12,7 +12,7 @@ from typing import Any, cast
 from msgspec import Struct, structs
 
 from syncagent.agent import Agent, Settings
-from syncagent.agent.orders import sweep
+from syncagent.agent.orders import carry_out, sweep
 from syncagent.agent.rounds import no_failpoint
 from syncagent.clock import Clock, SystemClock
 from syncagent.config import (
@@ -38,7 +38,8 @@ from syncagent.errors import ConfigError, Problem, UserError
 from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
-from syncagent.web import Listener
+from syncagent.web import Desk, Entry, Listener, Pages
+from syncagent.web.entry import is_local
 
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
@@ -385,15 +386,32 @@ def compose(
     return agent
 
 
-def listener(config: Config, agent: Agent) -> Listener | None:
-    """What others post to, not yet listening; None when no system of the config posts anything."""
-    if not agent.webhooks:
+def listener(config: Config, agent: Agent, running: Callable[[], Config] | None = None) -> Listener | None:
+    """What others post to, and the admin's pages, not yet listening; None when there is neither.
+
+    `running`: the config as it is now, for the pages; this one, if none is given.
+    """
+    if not agent.webhooks and not config.pages.serve:
         return None
 
     def ring(name: str) -> None:
         agent.posted[name].set()
 
-    return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen)
+    pages = admin_pages(config, agent, running or (lambda: config)) if config.pages.serve else None
+    return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, pages=pages)
+
+
+def admin_pages(config: Config, agent: Agent, running: Callable[[], Config]) -> Pages:
+    """The admin's pages: they read for themselves, and what they change goes the way of the command line's orders."""
+    desk = Desk(
+        Path(config.agent.state),
+        agent.clock,
+        running,
+        lambda: agent.policy,
+        agent.store.health,
+        lambda order: carry_out(agent, order),
+    )
+    return Pages(desk, Entry(config.pages, local=is_local(config.agent.listen)))
 
 
 def take_over_doors(agent: Agent, listening: Listener | None, config: Config) -> None:

@@ -366,12 +366,13 @@ def listed(
     What waits for a command that is stuck says so: nothing waits in a hidden place.
     """
     where = f"state in ({','.join('?' * len(states))})" if states else "state not in ('done', 'dropped')"
-    if "done" not in states:
-        where += " and state <> 'done'"  # the index holds what is not done: among millions that are, it finds the few
     only: tuple[str, ...] = ()
     if keys is not None:
-        where += " and key in (select value from json_each(?))"
+        # The plus: found by key, whatever its state.
+        where = f"+{where} and key in (select value from json_each(?))"  # noqa: S608
         only = (text(list(keys)),)
+    elif "done" not in states:
+        where += " and state <> 'done'"  # the index holds what is not done: among millions that are, it finds the few
     rows = db.execute(
         "select body, attempt, state, revision, not_before,"  # noqa: S608
         " case when blocked_by is null then why else 'It waits for ' || blocked_by || '.' end, queued_at from outbox"
