@@ -11,7 +11,7 @@ from benchmarks.report import Figure, Outcome, hand_over, peak_mb, table, tell
 from syncagent.agent.process import tuned
 from syncagent.clock import monotonic
 
-NAMES = ("ingest", "decide", "rescore", "latency", "deliver", "hooks", "timers", "old_org")
+NAMES = ("ingest", "decide", "rescore", "latency", "deliver", "hooks", "timers", "old_org", "pages")
 MEMORY_MB = 300.0
 
 
@@ -32,8 +32,9 @@ def main(names: tuple[str, ...], people: tuple[int, ...], *, timers: int | None,
     ingest: activities from a local Marketo into the state. decide: dossiers read, planned, settled. latency: from an
     activity to the call of a slow CRM, beside a backfill. deliver: handoffs into a local Salesforce. hooks: signed
     posts, on the disk before they are answered. rescore: everybody scored anew on all cores. timers: promises that fall
-    due beside a million others. old_org: a first start beside 100,000 people who raised their hands long ago. memory is
-    the peak of each of these processes, and comes with any of them.
+    due beside a million others. old_org: a first start beside 100,000 people who raised their hands long ago. pages:
+    the admin's, each against 300 ms (SYNCAGENT_BENCH_STATE names a state file to look at). memory is the peak of each
+    of these processes, and comes with any of them.
     """
     if child:
         start = monotonic()

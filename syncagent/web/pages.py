@@ -159,7 +159,10 @@ class Pages:
             "signed_in": self._entry.asks_for_token and visitor is not None and not visitor.name,
             "refresh": 0,
         }
-        body = render(said.template, common | said.values)
+        values = common | said.values
+        if "still" in request.query_params:
+            values["refresh"] = 0
+        body = render(said.template, values)
         return Response(body, said.status, media_type="text/html")
 
     # -- coming in

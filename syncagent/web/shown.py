@@ -28,13 +28,13 @@ def stylesheet() -> tuple[bytes, str]:
 
 
 def visible(value: object, most: int = _LONGEST) -> str:
-    """A text in which nothing is hidden: no control, no mark that turns the direction, not without end."""
+    """A text in which nothing is hidden: no control but line breaks, no mark that turns its direction; not endless."""
     text = str(value)
     if len(text) > most:
         text = f"{text[: most - 1]}…"
     if text.isascii() and text.isprintable():
         return text
-    return "".join("\ufffd" if unicodedata.category(one) in _UNSEEN else one for one in text)
+    return "".join(one if one in "\n\t" or unicodedata.category(one) not in _UNSEEN else "\ufffd" for one in text)
 
 
 def said(value: object, most: int = _LONGEST) -> Markup:
@@ -51,6 +51,12 @@ def plain(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
+
+
+def stage(name: object) -> str:
+    """A stage of the process map as people write it; empty for none."""
+    text = str(name)
+    return text.upper() if text in ("mql", "sal", "sql") else text.replace("_", " ").capitalize()
 
 
 def span(seconds: float) -> str:
@@ -108,7 +114,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"said": said, "plain": plain, "span": span, "relative": relative, "thousands": "{:,}".format}
+    made.filters |= {
+        "said": said,
+        "plain": plain,
+        "stage": stage,
+        "span": span,
+        "relative": relative,
+        "thousands": "{:,}".format,
+    }
     made.filters |= {"clock": clock_of, "cell": cell, "points": lambda value: f"{value:+.1f}".replace(".0", "")}
     made.globals["style"] = stylesheet()[1]
     return made
