@@ -53,6 +53,7 @@ from syncagent.model.facts import (
     Page,
     Value,
 )
+from syncagent.model.figures import Entry, HandoffFigures, PromiseFigures
 from syncagent.model.judgement import (
     Assignment,
     Clock,
@@ -101,11 +102,13 @@ __all__ = [
     "Desired",
     "Done",
     "Dossier",
+    "Entry",
     "Event",
     "Fact",
     "Feature",
     "FieldChange",
     "Handoff",
+    "HandoffFigures",
     "HandoffState",
     "HealthSnapshot",
     "Held",
@@ -127,6 +130,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Plan",
+    "PromiseFigures",
     "Receipt",
     "Refused",
     "Retry",

@@ -5,11 +5,11 @@ everything that writes is a job for the one writer thread.
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
@@ -38,6 +38,7 @@ from syncagent.state import (
     backup,
     companies,
     decisions,
+    dossiers,
     facts,
     hints,
     inbox,
@@ -102,6 +103,7 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._closed = False
         self._offered: dict[Identity, int] = {}
+        self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
         self._lock: StateLock | None = None
         if read_only:
@@ -295,11 +297,10 @@ class SqliteStore:
         with self._reading() as db:
             people = reading.unsettled_ids(db, now, limit, lane)
             first, rest = people[:at_once], people[at_once:] if at_once is not None else ()
-            return Unsettled(tuple(reading.dossiers(db, first)), reading.roster(db), tuple(rest))
+            return Unsettled(tuple(dossiers.dossiers(db, first)), reading.roster(db), tuple(rest))
 
-    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
-        with self._reading() as db:
-            return tuple(reading.dossiers(db, people))
+    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
+        return self._beside.dossiers(people)
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
@@ -380,7 +381,7 @@ class SqliteStore:
 
     def dossier(self, person: int) -> Dossier | None:
         with self._reading() as db:
-            found = reading.dossiers(db, [person])
+            found = dossiers.dossiers(db, [person])
         return found[0] if found else None
 
     def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
@@ -393,7 +394,7 @@ class SqliteStore:
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
-            return tuple(reading.evidence(db, after, until, decided=decided))
+            return tuple(dossiers.evidence(db, after, until, decided=decided))
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
@@ -426,6 +427,10 @@ class SqliteStore:
     def results(self, subject: str) -> tuple[Result, ...]:
         with self._reading() as db:
             return results.of(db, subject)
+
+    def ask(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        with self._reading() as db:
+            yield from db.execute(sql, values)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
@@ -465,6 +470,7 @@ class SqliteStore:
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
+        self._beside.close()
         if self._writer is not None:
             self._writer.close()
         with self._guard:

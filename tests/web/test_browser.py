@@ -185,7 +185,8 @@ def test_a_hostile_name_runs_nothing(tab, tmp_path):
 def test_another_site_can_neither_frame_nor_send(tab, base):
     evil = (
         f'<iframe src="{base}/"></iframe><form method="post" action="{base}/outbox"><input name="do" value="drop">'
-        '<input name="sure" value="1"><input name="key" value="x"><input name="csrf" value="0"><button>go</button></form>'
+        '<input name="sure" value="1"><input name="key" value="x"><input name="csrf" value="0">'
+        "<button>go</button></form>"
     )
     page = tab(expected=("Framing", "Refused to frame", "403"))
     page.goto(base + "/")  # they have a session here, which must not help
