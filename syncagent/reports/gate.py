@@ -9,10 +9,26 @@ from syncagent.handoff.past import as_of
 from syncagent.handoff.scoring import known_of
 from syncagent.model import Decision, Dossier
 from syncagent.policy import Policy
+from syncagent.reports.report import Ask, Column, Report, Table
 
 WON = frozenset(("won",))
 LOST = frozenset(("lost", "disqualified"))
 _NONE = GateCheck(0, 0, 0)
+_NOTHING = "The gate requires no answers, so it refuses nobody: name them in [handoff.gate.bantfo] required."
+_DEALS = (
+    Column("outcome", "Deals that were"),
+    Column("how", "Judged as"),
+    Column("deals", "Deals", "count"),
+    Column("known", "With known answers", "count"),
+    Column("refused", "Would be refused", "count"),
+    Column("share", "Of those known", "share"),
+)
+_ANSWERS = (
+    Column("question", "Question"),
+    Column("yes", "Yes", "count"),
+    Column("no", "No", "count"),
+    Column("unknown", "Unknown", "count"),
+)
 
 
 class Gated(NamedTuple):
@@ -84,3 +100,23 @@ def together(parts: Iterable[Gated]) -> Gated:
 
 def _sum(one: GateCheck, other: GateCheck) -> GateCheck:
     return GateCheck(*(left + right for left, right in zip(one, other, strict=True)))
+
+
+def as_report(found: Gated, policy: Policy, ask: Ask) -> Report:
+    """What was found, as tables: the deals by how they ended, and the answers of the won ones."""
+    deals = tuple(
+        (name, how, one.deals, one.known, one.refused, one.refused / one.known if one.known else None)
+        for name, how, one in (
+            ("won", "handed off, by what was known at the opening", found.won),
+            ("lost or disqualified", "handed off, by what was known at the opening", found.lost),
+            ("won", "no handoff before, by what was known when the deal was made", found.unled),
+        )
+    )
+    answers = tuple(
+        (name, *(found.words[name, word] for word in ("yes", "no", "unknown"))) for name in policy.gate.required
+    )
+    notes = () if policy.gate.required else (_NOTHING,)
+    return Report("gate", "The gate", ask.at, ask.zone, (
+        Table("deals", "What the gate of this config would have refused", _DEALS, deals),
+        Table("answers", "Answers of won deals", _ANSWERS, answers),
+    ), notes=notes)  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from syncagent.reports.formats.charts import STYLE as CHARTS
 from syncagent.reports.formats.charts import drawn
-from syncagent.reports.formats.words import DASH, markup, period, said
+from syncagent.reports.formats.words import DASH, EMPTY, NOTHING, markup, period, said
 from syncagent.reports.report import Kind, Report, Table
 
 _STYLE = """
@@ -62,6 +62,8 @@ def _page(report: Report) -> Iterator[str]:
         links = (f'<li><a href="#t{n}">{markup(table.title)}</a></li>' for n, table in enumerate(report.tables))
         yield f'<nav aria-label="Tables"><ul>{"".join(links)}</ul></nav>'
     yield "</header><main>"
+    if not report.tables:
+        yield f"<section><p>{NOTHING}</p></section>"
     for n, table in enumerate(report.tables):
         yield from _section(table, n, report.zone)
     made = f"Made by syncagent, {said(report.at, 'moment', report.zone)} ({markup(report.zone)})."
@@ -81,7 +83,7 @@ def _section(table: Table, n: int, zone: str) -> Iterator[str]:
         yield from _grid(table, zone)
         yield "</div>"
     else:
-        yield '<p class="soft">Nothing happened that would stand here.</p>'
+        yield f'<p class="soft">{EMPTY}</p>'
     yield from _notes(table.notes)
     yield "</section>"
 

@@ -14,6 +14,9 @@ DASH = "\u2013"
 TEXTS: frozenset[Kind] = frozenset(("text", "moment", "day"))
 """Kinds that are read from the left; all others are numbers, and stand to the right."""
 
+EMPTY = "Nothing happened that would stand here."
+NOTHING = "Nothing is known yet that this report could tell."
+
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONE = re.compile(r"[\ud800-\udfff]")
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
