@@ -99,7 +99,7 @@ def _gate(state: Path, policy: Policy) -> float:
 
 def _seconds(found: Any, name: str, store: Store, policy: Policy, by: str) -> float:
     start = monotonic()
-    made: Report = getattr(found, found.__name__.rpartition(".")[2])(store, Ask(world.NOW, ZONE, by=by), policy)
+    made: Report = getattr(found, name)(store, Ask(world.NOW, ZONE, by=by), policy)
     return _told(f"{name} --by {by}" if by else name, made, start)
 
 

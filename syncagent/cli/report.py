@@ -43,7 +43,7 @@ REPORTS = {
     "revenue": ("syncagent.reports.revenue", "Won and open deals, tied to what people did before them."),
     "scores": ("syncagent.reports.health", "Whether the score is right: lift, win rates, rules that earn nothing."),
 }
-"""Each report's module: its function of the same name makes the report, its `BY` is what the report may be cut by."""
+"""Each report's module: its function of the report's name makes it, its `BY` is what the report may be cut by."""
 
 
 _WHOLE: dict[str, Callable[[Report], str]] = {
@@ -104,7 +104,7 @@ def _command(name: str, module: str, about: str) -> click.Command:
             raise click.UsageError(f"--since {since} is not before --until {until}: nothing lies between them.")
         store = open_to_look(Path(config.agent.state))
         try:
-            made: Report = getattr(found, module.rpartition(".")[2])(store, ask, _policy(config))
+            made: Report = getattr(found, name)(store, ask, _policy(config))
         finally:
             store.close()
         _write(made, wanted)
