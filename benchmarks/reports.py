@@ -39,6 +39,7 @@ ZONE = "Europe/Berlin"
 QUARTERS = 4
 QUARTER = timedelta(days=90)
 REPS = ("ana", "ben", "cleo")
+CAMPAIGNS = 60
 SOURCES = ("Web", "Webinar", "Trade fair", "Paid social", "Partner", "Outbound", "Referral", "Content")
 
 
@@ -149,7 +150,8 @@ def _fill(store: Store, numbers: range, now: datetime, shift: timedelta) -> None
     facts: list[Fact] = []
     for number in numbers:
         one = world.lead(number, ready=number % world.READY_EVERY == 0)
-        told = {**one.attributes, "source": SOURCES[number % len(SOURCES)]}
+        told = {**one.attributes, "source": SOURCES[number // world.READY_EVERY % len(SOURCES)]}
+        told["campaign"] = f"Campaign {number // world.READY_EVERY % CAMPAIGNS}"
         facts.append(structs.replace(one, seen_at=one.seen_at - shift, attributes=told))
         for turn in range(world.ACTIVITIES):
             doing = world.doing(number, turn)

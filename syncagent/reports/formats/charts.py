@@ -29,7 +29,7 @@ _DARK = (
 STYLE = f"""
 .chart{{{_LIGHT};margin:0 0 16px;color:var(--ink);print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 @media screen and (prefers-color-scheme:dark){{.chart{{{_DARK}}}}}
-.chart .panel{{display:flex;break-inside:avoid;margin-bottom:12px}}
+.chart .part{{break-inside:avoid}} .chart .panel{{display:flex;margin-bottom:12px}}
 .chart .panel svg{{display:block;flex:none;overflow:visible}} .chart .panel svg.area{{flex:1 1 0;min-width:0}}
 .chart text{{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}}
 .chart .soft{{fill:var(--soft)}} .chart .small{{font-size:12px}} .chart .grid{{stroke:var(--edge)}}
@@ -92,19 +92,24 @@ def drawn(table: Table, zone: str) -> str:
         one = _series(table.columns[y], [row[y] for row in rows], place % 6 + 1, zone)
         panels.setdefault(one.kind, []).append(one)
     xs = [row[x] for row in rows]
-    named = [said(cell, table.columns[x].kind, zone) for cell in xs]
-    made = _Drawn(table.columns[x], xs, named, list(panels.values()), zone)
+    made = _Drawn(table.columns[x], xs, _named(table.columns, rows, x, zone), list(panels.values()), zone)
     if not any(value is not None for panel in made.panels for one in panel for value in one.values):
         return ""
     parts = [f'<figure class="chart"><div role="img" aria-label="{markup(_in_words(table, made))}">']
     if table.chart.kind == "funnel":
-        parts += _funnel(made)
+        parts += ['<div class="part">', *_funnel(made), "</div>"]
     else:
         for panel in made.panels:
-            parts += _legend(panel, lines=lines)
-            parts += _plot(made, panel, lines=lines) if across else _bars(made, panel)
+            plot = _plot(made, panel, lines=lines) if across else _bars(made, panel)
+            parts += ['<div class="part">', *_legend(panel, lines=lines), *plot, "</div>"]
     told = f"<figcaption>Drawn are the first {len(rows):,} of {len(table.rows):,} rows; the table has all.</figcaption>"
     return "".join((*parts, "</div>", told if len(rows) < len(table.rows) else "", "</figure>"))
+
+
+def _named(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], x: int, zone: str) -> list[str]:
+    """What each row is called: its `x`, behind the words before it by which rows differ too, such as the source's."""
+    told = [n for n in range(x) if columns[n].kind == "text" and len({row[n] for row in rows}) > 1]
+    return [", ".join(said(row[n], columns[n].kind, zone) for n in (*told, x)) for row in rows]
 
 
 def _series(column: Column, cells: Sequence[Cell], color: int, zone: str) -> _Series:
@@ -288,15 +293,16 @@ def _dates(made: _Drawn, places: Sequence[float]) -> Iterator[str]:
     for n in chosen:
         lines_up = "start" if places[n] < 12 else "end" if places[n] > 88 else "middle"
         at = f'x="{places[n]:.2f}%" y="{_HIGH - 6}" text-anchor="{lines_up}"'
-        yield f'<text class="soft small" {at}>{_short(made.xs[n], made)}</text>'
+        yield f'<text class="soft small" {at}>{_short(made, n)}</text>'
 
 
-def _short(cell: Cell, made: _Drawn) -> str:
+def _short(made: _Drawn, n: int) -> str:
+    cell = made.xs[n]
     if isinstance(cell, datetime):
         cell = cell.astimezone(zone_of(made.zone)).date()
     if isinstance(cell, date):
         return f"{cell.day} {_MONTHS[cell.month - 1]} {cell.year % 100:02}"
-    return _titled(said(cell, made.x.kind, made.zone), 11)
+    return _titled(made.names[n], 11)
 
 
 def _titled(text: str, most: int) -> str:

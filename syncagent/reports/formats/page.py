@@ -89,7 +89,7 @@ def _section(table: Table, n: int, zone: str) -> Iterator[str]:
 
 
 def _grid(table: Table, zone: str) -> Iterator[str]:
-    looks = [_LOOKS.get(column.kind, "n") for column in table.columns]
+    looks = [_LOOKS.get(column.kind, "n" if place else "day") for place, column in enumerate(table.columns)]
     yield "<table><thead><tr>"
     for column, look in zip(table.columns, looks, strict=True):
         yield f'<th scope="col" class="{look}">{markup(column.title)}</th>'
