@@ -5,7 +5,7 @@ everything that writes is a job for the one writer thread.
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from syncagent.state import (
     backup,
     companies,
     decisions,
+    dossiers,
     facts,
     hints,
     inbox,
@@ -100,6 +101,7 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._closed = False
         self._offered: dict[Identity, int] = {}
+        self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
         self._lock: StateLock | None = None
         if read_only:
@@ -293,11 +295,10 @@ class SqliteStore:
         with self._reading() as db:
             people = reading.unsettled_ids(db, now, limit, lane)
             first, rest = people[:at_once], people[at_once:] if at_once is not None else ()
-            return Unsettled(tuple(reading.dossiers(db, first)), reading.roster(db), tuple(rest))
+            return Unsettled(tuple(dossiers.dossiers(db, first)), reading.roster(db), tuple(rest))
 
-    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
-        with self._reading() as db:
-            return tuple(reading.dossiers(db, people))
+    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
+        return self._beside.dossiers(people)
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
@@ -376,12 +377,12 @@ class SqliteStore:
 
     def dossier(self, person: int) -> Dossier | None:
         with self._reading() as db:
-            found = reading.dossiers(db, [person])
+            found = dossiers.dossiers(db, [person])
         return found[0] if found else None
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
-            return tuple(reading.evidence(db, after, until, decided=decided))
+            return tuple(dossiers.evidence(db, after, until, decided=decided))
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
@@ -453,6 +454,7 @@ class SqliteStore:
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
+        self._beside.close()
         if self._writer is not None:
             self._writer.close()
         with self._guard:
