@@ -5,27 +5,24 @@ into a CRM in memory, where reps take leads up, give back, turn down or let lie,
 lost or stay open. So there are visits, broken promises, returns and deals of a whole year.
 """
 
-import importlib
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
 from benchmarks import world
 from benchmarks.report import Figure, tell
 from syncagent.agent import Agent
-from syncagent.cli.report import REPORTS
 from syncagent.clock import ManualClock, monotonic
 from syncagent.compose import compose
 from syncagent.config import parse
 from syncagent.connectors.memory import Memory, Options
 from syncagent.model import CrmRecord, Fact, Identity, Opportunity, Page
 from syncagent.policy import Policy
+from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.gate import Gates, as_report, together
 from syncagent.reports.population import ask_all
@@ -78,15 +75,16 @@ def measure(state: Path, people: int, policy: Policy) -> list[Figure]:
     figures = [*_figures("gate", people, _gate(state, policy))]
     store = open_store(state, read_only=True)
     try:
-        for name, (module, _) in REPORTS.items():
-            if find_spec(module) is None:
+        for name in REPORTS:
+            try:
+                cuts(name)
+            except ModuleNotFoundError:
                 continue
-            found = importlib.import_module(module)
-            figures += _figures(name, people, _seconds(found, name, store, policy, ""))
-            cuts = {by: _seconds(found, name, store, policy, by) for by in getattr(found, "BY", ())}
-            if cuts:
-                slowest = max(cuts, key=lambda by: cuts[by])
-                figures += _figures(f"{name} --by {slowest}, the slowest cut", people, cuts[slowest])
+            figures += _figures(name, people, _seconds(name, store, policy, ""))
+            each = {by: _seconds(name, store, policy, by) for by in cuts(name)}
+            if each:
+                slowest = max(each, key=lambda by: each[by])
+                figures += _figures(f"{name} --by {slowest}, the slowest cut", people, each[slowest])
     finally:
         store.close()
     return figures
@@ -98,9 +96,9 @@ def _gate(state: Path, policy: Policy) -> float:
     return _told("gate", made, start)
 
 
-def _seconds(found: Any, name: str, store: Store, policy: Policy, by: str) -> float:
+def _seconds(name: str, store: Store, policy: Policy, by: str) -> float:
     start = monotonic()
-    made: Report = getattr(found, name)(store, Ask(world.NOW, ZONE, by=by), policy)
+    made = make(name, store, Ask(world.NOW, ZONE, by=by), policy)
     return _told(f"{name} --by {by}" if by else name, made, start)
 
 

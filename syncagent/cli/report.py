@@ -1,6 +1,5 @@
 """`syncagent report`: questions asked of the state. They only read, and may run beside the agent."""
 
-import importlib
 import os
 import re
 import sys
@@ -25,6 +24,7 @@ from syncagent.config import Config
 from syncagent.config.reading import nearest
 from syncagent.errors import UserError
 from syncagent.policy import Policy
+from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.formats.data import as_csv, as_json
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
@@ -33,18 +33,6 @@ from syncagent.reports.population import ask_all
 from syncagent.reports.report import Ask, Report, Table
 
 FORMATS = ("table", "json", "csv", "html", "parquet")
-
-REPORTS = {
-    "funnel": ("syncagent.reports.funnel", "How many reach each stage, how long they stay, where they are stuck."),
-    "speed": ("syncagent.reports.speed", "How soon sales acts on a lead, in wall and working time."),
-    "sla": ("syncagent.reports.sla", "Which promises were kept, by whom, and which are late."),
-    "reps": ("syncagent.reports.reps", "What each rep got, did, won and gave back, and whether turns were fair."),
-    "sources": ("syncagent.reports.sources", "What became of the leads of each source, and what they cost."),
-    "revenue": ("syncagent.reports.revenue", "Won and open deals, tied to what people did before them."),
-    "scores": ("syncagent.reports.health", "Whether the score is right: lift, win rates, rules that earn nothing."),
-}
-"""Each report's module: its function of the report's name makes it, its `BY` is what the report may be cut by."""
-
 
 _WHOLE: dict[str, Callable[[Report], str]] = {
     "table": as_text,
@@ -84,7 +72,7 @@ def report() -> None:
     """
 
 
-def _command(name: str, module: str, about: str) -> click.Command:
+def _command(name: str, about: str) -> click.Command:
     """The command of one report."""
 
     @config_option
@@ -95,8 +83,7 @@ def _command(name: str, module: str, about: str) -> click.Command:
     def run(config_path: Path, *, since: str | None, until: str | None, by: str, as_json: bool, form: str | None,
             table: str, output: Path | None) -> None:  # fmt: skip
         wanted = _wanted(form, output, table, as_json=as_json)
-        found = importlib.import_module(module)
-        _check_cut(name, by, tuple(getattr(found, "BY", ())))
+        _check_cut(name, by)
         config = load(config_path)
         zone = config.agent.timezone
         ask = Ask(SystemClock().now(), zone, _bound("--since", since, zone), _bound("--until", until, zone), by)
@@ -104,7 +91,7 @@ def _command(name: str, module: str, about: str) -> click.Command:
             raise click.UsageError(f"--since {since} is not before --until {until}: nothing lies between them.")
         store = open_to_look(Path(config.agent.state))
         try:
-            made: Report = getattr(found, name)(store, ask, _policy(config))
+            made = make(name, store, ask, _policy(config))
         finally:
             store.close()
         _write(made, wanted)
@@ -129,8 +116,8 @@ def gate(config_path: Path, *, as_json: bool, form: str | None, table: str, outp
     _write(as_report(found, policy, Ask(SystemClock().now(), config.agent.timezone)), wanted)
 
 
-for _name, (_module, _about) in REPORTS.items():
-    report.add_command(_command(_name, _module, _about))
+for _name, _about in REPORTS.items():
+    report.add_command(_command(_name, _about))
 
 
 def _policy(config: Config) -> Policy:
@@ -158,8 +145,8 @@ def _bound(option: str, text: str | None, zone: str) -> datetime | None:
         raise click.BadParameter(f"{error} Dates are days in {zone}.", param_hint=f"'{option}'") from None
 
 
-def _check_cut(name: str, by: str, known: tuple[str, ...]) -> None:
-    if not by or by in known:
+def _check_cut(name: str, by: str) -> None:
+    if not by or by in (known := cuts(name)):
         return
     every = f"It can be cut by {', '.join(known)}." if known else f"The report {name} cannot be cut."
     near = nearest(by, known) if known else ""

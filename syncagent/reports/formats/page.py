@@ -54,20 +54,28 @@ def _page(report: Report) -> Iterator[str]:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
-        f"<title>{title}</title><style>{_STYLE}{CHARTS}</style></head><body><header><h1>{title}</h1>"
-        f'<p class="soft">{markup(period(report))}</p>'
+        f"<title>{title}</title><style>{_STYLE}{CHARTS}</style></head><body><header><h1>{title}</h1></header><main>"
     )
+    yield from _body(report)
+    made = f"Made by syncagent, {said(report.at, 'moment', report.zone)} ({markup(report.zone)})."
+    yield f"</main><footer>{made} A dash ({DASH}) means: not known; it is never a zero.</footer></body></html>\n"
+
+
+def body(report: Report) -> str:
+    """What stands below the title: bounds, notes, tables, charts; for a page with a head and styles of its own."""
+    return "".join(_body(report))
+
+
+def _body(report: Report) -> Iterator[str]:
+    yield f'<p class="soft">{markup(period(report))}</p>'
     yield from _notes(report.notes)
     if len(report.tables) > 1:
         links = (f'<li><a href="#t{n}">{markup(table.title)}</a></li>' for n, table in enumerate(report.tables))
         yield f'<nav aria-label="Tables"><ul>{"".join(links)}</ul></nav>'
-    yield "</header><main>"
     if not report.tables:
         yield f"<section><p>{NOTHING}</p></section>"
     for n, table in enumerate(report.tables):
         yield from _section(table, n, report.zone)
-    made = f"Made by syncagent, {said(report.at, 'moment', report.zone)} ({markup(report.zone)})."
-    yield f"</main><footer>{made} A dash ({DASH}) means: not known; it is never a zero.</footer></body></html>\n"
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:
