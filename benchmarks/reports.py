@@ -24,8 +24,6 @@ from syncagent.model import CrmRecord, Fact, Identity, Opportunity, Page
 from syncagent.policy import Policy
 from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.formats.page import as_html
-from syncagent.reports.gate import Gates, as_report, together
-from syncagent.reports.population import ask_all
 from syncagent.reports.report import Ask, Report
 from syncagent.state import open_store
 from syncagent.state.store import Store
@@ -72,7 +70,7 @@ def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
 
 def measure(state: Path, people: int, policy: Policy) -> list[Figure]:
     """Each report that there is, by itself and by the cut that takes longest."""
-    figures = [*_figures("gate", people, _gate(state, policy))]
+    figures: list[Figure] = []
     store = open_store(state, read_only=True)
     try:
         for name in REPORTS:
@@ -88,12 +86,6 @@ def measure(state: Path, people: int, policy: Policy) -> list[Figure]:
     finally:
         store.close()
     return figures
-
-
-def _gate(state: Path, policy: Policy) -> float:
-    start = monotonic()
-    made = as_report(together(ask_all(state, Gates(policy))), policy, Ask(world.NOW, ZONE))
-    return _told("gate", made, start)
 
 
 def _seconds(name: str, store: Store, policy: Policy, by: str) -> float:

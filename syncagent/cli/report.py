@@ -13,7 +13,6 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from syncagent.agent.process import tuned
 from syncagent.cli import config_option
 from syncagent.cli.change import moment
 from syncagent.cli.look import open_to_look
@@ -28,8 +27,6 @@ from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.formats.data import as_csv, as_json
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
-from syncagent.reports.gate import Gates, as_report, together
-from syncagent.reports.population import ask_all
 from syncagent.reports.report import Ask, Report, Table
 
 FORMATS = ("table", "json", "csv", "html", "parquet")
@@ -97,23 +94,6 @@ def _command(name: str, about: str) -> click.Command:
         _write(made, wanted)
 
     return click.command(name=name, help=about, short_help=about)(run)
-
-
-@report.command(name="gate", short_help="How many won deals the gate of the config would have refused.")
-@config_option
-@_output_options
-def gate(config_path: Path, *, as_json: bool, form: str | None, table: str, output: Path | None) -> None:
-    """How many won deals the gate of the config would have refused.
-
-    A handoff is judged by the answers that were known at its opening, a deal that no handoff led to by what was known
-    when it was made. Whoever the gate holds back now and sales never met is in neither.
-    """
-    wanted = _wanted(form, output, table, as_json=as_json)
-    config = load(config_path)
-    policy = _policy(config)
-    with tuned():
-        found = together(ask_all(Path(config.agent.state), Gates(policy)))
-    _write(as_report(found, policy, Ask(SystemClock().now(), config.agent.timezone)), wanted)
 
 
 for _name, _about in REPORTS.items():

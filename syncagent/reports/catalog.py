@@ -15,8 +15,9 @@ REPORTS = {
     "sources": "What became of the leads of each source, and what they cost.",
     "revenue": "Won and open deals, tied to what people did before them.",
     "scores": "Whether the score is right: lift, win rates, rules that earn nothing.",
+    "gate": "How many won deals the gate of the config would have refused.",
 }
-"""What each tells. `report gate` looks at everybody with processes of its own, and is made by its command."""
+"""What each tells."""
 
 _MODULES = {"scores": "health"}
 """Reports that do not live in the module of their name."""
