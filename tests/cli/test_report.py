@@ -18,6 +18,7 @@ from syncagent.cli import main
 from syncagent.cli.report import FORMATS
 from syncagent.cli.tables import as_text
 from syncagent.policy import Policy
+from syncagent.reports.catalog import REPORTS
 from syncagent.reports.report import Ask, Column, Report, Table
 from syncagent.state import open_store
 from syncagent.state.store import Store
@@ -186,3 +187,10 @@ def test_no_text_steers_the_terminal(asked: Asked, text: str) -> None:
     rows = list(csv.reader(io.StringIO(report("--format", "csv", "--table", "t0").stdout)))
     assert len(rows) == 3 and not rows[1][0].lstrip().startswith(("=", "+", "-", "@"))
     assert json.loads(report("--json").stdout)["tables"][0]["rows"][0]["count"] == 3
+
+
+def test_the_page_on_reports_names_every_report_and_form() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
+    for name, about in REPORTS.items():
+        assert f"| `{name}` | {about[0].lower()}{about[1:-1]} |" in page
+    assert not [form for form in FORMATS if f"| `{form}` |" not in page]
