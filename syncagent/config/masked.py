@@ -40,8 +40,7 @@ def _place(kind: str, value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
     if kind == "env":
         return value if isinstance(value, str) and _USUAL_VARIABLE.fullmatch(value) else HIDDEN
     if kind == "command":
-        words = value if isinstance(value, list) else []
-        return [*words[:1], *([HIDDEN] if len(words) > 1 else [])]
+        return [*value[:1], *([HIDDEN] if len(value) > 1 else [])] if isinstance(value, list) else HIDDEN
     return value if isinstance(value, str) else HIDDEN
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from syncagent.clock import Clock, monotonic
+from syncagent.errors import SyncagentError
 
 KEPT: Final = 24
 WAITING: Final = 6
@@ -135,6 +136,8 @@ def _run(pipe: Connection, job: Callable[..., Any], args: tuple[object, ...]) ->
     os.nice(_NICE)
     try:
         told: tuple[Any, str] = (job(*args), "")
+    except SyncagentError as error:
+        told = (None, str(error))
     except Exception as error:  # noqa: BLE001 - told to the page, by its kind: its text may name people
         told = (None, f"{type(error).__name__} while it was worked out.")
     pipe.send(told)

@@ -2,8 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -13,17 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from syncagent.model import Value
-from syncagent.reports.report import Cell, Kind
+from syncagent.reports.formats.charts import STYLE as CHARTS
+from syncagent.reports.formats.words import DASH, lasting
 
 _UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _LONGEST: Final = 600
-DASH: Final = "\u2013"
 
 
 @cache
 def stylesheet() -> tuple[bytes, str]:
-    """The one stylesheet, and the hash of it that its address carries."""
-    told = files("syncagent.web").joinpath("static/pages.css").read_bytes()
+    """The one stylesheet, charts and all, and the hash of it that its address carries."""
+    told = files("syncagent.web").joinpath("static/pages.css").read_bytes() + CHARTS.encode()
     return told, hashlib.sha256(told).hexdigest()[:12]
 
 
@@ -59,12 +58,9 @@ def stage(name: object) -> str:
     return text.upper() if text in ("mql", "sal", "sql") else text.replace("_", " ").capitalize()
 
 
-def span(seconds: float) -> str:
-    """A length of time in a few characters."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if abs(seconds) >= size:
-            return f"{seconds / size:.0f} {unit}" if abs(seconds) >= 10 * size else f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
+def report(name: str) -> str:
+    """A report, or what it is cut by, as people write it."""
+    return name.upper() if name == "sla" else name.replace("_", " ").capitalize()
 
 
 def relative(moment: datetime, now: datetime) -> str:
@@ -72,7 +68,7 @@ def relative(moment: datetime, now: datetime) -> str:
     seconds = (moment - now).total_seconds()
     if abs(seconds) < 1:
         return "now"
-    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
+    return f"in {lasting(seconds)}" if seconds > 0 else f"{lasting(-seconds)} ago"
 
 
 def clock_of(moment: datetime, zone: ZoneInfo) -> Markup:
@@ -80,28 +76,6 @@ def clock_of(moment: datetime, zone: ZoneInfo) -> Markup:
     local = moment.astimezone(zone)
     exact = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, f"{local:%Y-%m-%d %H:%M}")
-
-
-def cell(value: Cell, kind: Kind, zone: ZoneInfo) -> str | Markup:
-    """A report's cell in words; what is unknown is a dash."""
-    if value is None:
-        return DASH
-    writers: dict[str, Callable[[object], str | Markup]] = {
-        "count": lambda one: f"{one:,}",
-        "share": lambda one: f"{_number(one):.1%}",
-        "points": lambda one: f"{_number(one):.1f}",
-        "ratio": lambda one: f"{_number(one):.2f}",
-        "money": lambda one: f"{_number(one) / 100:,.2f}",
-        "duration": lambda one: span(_number(one)),
-        "moment": lambda one: clock_of(one, zone) if isinstance(one, datetime) else said(one),
-        "day": lambda one: one.isoformat() if isinstance(one, date) else str(said(one)),
-    }
-    writer = writers.get(kind, said)
-    return writer(value)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 @cache
@@ -118,11 +92,11 @@ def environment() -> Environment:
         "said": said,
         "plain": plain,
         "stage": stage,
-        "span": span,
+        "report": report,
         "relative": relative,
         "thousands": "{:,}".format,
     }
-    made.filters |= {"clock": clock_of, "cell": cell, "points": lambda value: f"{value:+.1f}".replace(".0", "")}
+    made.filters |= {"clock": clock_of, "points": lambda value: f"{value:+.1f}".replace(".0", "")}
     made.globals["style"] = stylesheet()[1]
     return made
 

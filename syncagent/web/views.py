@@ -2,25 +2,32 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
+from markupsafe import Markup
 from msgspec import Struct
 
 from syncagent.config.masked import masked_toml
+from syncagent.handoff.calendar import start_of_day
 from syncagent.handoff.team import called_by
 from syncagent.model import AnyCommand, Dossier, HealthSnapshot, Receipt, Usage
 from syncagent.policy import Policy
 from syncagent.reports import person as persons
 from syncagent.reports.board import Board
 from syncagent.reports.board import board as board_of
+from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.drawing import svg
+from syncagent.reports.formats.page import body
 from syncagent.reports.process import Picture, lasted, picture
+from syncagent.reports.report import Ask, Report
 from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web.drawn import curve
+from syncagent.web.prepared import Ready
 from syncagent.web.visit import Said, Visit, to
 
 FEW_WITH_SALES: Final = 300
@@ -29,7 +36,7 @@ SHOWN: Final = 100
 STUCK: Final = ("parked", "unknown", "conflict")
 LATE: Final = timedelta(minutes=15)
 SKEWED: Final = 30_000  # milliseconds; vendors' stamps are compared with their own only, but signatures and tokens age
-_BOARD_FRESH, _MAP_FRESH = 20.0, 300.0
+_BOARD_FRESH, _MAP_FRESH, _REPORT_FRESH = 20.0, 300.0, 300.0
 _DAY: Final = 86_400.0
 
 
@@ -149,11 +156,11 @@ def board(visit: Visit) -> Said:
     few = visit.store.people(0, FEW_WITH_SALES, with_sales=True)
     if len(few) < FEW_WITH_SALES:
         made: Board | None = board_of(visit.store, visit.policy, visit.now, SHOWN)
-        values: dict[str, Any] = {"took": 0.0, "busy": False, "failed": ""}
+        values = _at_once()
     else:
         args = (Path(config.agent.state), visit.policy, visit.now)
         ready = visit.prepared.get(("board", visit.policy.digest), _BOARD_FRESH, prepare_board, *args)
-        made, values = ready.value, {"took": ready.seconds, "busy": ready.busy, "failed": ready.failed}
+        made, values = ready.value, _beside(ready)
     names = _names(visit, [row.person for row in made.rows]) if made is not None else {}
     return Said("board.html", {**values, "board": made, "names": names, "refresh": 20 if made is not None else 2})
 
@@ -302,12 +309,68 @@ def _count(text: str) -> int:
 
 def reports(_visit: Visit) -> Said:
     """Which reports there are."""
-    return Said("reports.html", {"reports": ()})
+    return Said("reports.html", {"reports": REPORTS})
 
 
-def report(_visit: Visit) -> Said:
-    """One report."""
-    return Said("said.html", {"title": "There is no such report", "why": "Choose one from the list."}, 404)
+def report(visit: Visit) -> Said:
+    """One report: worked out beside the agent where there are many people, and shown with its time."""
+    name = str(visit.path["name"])
+    if name not in REPORTS:
+        why = f"There are these: {', '.join(REPORTS)}."
+        return Said("said.html", {"title": "There is no such report", "why": why}, 404)
+    by, since, until = (visit.query.get(word, "") for word in ("by", "since", "until"))
+    known = cuts(name)
+    begin, end = _day(since, visit.zone), _day(until, visit.zone, later=1)
+    wrong = (since and begin is None) or (until and end is None) or (by and by not in known)
+    if wrong or (begin and end and begin >= end):
+        why = "The days are no days, the first is not before the last, or the report cannot be cut so."
+        return Said("said.html", {"title": "That cannot be asked", "why": why}, 400)
+    ask = Ask(visit.now, visit.zone.key, begin, end, by)
+    made: Report | None
+    if len(visit.store.people(0, FEW_PEOPLE)) < FEW_PEOPLE:
+        made, values = make(name, visit.store, ask, visit.policy), _at_once()
+    else:
+        args = (Path(visit.desk.config().agent.state), name, ask, visit.policy)
+        key = ("report", name, begin, end, by, visit.policy.digest)
+        ready = visit.prepared.get(key, _REPORT_FRESH, prepare_report, *args)
+        made, values = ready.value, _beside(ready)
+    values |= {
+        "name": name,
+        "says": REPORTS[name],
+        "report": made,
+        "body": Markup(body(made)) if made is not None else "",  # noqa: S704 - it escapes whatever it is given
+        "cuts": known,
+        "by": by,
+        "since": since,
+        "until": until,
+        "refresh": 0 if made is not None or values["failed"] else 2,
+    }
+    return Said("report.html", values)
+
+
+def prepare_report(state: Path, name: str, ask: Ask, policy: Policy) -> Report:
+    """A report, for a process of its own."""
+    store = open_store(state, read_only=True)
+    try:
+        return make(name, store, ask, policy)
+    finally:
+        store.close()
+
+
+def _day(text: str, zone: ZoneInfo, *, later: int = 0) -> datetime | None:
+    """The beginning of a day in the zone, or of one so many days later; None for none."""
+    try:
+        return start_of_day(date.fromisoformat(text) + timedelta(days=later), zone.key)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _at_once() -> dict[str, Any]:
+    return {"took": 0.0, "busy": False, "failed": ""}
+
+
+def _beside(ready: Ready) -> dict[str, Any]:
+    return {"took": ready.seconds, "busy": ready.busy, "failed": ready.failed}
 
 
 # -- the process map
@@ -330,10 +393,10 @@ def process_picture(visit: Visit) -> Said:
 def _picture(visit: Visit) -> tuple[Picture | None, dict[str, Any]]:
     if len(visit.store.people(0, FEW_PEOPLE)) < FEW_PEOPLE:
         made = prepare_picture(visit.store, visit.policy, visit.now)
-        return made, {"took": 0.0, "busy": False, "failed": ""}
+        return made, _at_once()
     args = (Path(visit.desk.config().agent.state), visit.policy, visit.now)
     ready = visit.prepared.get(("process", visit.policy.digest), _MAP_FRESH, prepare_picture, *args)
-    return ready.value, {"took": ready.seconds, "busy": ready.busy, "failed": ready.failed}
+    return ready.value, _beside(ready)
 
 
 def prepare_picture(state: Path | Store, policy: Policy, now: datetime) -> Picture:

@@ -14,7 +14,18 @@ from tests.web.chromium import CONTRAST, LABELS, NEEDED, chromium
 from tests.web.desk import HOSTILE, serving, theatre
 
 pytestmark = NEEDED
-PATHS = ("/", "/board", "/people", "/people/1", "/outbox", "/reports", "/process", "/config", "/nowhere")
+PATHS = (
+    "/",
+    "/board",
+    "/people",
+    "/people/1",
+    "/outbox",
+    "/reports",
+    "/reports/gate",
+    "/process",
+    "/config",
+    "/nowhere",
+)
 MAIN = {"health": "/", "promises": "/board", "person": "/people/1", "parked": "/outbox", "process": "/process"}
 LOOKS = {"light": ("light", 1280, 860), "dark": ("dark", 1280, 860), "phone": ("light", 390, 844)}
 PEOPLE = (

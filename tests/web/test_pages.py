@@ -2,7 +2,7 @@
 
 import re
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
@@ -12,6 +12,8 @@ from syncagent.config import PagesTable
 from syncagent.connectors import memory
 from syncagent.errors import StoreFullError, UserError
 from syncagent.model import Activity, Identity, Lead, Page, Refused, Usage
+from syncagent.reports.catalog import REPORTS
+from syncagent.reports.report import Chart, Column, Report, Table
 from syncagent.web import views
 from tests.web.desk import HOSTILE, Browser, browsing, serving, story, theatre
 
@@ -331,6 +333,80 @@ class TestHuge:
                         break
                     threading.Event().wait(0.2)
                 assert part in shown(text)
+
+
+class TestReports:
+    def invented(self, text="Alpha"):
+        """A report with a cell of each kind, known and unknown."""
+        kinds = ("text", "count", "share", "points", "ratio", "money", "duration", "moment", "day")
+        columns = tuple(Column(kind, f"{kind} {text}", kind) for kind in kinds)
+        now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+        row = (text, 1234, 0.25, 1.5, 2.0, 123456, 90.0, now, now.date())
+        table = Table("t", text, columns, (row, (text, *[None] * 8)), (text,), Chart("bars", "text", ("count",)))
+        return Report("funnel", text, now, "UTC", (table, Table("e", "Empty", columns, ())), notes=(text,))
+
+    def test_all_are_named_and_any_can_be_shown(self, play, monkeypatch):
+        monkeypatch.setattr(views, "make", lambda *_: self.invented())
+        monkeypatch.setattr(views, "cuts", lambda _: ("source", "rep"))
+        with browsing(play) as browser:
+            _, text = browser.get("/reports")
+            for name in REPORTS:
+                assert f'href="/reports/{name}"' in text
+                status, page = browser.get(f"/reports/{name}?since=2026-01-01&until=2026-02-01&by=rep")
+                assert status == 200
+                assert "1,234" in page
+                assert "25.0%" in page
+                assert "1,234.56" in page
+                assert 'value="rep" selected' in page
+                assert 'class="chart"' in page or "<svg" in page
+
+    def test_what_is_asked_for_reaches_the_report(self, play, monkeypatch):
+        asked = []
+        monkeypatch.setattr(views, "make", lambda name, store, ask, policy: asked.append(ask) or self.invented())
+        monkeypatch.setattr(views, "cuts", lambda _: ("source",))
+        with browsing(play) as browser:
+            browser.get("/reports/funnel?since=2026-01-01&until=2026-01-31&by=source")
+        (ask,) = asked
+        assert ask.since == datetime(2026, 1, 1, tzinfo=UTC)
+        assert ask.until == datetime(2026, 2, 1, tzinfo=UTC)
+        assert ask.by == "source"
+
+    @pytest.mark.parametrize(
+        "query",
+        ["since=yesterday", "until=2026-13-01", "since=2026-02-01&until=2026-01-01", "by=nothing", "until=9999-12-31"],
+    )
+    def test_what_cannot_be_asked_is_said(self, play, query):
+        with browsing(play) as browser:
+            status, text = browser.get(f"/reports/gate?{query}")
+            assert status == 400
+            assert "cannot be asked" in text
+
+    @pytest.mark.parametrize("text", HOSTILE)
+    def test_a_report_is_text_too(self, play, monkeypatch, text):
+        monkeypatch.setattr(views, "make", lambda *_: self.invented(text))
+        monkeypatch.setattr(views, "cuts", lambda _: ())
+        with browsing(play) as browser:
+            status, page = browser.get("/reports/funnel")
+            assert status == 200
+            assert not re.search("<script|<img|<h1>owned", page)
+            assert not re.search(r"<style|\sstyle=", page)
+
+    def test_one_with_numbers_of_this_state(self, play):
+        with browsing(play) as browser:
+            status, text = browser.get("/reports/gate")
+            assert status == 200
+            assert "<h2" in text
+
+    def test_among_many_people_it_is_worked_out_beside_the_agent(self, play, monkeypatch):
+        monkeypatch.setattr(views, "FEW_PEOPLE", 1)
+        with browsing(play) as browser:
+            text = browser.get("/reports/gate")[1]
+            for _ in range(100):
+                if "loads itself again" not in text:
+                    break
+                threading.Event().wait(0.2)
+                text = browser.get("/reports/gate")[1]
+            assert "<h2" in text
 
 
 class TestBroken:
