@@ -450,6 +450,8 @@ def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, 
         paths.append("identity")
     if (old.sinks, old.tables.alerts.sinks) != (new.sinks, new.tables.alerts.sinks):
         paths.append("alerts.sinks")
+    if structs.replace(old.pages, read_only=new.pages.read_only) != new.pages:
+        paths.append("pages")
     if not listening:
         paths += [table.path for table in new.sources if table.type == POSTING]
     return tuple(paths)

@@ -63,6 +63,11 @@ def report(name: str) -> str:
     return name.upper() if name == "sla" else name.replace("_", " ").capitalize()
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """So many of something."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def relative(moment: datetime, now: datetime) -> str:
     """How far away a moment is: "in 12 min", "3.2 h ago"."""
     seconds = (moment - now).total_seconds()
@@ -93,6 +98,7 @@ def environment() -> Environment:
         "plain": plain,
         "stage": stage,
         "report": report,
+        "counted": counted,
         "relative": relative,
         "thousands": "{:,}".format,
     }

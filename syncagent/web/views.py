@@ -21,12 +21,12 @@ from syncagent.reports.board import Board
 from syncagent.reports.board import board as board_of
 from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.drawing import svg
+from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.page import body
 from syncagent.reports.process import Picture, lasted, picture
-from syncagent.reports.report import Ask, Report
+from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.state import open_store
 from syncagent.state.store import Store
-from syncagent.web.drawn import curve
 from syncagent.web.prepared import Ready
 from syncagent.web.visit import Said, Visit, to
 
@@ -222,13 +222,28 @@ def person(visit: Visit) -> Said:
     values = {
         "person": made,
         "name": name_of(made.dossier),
-        "curve": curve(made.curve, made.known.line.score, visit.zone),
+        "curve": Markup(drawn(_curve(made), visit.zone.key)),  # noqa: S704 - it escapes whatever it is given
         "page": page,
         "pages": max(1, -(-made.did // SHOWN)),
         "written": [(one, _tells(one.command), _answer(one.receipt)) for one in made.written],
         "called": lambda owner: called_by(visit.policy, roster, owner),
     }
     return Said("person.html", values)
+
+
+def _curve(made: persons.Person) -> Table:
+    """The score over time, with the line to be handed off where there is one."""
+    line = made.known.line.score
+    columns = [Column("at", "When", "moment"), Column("score", "Score", "points"), Column("fit", "Of it fit", "points")]
+    columns += [Column("line", "The line", "points")] if line is not None else []
+    rows = tuple((one.at, one.total, one.fit, line)[: len(columns)] for one in made.curve)
+    return Table(
+        "curve",
+        "Score over time",
+        tuple(columns),
+        rows,
+        chart=Chart("lines", "at", tuple(one.name for one in columns[1:])),
+    )
 
 
 _NOT_TOLD: Final = frozenset(

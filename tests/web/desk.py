@@ -26,10 +26,9 @@ HOSTILE = (
 )
 
 
-def theatre(folder, **agent) -> Theatre:
-    """A theatre whose config names the state that it has."""
-    more = "".join(f'{name} = "{value}"\n' for name, value in {"state": "state.db", **agent}.items())
-    return Theatre(folder, CONFIG.replace("[agent]\n", f"[agent]\n{more}"))
+def theatre(folder, more: str = "") -> Theatre:
+    """A theatre whose config names the state that it has; `more` stands below it."""
+    return Theatre(folder, CONFIG.replace("[agent]\n", '[agent]\nstate = "state.db"\n') + more)
 
 
 def story(play: Theatre, names=("mia", "ben", "cleo", "dora"), **attributes) -> None:

@@ -28,6 +28,25 @@ PATHS = (
 )
 MAIN = {"health": "/", "promises": "/board", "person": "/people/1", "parked": "/outbox", "process": "/process"}
 LOOKS = {"light": ("light", 1280, 860), "dark": ("dark", 1280, 860), "phone": ("light", 390, 844)}
+MAP = """
+[stages.prospect]
+owner = "marketing"
+next = "mql"
+[stages.mql]
+owner = "sales development"
+longest = "2d"
+next = "sal"
+to = ["sql", "recycled", "disqualified"]
+[stages.sal]
+owner = "account executives"
+longest = "30d"
+next = "sql"
+to = ["recycled", "disqualified"]
+[stages.sql]
+owner = "account executives"
+next = "opportunity"
+to = ["recycled", "disqualified"]
+"""
 PEOPLE = (
     ("mia", "Mia", "Brandt", "Director Marketing", "Nordlicht Energie"),
     ("joao", "João", "Pereira", "Head of Sales", "Casa Verde"),
@@ -40,7 +59,7 @@ PEOPLE = (
 @pytest.fixture(scope="module")
 def play(tmp_path_factory):
     """Some weeks of a small company: leads who come closer, a promise that was broken, a write that was refused."""
-    with theatre(tmp_path_factory.mktemp("pages")) as made:
+    with theatre(tmp_path_factory.mktemp("pages"), MAP) as made:
         for name, first, last, title, company in PEOPLE:
             made.person(name, first_name=first, last_name=last, title=title, company=company, country="Germany")
         for day in range(24):

@@ -140,7 +140,7 @@ class TestStory:
                 "clock.started", "Ana Silva",
             ):  # fmt: skip
                 assert part in said, part
-            assert 'class="curve"' in text
+            assert '<figure class="chart"' in text
 
     def test_points_of_an_activity_are_those_of_its_rule(self, play):
         (number,) = play.agent.store.find("mia@example.com")
