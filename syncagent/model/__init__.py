@@ -19,6 +19,7 @@ from syncagent.model.commands import (
     Refused,
     Retry,
     WriteLead,
+    Written,
 )
 from syncagent.model.dossier import (
     AccountView,
@@ -147,4 +148,5 @@ __all__ = [
     "Usage",
     "Value",
     "WriteLead",
+    "Written",
 ]

@@ -9,10 +9,10 @@ from syncagent.handoff import as_of, profile_of, score, why
 from syncagent.handoff.explain import NotCounted, Outlook, Standing, outlook, standing
 from syncagent.handoff.insight import moment_of
 from syncagent.handoff.profile import Attribute
-from syncagent.model import Activity, Contribution, Dossier
+from syncagent.model import Activity, Contribution, Dossier, Written
 from syncagent.policy import Policy
 from syncagent.state.results import subject_of
-from syncagent.state.store import JournalEntry, Result, Store, Visit, Written
+from syncagent.state.store import JournalEntry, Result, Store, Visit
 
 POINTS = 60
 _WORK = 40_000

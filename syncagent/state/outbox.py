@@ -26,11 +26,12 @@ from syncagent.model import (
     Refused,
     Retry,
     WriteLead,
+    Written,
 )
 from syncagent.state.codec import decode_command, decode_receipt, maybe_moment, maybe_ms, moment, ms, text
 from syncagent.state.facts import put_record
 from syncagent.state.people import People
-from syncagent.state.store import OutboxItem, Written
+from syncagent.state.store import OutboxItem
 
 Row = tuple[str, int, str, int, str, str, int, int, int, str, int | None]
 """key, person, target, lane, verb, handoff, revision, once, queued_at, body, not_before."""

@@ -30,6 +30,7 @@ from syncagent.model import (
     Outcome,
     Page,
     Roster,
+    Written,
 )
 from syncagent.model.address import Addresses, AddressRules
 from syncagent.policy import Policy
@@ -67,7 +68,6 @@ from syncagent.state.store import (
     Unsettled,
     Visit,
     Watched,
-    Written,
 )
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 

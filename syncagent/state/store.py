@@ -25,8 +25,8 @@ from syncagent.model import (
     Outcome,
     Page,
     Plan,
-    Receipt,
     Roster,
+    Written,
 )
 from syncagent.policy import Policy
 
@@ -127,18 +127,6 @@ class OutboxItem(Struct, frozen=True):
     not_before: datetime | None = None
     why: str = ""
     queued_at: datetime | None = None
-
-
-class Written(Struct, frozen=True):
-    """A command, done or not, and what its system answered: the receipt, or `why` not."""
-
-    command: AnyCommand
-    state: str
-    attempt: int
-    why: str
-    queued_at: datetime | None
-    done_at: datetime | None
-    receipt: Receipt | None
 
 
 class JournalEntry(Struct, frozen=True):
