@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from syncagent.handoff import as_of, profile_of, score, why
 from syncagent.handoff.explain import NotCounted, Outlook, Standing, outlook, standing
-from syncagent.handoff.insight import moment_of
+from syncagent.handoff.moments import moment_of
 from syncagent.handoff.profile import Attribute
 from syncagent.model import Activity, Contribution, Dossier, Written
 from syncagent.policy import Policy

@@ -169,7 +169,8 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
     streams = db.execute("select name, accepted_at, seen_until from stream order by name").fetchall()
     return HealthSnapshot(
         at=now,
-        people=count("select count(*) from person")
+        # Numbers rise by one and are never taken back: the last one counts them all, without reading any.
+        people=count("select coalesce(max(id), 0) from person")
         - count("select count(*) from person where merged_into is not null"),
         dirty=count("select count(*) from person where dirty_since is not null and held is null"),
         with_sales=count("select count(*) from handoff where state = 'with_sales'"),

@@ -59,6 +59,7 @@ class Pages:
     def __init__(self, desk: Desk, entry: Entry) -> None:
         self._desk, self._entry = desk, entry
         self._prepared = Prepared(desk.clock)
+        self._glances = Prepared(desk.clock, apart=False)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pages")
         self._waiting = 0
         self._store: Store | None = None
@@ -85,6 +86,7 @@ class Pages:
     def close(self) -> None:
         """Nothing more is made."""
         self._prepared.close()
+        self._glances.close()
         self._pool.shutdown(cancel_futures=True)
         if self._store is not None:
             self._store.close()
@@ -132,6 +134,7 @@ class Pages:
             self._store,
             desk,
             self._prepared,
+            self._glances,
             desk.policy(),
             desk.clock.now(),
             ZoneInfo(config.agent.timezone),

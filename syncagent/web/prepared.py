@@ -4,6 +4,7 @@ A process, for the agent must not share its interpreter with a report that runs 
 and ends when the agent does, however that ends.
 """
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -22,10 +23,13 @@ from msgspec import Struct
 from syncagent.clock import Clock, monotonic
 from syncagent.errors import SyncagentError
 
+log = logging.getLogger("syncagent")
+
 KEPT: Final = 24
 WAITING: Final = 6
 LONGEST: Final = 300.0
 _PATIENCE: Final = 0.15
+_OLD: Final = 3
 _NICE: Final = 10
 
 
@@ -40,10 +44,10 @@ class Ready(Struct, frozen=True):
 
 
 class Prepared:
-    """Results by name. `close` ends what is under way."""
+    """Results by name. `close` ends what is under way. `apart` False: what must be asked here, in a thread."""
 
-    def __init__(self, clock: Clock, longest: float = LONGEST) -> None:
-        self._clock, self._longest = clock, longest
+    def __init__(self, clock: Clock, longest: float = LONGEST, *, apart: bool = True) -> None:
+        self._clock, self._longest, self._alone = clock, longest, apart
         self._known: OrderedDict[Hashable, Ready] = OrderedDict()
         self._under_way: dict[Hashable, Future[None]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pages-prepare")
@@ -54,15 +58,19 @@ class Prepared:
     def get(self, name: Hashable, fresh: float, job: Callable[..., Any], *args: object) -> Ready:
         """The newest result of `job(*args)`; older than `fresh` seconds, a newer one is begun meanwhile.
 
-        `value` is None, and `at` too, while there is none yet. Job and arguments must be picklable.
+        `value` is None, and `at` too, while there is none yet. One that is much older is waited for a little. Job and
+        arguments must be picklable.
         """
+        patience = _PATIENCE
         with self._lock:
             known = self._known.get(name)
             now = self._clock.now()
             if known is not None:
                 self._known.move_to_end(name)
-                if known.at is not None and (now - known.at).total_seconds() < fresh:
+                age = (now - known.at).total_seconds() if known.at is not None else 0.0
+                if known.at is not None and age < fresh:
                     return known
+                patience = _PATIENCE if age > _OLD * fresh else 0.0
             future = self._under_way.get(name)
             if future is None and not self._closed:
                 if len(self._under_way) >= WAITING:
@@ -70,7 +78,7 @@ class Prepared:
                 future = self._under_way[name] = self._pool.submit(self._work, name, job, args)
         if future is not None:
             with suppress(NotYetError):
-                future.result(_PATIENCE if known is None else 0.0)
+                future.result(patience)
         with self._lock:
             known = self._known.get(name) or Ready(None, None, 0.0)
             return Ready(known.value, known.at, known.seconds, known.failed, name in self._under_way)
@@ -86,8 +94,9 @@ class Prepared:
     def _work(self, name: Hashable, job: Callable[..., Any], args: tuple[object, ...]) -> None:
         begun, now = monotonic(), self._clock.now()
         try:
-            value, failed = self._apart(job, args)
-        except Exception as error:  # noqa: BLE001 - whatever it is, a page says so, and the daemon goes on
+            value, failed = self._apart(job, args) if self._alone else (job(*args), "")
+        except Exception as error:
+            log.exception("What a page shows could not be worked out; the agent goes on.")
             value, failed = None, f"{type(error).__name__} while it was worked out."
         with self._lock:
             old = self._known.get(name)

@@ -36,6 +36,7 @@ SHOWN: Final = 100
 STUCK: Final = ("parked", "unknown", "conflict")
 LATE: Final = timedelta(minutes=15)
 SKEWED: Final = 30_000  # milliseconds; vendors' stamps are compared with their own only, but signatures and tokens age
+_GLANCE_FRESH: Final = 3.0
 _BOARD_FRESH, _MAP_FRESH, _REPORT_FRESH = 20.0, 300.0, 300.0
 _DAY: Final = 86_400.0
 
@@ -72,7 +73,12 @@ _NOT: Final = {"": "used", "reading": "read", "unpacking": "unpacked", "writing"
 
 def health(visit: Visit) -> Said:
     """How the agent is, at a glance."""
-    told = visit.desk.health(visit.now)
+    ready = _glance(visit)
+    told: HealthSnapshot | None = ready.value
+    if told is None:
+        return Said(
+            "wait.html", {"failed": ready.failed, "refresh": 0 if ready.failed else 1}, 500 if ready.failed else 200
+        )
     alarms = [one for one in json.loads(visit.store.meta("alarms/rejections") or "{}").values() if one.get("says")]
     systems = _systems(visit, told)
     waiting = sum(told.outbox.get(state, 0) for state in ("queued", "sending"))
@@ -84,6 +90,7 @@ def health(visit: Visit) -> Said:
     )
     values = {
         "health": told,
+        "busy": ready.busy,
         "systems": systems,
         "waiting": waiting,
         "stuck": stuck,
@@ -93,9 +100,14 @@ def health(visit: Visit) -> Said:
         "worst": worst,
         "scores_held": bool(visit.store.meta("scores_held")),
         "skewed": SKEWED,
-        "refresh": 30,
+        "refresh": 2 if ready.busy else 30,
     }
     return Said("health.html", values)
+
+
+def _glance(visit: Visit) -> Ready:
+    """How the agent is, as it said a few seconds ago: counting what waits among a million takes a while."""
+    return visit.glances.get("health", _GLANCE_FRESH, visit.desk.health, visit.now)
 
 
 def _systems(visit: Visit, told: HealthSnapshot) -> list[System]:
@@ -301,13 +313,14 @@ def outbox(visit: Visit) -> Said:
     if visit.form and not visit.changes:
         why = "These pages are read-only here: [pages] read_only says so. Use `syncagent outbox retry` or `drop`."
         return Said("said.html", {"title": "Nothing was changed", "why": why}, 403)
-    counts = visit.desk.health(visit.now).outbox
+    told: HealthSnapshot | None = _glance(visit).value
+    counts = told.outbox if told is not None else {}
     items = visit.store.outbox(STUCK, SHOWN)
     did = visit.query.get("did", "")
     news = (did, _count(visit.query.get("done", "")), _count(visit.query.get("refused", "")))
     values = {
         "items": items,
-        "stuck": sum(counts.get(state, 0) for state in STUCK),
+        "stuck": max(len(items), sum(counts.get(state, 0) for state in STUCK)),
         "counts": {state: count for state, count in sorted(counts.items()) if count},
         "did": news if did in ("retry", "drop") else None,
         "nothing_chosen": doing in ("retry", "drop"),

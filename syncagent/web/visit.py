@@ -32,11 +32,12 @@ class Desk(Struct, frozen=True):
 
 
 class Visit(Struct, frozen=True):
-    """A request as a page sees it."""
+    """A request as a page sees it. `glances`: what the agent itself is asked, at most every few seconds."""
 
     store: Store
     desk: Desk
     prepared: Prepared
+    glances: Prepared
     policy: Policy
     now: datetime
     zone: ZoneInfo

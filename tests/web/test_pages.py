@@ -420,7 +420,17 @@ class TestBroken:
             assert "mia@" not in text
             assert "The agent goes on" in text
             assert browser.get("/board")[0] == 200
-        assert "The page / could not be made" in caplog.text
+        assert "What a page shows could not be worked out; the agent goes on." in caplog.text
+
+    def test_a_mistake_in_a_page_itself_becomes_a_page_too(self, play, caplog):
+        def policy():
+            raise ZeroDivisionError("mia@example.com")
+
+        with browsing(play, policy=policy) as browser:
+            status, text = browser.get("/people/1")
+            assert status == 500
+            assert "mia@" not in text
+        assert "The page /people/{number:int} could not be made; the agent goes on." in caplog.text
 
     def test_a_full_disk_becomes_a_page(self, play):
         def order(_order):
@@ -446,12 +456,12 @@ class TestBroken:
         monkeypatch.setattr("syncagent.web.pages.WAITING", 1)
         begun, go_on = threading.Event(), threading.Event()
 
-        def health(at):
+        def policy():
             begun.set()
             assert go_on.wait(20)
-            return play.agent.store.health(at)
+            return play.agent.policy
 
-        with serving(play, health=health) as listener:
+        with serving(play, policy=policy) as listener:
             first, second = Browser(listener), Browser(listener)
             answers = []
             thread = threading.Thread(target=lambda: answers.append(first.get("/")))
