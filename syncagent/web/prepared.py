@@ -28,7 +28,7 @@ log = logging.getLogger("syncagent")
 KEPT: Final = 24
 WAITING: Final = 6
 LONGEST: Final = 300.0
-_PATIENCE: Final = 0.15
+_PATIENCE: Final = 0.1
 _OLD: Final = 3
 _NICE: Final = 10
 
