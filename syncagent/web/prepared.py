@@ -7,6 +7,7 @@ and ends when the agent does, however that ends.
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -30,7 +31,7 @@ WAITING: Final = 6
 LONGEST: Final = 300.0
 _PATIENCE: Final = 0.1
 _OLD: Final = 3
-_NICE: Final = 10
+_NICE: Final = 5
 
 
 class Ready(Struct, frozen=True):
@@ -142,6 +143,7 @@ class Prepared:
 def _run(pipe: Connection, job: Callable[..., Any], args: tuple[object, ...]) -> None:
     """The life of such a process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent, which ends this one
     os.nice(_NICE)
     try:
         told: tuple[Any, str] = (job(*args), "")
