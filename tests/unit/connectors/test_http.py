@@ -201,12 +201,12 @@ def test_addresses_that_would_leak_are_refused(url: str) -> None:
 
 
 def test_the_budget_knows_how_far_the_vendors_clock_is_ahead() -> None:
-    clock = ManualClock(T0)
-    budget = Budget("acme", clock=clock)
+    now = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    budget = Budget("acme", clock=ManualClock(now))
     assert "skew" not in budget.calls()
-    budget.saw_time(T0 + timedelta(seconds=90))
+    budget.saw_time(now + timedelta(seconds=90))
     assert budget.calls()["skew"] == 90_500
-    budget.saw_time(T0 - timedelta(seconds=1))
+    budget.saw_time(now - timedelta(seconds=1))
     assert budget.calls()["skew"] == -500
 
 
