@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from syncagent.agent import Agent, Settings
 from syncagent.agent.heartbeat import Heartbeat
-from syncagent.agent.orders import sweep
+from syncagent.agent.orders import carry_out, sweep
 from syncagent.agent.rounds import no_failpoint
 from syncagent.agent.starting import live_from, refuse_orphans
 from syncagent.agent.vitals import figures, vitals
@@ -42,7 +42,8 @@ from syncagent.model import HealthSnapshot
 from syncagent.model.vitals import Figures
 from syncagent.state import open_store
 from syncagent.state.store import Store
-from syncagent.web import Listener, Probes
+from syncagent.web import Desk, Entry, Listener, Pages, Probes
+from syncagent.web.entry import is_local
 
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
@@ -396,9 +397,12 @@ def compose(
     return agent
 
 
-def listener(config: Config, agent: Agent) -> Listener | None:
-    """What others post to, and probes, not yet listening; None when nobody posts anything, and no probe is served."""
-    if not (agent.webhooks or config.probes.serve):
+def listener(config: Config, agent: Agent, running: Callable[[], Config] | None = None) -> Listener | None:
+    """What others post to, probes, and the admin's pages, not yet listening; None when there is none of them.
+
+    `running`: the config as it is now, for the pages; this one, if none is given.
+    """
+    if not (agent.webhooks or config.probes.serve or config.pages.serve):
         return None
 
     def ring(name: str) -> None:
@@ -412,8 +416,24 @@ def listener(config: Config, agent: Agent) -> Listener | None:
 
     token = config.probes.token.reveal if config.probes.token is not None else None
     probes = Probes(lambda: vitals(agent), health, told, token) if config.probes.serve else None
-    made = Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, probes=probes)
+    pages = admin_pages(config, agent, running or (lambda: config)) if config.pages.serve else None
+    made = Listener(
+        agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, probes=probes, pages=pages
+    )
     return made
+
+
+def admin_pages(config: Config, agent: Agent, running: Callable[[], Config]) -> Pages:
+    """The admin's pages: they read for themselves, and what they change goes the way of the command line's orders."""
+    desk = Desk(
+        Path(config.agent.state),
+        agent.clock,
+        running,
+        lambda: agent.policy,
+        agent.store.health,
+        lambda order: carry_out(agent, order),
+    )
+    return Pages(desk, Entry(config.pages, local=is_local(config.agent.listen)))
 
 
 def heartbeat(config: Config) -> Heartbeat | None:
@@ -468,6 +488,8 @@ def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, 
         paths.append("identity")
     if (old.sinks, old.tables.alerts.sinks) != (new.sinks, new.tables.alerts.sinks):
         paths.append("alerts.sinks")
+    if structs.replace(old.pages, read_only=new.pages.read_only) != new.pages:
+        paths.append("pages")
     if not listening:
         paths += [table.path for table in new.sources if table.type == POSTING]
     return tuple(paths)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Lock
 
+import msgspec
 from msgspec import Struct, structs
 
 from syncagent.agent.alarms import Watch
@@ -31,7 +32,7 @@ from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
-from syncagent.model import Dossier, Lane, Outcome, Plan, Refused
+from syncagent.model import Dossier, Lane, Outcome, Plan, Refused, Usage
 from syncagent.policy import Policy
 from syncagent.state.journal import basis_of
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
@@ -102,6 +103,7 @@ class Agent:
         self.sooner = {name: Event() for name in sources}  # a poll need not wait for its turn
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
+        self._begun = clock.now()
         self._pace = Pace(settings.batch)
         self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
@@ -135,7 +137,8 @@ class Agent:
             new = self._poll(name)
             for stream in () if self._spent(name) else self.backfills(name):
                 new += self._carry_on(name, stream)
-            self.store.set_meta(f"calls/{name}", str(self.sources[name].calls().get("made", 0)))
+            spent = {**self.sources[name].calls(), "since": self._begun, "at": self.clock.now()}
+            self.store.set_meta(f"calls/{name}", msgspec.json.encode(msgspec.convert(spent, Usage)).decode())
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self._unread.discard(name)  # who cannot be read holds up nobody
             self.outages.begin(name, READING, error)

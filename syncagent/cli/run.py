@@ -29,7 +29,7 @@ from syncagent.compose import compose, connectors, from_next_start, heartbeat, l
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
-from syncagent.errors import StoreFullError, SyncagentError
+from syncagent.errors import StoreFullError, SyncagentError, UserError
 from syncagent.model import AnyCommand, Done, Identity, Key, Outcome, Receipt, WriteLead
 from syncagent.state import open_store
 from syncagent.web import Listener
@@ -73,8 +73,9 @@ def run(
             click.echo(_sum_up(agent, as_json=as_json))
             _tell_troubles(agent.outages.troubles())
             return
-        doors = listener(config, agent)
-        _obey_signals(agent, config, config_path, doors)
+        now = [config]  # as it was read last
+        doors = listener(config, agent, lambda: now[0])
+        _obey_signals(agent, now, config_path, doors)
         with _listening(doors):
             _notify_systemd("READY=1")
             Daemon(agent, Path(config.agent.state), heartbeat(config)).run()
@@ -96,7 +97,12 @@ def _listening(doors: Listener | None) -> Iterator[None]:
     if doors is None:
         yield
         return
-    doors.start()
+    try:
+        doors.start()
+    except UserError as error:
+        if doors.needed:
+            raise
+        log.warning("The agent runs without its pages. %s", error)
     try:
         yield
     finally:
@@ -128,8 +134,8 @@ def _tell_troubles(troubles: Mapping[str, str]) -> None:
         sys.exit(REFUSALS)
 
 
-def _obey_signals(agent: Agent, config: Config, config_path: Path, doors: Listener | None) -> None:
-    running = config  # what the parts that cannot be changed go by until the next start
+def _obey_signals(agent: Agent, now: list[Config], config_path: Path, doors: Listener | None) -> None:
+    running = now[0]  # what the parts that cannot be changed go by until the next start
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # In a thread of its own: the one that was interrupted may hold the event's lock, and would wait for itself.
@@ -148,6 +154,7 @@ def _obey_signals(agent: Agent, config: Config, config_path: Path, doors: Listen
                 log.error("The config was not taken over, the old one goes on: %s", error)
                 return
             agent.take_over(policy)
+            now[0] = told
             _tell_passed_over(told)
             if later := from_next_start(running, told, listening=doors is not None):
                 log.warning(

@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from syncagent.config.agreement import Translation, within
 from syncagent.config.alerts import SINK_KEYS
 from syncagent.config.files import Files, read_files
+from syncagent.config.pages import PagesTable, read_pages
 from syncagent.config.probes import HeartbeatTable, ProbesTable, is_loopback, read_heartbeat, read_probes
 from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
@@ -33,6 +34,7 @@ __all__ = [
     "AgentTable",
     "Config",
     "ConnectorTable",
+    "PagesTable",
     "Secret",
     "draft",
     "is_loopback",
@@ -74,7 +76,7 @@ class ConnectorTable(Struct, frozen=True):
 class Config(Struct, frozen=True):
     """A whole config. `policy(live_from)` needs the moment of the first start, which lives with the state.
 
-    `folder`: what relative paths are meant from.
+    `folder`: what relative paths are meant from. `raw`: the tables as they stand in the file.
     """
 
     agent: AgentTable
@@ -88,6 +90,8 @@ class Config(Struct, frozen=True):
     sinks: tuple[ConnectorTable, ...] = ()
     probes: ProbesTable = ProbesTable()
     heartbeat: HeartbeatTable = HeartbeatTable()
+    pages: PagesTable = PagesTable()
+    raw: dict[str, Any] = {}
 
     @property
     def addresses(self) -> AddressRules:
@@ -115,7 +119,7 @@ AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "cr
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
-TABLES = ("agent", "probes", "heartbeat", "sources", "crm", *AGREED)
+TABLES = ("agent", "probes", "heartbeat", "pages", "sources", "crm", *AGREED)
 _LAST_PORT = 65535
 
 
@@ -181,6 +185,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     mistyped = any(problem.path == "agent.listen" for problem in problems)
     probes = read_probes(raw.get("probes", {}), "" if mistyped else agent.listen, folder, problems)
     heartbeat = read_heartbeat(raw.get("heartbeat", {}), folder, problems)
+    pages = read_pages(raw.get("pages", {}), folder, problems)
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
     given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
@@ -207,7 +212,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     files = read_files(tables, folder, agent.timezone, problems)
     digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, probes, heartbeat)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, probes, heartbeat, pages, raw)
     systems = (*given, crm.name, *(sink.name for sink in sinks))
     problems += [
         Problem(f"alerts.silence.systems.{name}", "There is no system of this name.", nearest(name, systems))

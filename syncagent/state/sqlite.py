@@ -2,7 +2,6 @@
 everything that writes is a job for the one writer thread.
 """
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from syncagent.model import (
     AccountView,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -29,6 +29,7 @@ from syncagent.model import (
     Outcome,
     Page,
     Roster,
+    Written,
 )
 from syncagent.model.address import Addresses, AddressRules
 from syncagent.policy import Policy
@@ -53,6 +54,7 @@ from syncagent.state.codec import ms
 from syncagent.state.failures import plain_errors
 from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
+from syncagent.state.readers import Readers
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
@@ -75,7 +77,6 @@ from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
-_READER_CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
 
 
 def sqlite_version() -> str:
@@ -100,9 +101,8 @@ class SqliteStore:
         self.path = Path(path).absolute()
         self._clock = clock or SystemClock()
         self._addresses = Addresses(addresses or AddressRules())
-        self._idle: list[sqlite3.Connection] = []
+        self._reading = Readers(self.path)
         self._guard = threading.Lock()
-        self._closed = False
         self._offered: dict[Identity, int] = {}
         self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
@@ -159,37 +159,6 @@ class SqliteStore:
         if self._writer is None:
             raise UserError("The state was opened to be read only; ask the running agent, or stop it first.")
         return self._writer.submit(name, job, lane)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A read-only connection inside one read transaction."""
-        with self._guard:
-            if self._closed:
-                raise UserError("The state is closed.")
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode=ro",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=128,
-                timeout=10.0,
-            )
-            _pragma(connection, "cache_size", f"-{_READER_CACHE_KIB}")
-        healthy = False
-        try:
-            connection.execute("begin")
-            yield connection
-            connection.execute("commit")
-            healthy = True
-        finally:
-            with self._guard:
-                keep = healthy and not self._closed
-                if keep:
-                    self._idle.append(connection)
-            if not keep:
-                connection.close()
 
     # -- facts in
 
@@ -355,9 +324,11 @@ class SqliteStore:
         now = ms(self._clock.now())
         self._write("postpone", lambda db: outbox.postpone(db, keys, until, why, now))
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
         with self._reading() as db:
-            return outbox.listed(db, states, limit)
+            return outbox.listed(db, states, limit, keys)
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
         rows = [outbox.row_of(one, ms(now)) for one in commands]
@@ -382,6 +353,14 @@ class SqliteStore:
         with self._reading() as db:
             found = dossiers.dossiers(db, [person])
         return found[0] if found else None
+
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        with self._reading() as db:
+            return reading.decided(db, people)
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        with self._reading() as db:
+            return outbox.written(db, person, limit)
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
@@ -473,11 +452,7 @@ class SqliteStore:
         self._beside.close()
         if self._writer is not None:
             self._writer.close()
-        with self._guard:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._reading.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -15,6 +15,7 @@ from syncagent.model import (
     AccountView,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -25,6 +26,7 @@ from syncagent.model import (
     Page,
     Plan,
     Roster,
+    Written,
 )
 from syncagent.policy import Policy
 from syncagent.state.proof import Basis, Ledger
@@ -362,8 +364,10 @@ class Store(Protocol):
         """A whole call failed: these go back to the queue, not before `until`."""
         ...
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
-        """Commands by state (all that are neither done nor dropped, if none is named)."""
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
+        """Commands by state (all that are neither done nor dropped, if none is named); of `keys` alone, if given."""
         ...
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
@@ -393,6 +397,14 @@ class Store(Protocol):
 
     def dossier(self, person: int) -> Dossier | None:
         """One person with everything that `plan` reads; None when there is none."""
+        ...
+
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        """Our last decision on each of these; whom nothing was decided of is not in it."""
+        ...
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        """All that was written or is to be written for a person, and the answers, newest first."""
         ...
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
