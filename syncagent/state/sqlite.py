@@ -54,6 +54,7 @@ from syncagent.state.codec import ms
 from syncagent.state.failures import plain_errors
 from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
+from syncagent.state.proof import JournalEntry
 from syncagent.state.readers import Readers
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
@@ -61,7 +62,6 @@ from syncagent.state.store import (
     HandedOver,
     Held,
     InUse,
-    JournalEntry,
     OutboxItem,
     Parted,
     Post,

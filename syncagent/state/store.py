@@ -29,7 +29,7 @@ from syncagent.model import (
     Written,
 )
 from syncagent.policy import Policy
-from syncagent.state.proof import Basis, Ledger
+from syncagent.state.proof import Basis, JournalEntry, Ledger
 
 MOST_REFUSED = 10_000
 """So many deliveries that could not be read are kept at most; the oldest go first."""
@@ -130,19 +130,6 @@ class OutboxItem(Struct, frozen=True):
     not_before: datetime | None = None
     why: str = ""
     queued_at: datetime | None = None
-
-
-class JournalEntry(Struct, frozen=True):
-    """What was decided, when and why; `data` holds figures for reports."""
-
-    id: int
-    at: datetime
-    person: int
-    kind: str
-    why: str
-    handoff: str
-    data: dict[str, Any]
-    config: str
 
 
 class InUse(Struct, frozen=True):
