@@ -29,6 +29,7 @@ from syncagent.model import (
     Lane,
     Outcome,
     Page,
+    Parted,
     Roster,
     Written,
 )
@@ -43,6 +44,7 @@ from syncagent.state import (
     facts,
     hints,
     inbox,
+    journal,
     outbox,
     policies,
     reading,
@@ -51,8 +53,10 @@ from syncagent.state import (
     visits,
 )
 from syncagent.state.codec import ms
+from syncagent.state.failures import plain_errors
+from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
-from syncagent.state.schema import migrate, plain_errors, refuse_newer, refuse_unfinished
+from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
     HandedOver,
@@ -60,7 +64,6 @@ from syncagent.state.store import (
     InUse,
     JournalEntry,
     OutboxItem,
-    Parted,
     Post,
     Result,
     Settlement,
@@ -75,11 +78,6 @@ T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
-
-
-def sqlite_version() -> str:
-    """The version of the SQLite library that is linked in."""
-    return str(sqlite3.sqlite_version)
 
 
 class SqliteStore:
@@ -435,6 +433,15 @@ class SqliteStore:
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
             return reading.journal(db, person, limit)
+
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(self._reading)
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        return self._write("fold", lambda db: journal.fold(db, ms(before), most), Lane.COLD)
+
+    def alive(self) -> bool:
+        return self._writer is not None and self._writer.alive
 
     def health(self, now: datetime) -> HealthSnapshot:
         full = self._writer is not None and self._writer.full

@@ -37,6 +37,7 @@ from syncagent.connectors.base import Delivery, Reply, Webhook
 from syncagent.errors import ForgedDeliveryError, SyncagentError, UnreadableDeliveryError, UserError
 from syncagent.state.store import Post
 from syncagent.web.pages import Pages
+from syncagent.web.probes import Probes
 
 log = logging.getLogger("syncagent")
 
@@ -302,13 +303,16 @@ class Listener:
         address: str,
         limits: Limits | None = None,
         pages: Pages | None = None,
+        probes: Probes | None = None,
     ) -> None:
         limits = limits or Limits()
         self.hooks = Hooks(doors, receive, ring, clock, limits)
         self.port = 0
         self.needed = bool(doors)
         self._pages = pages
-        self._doors = tuple(doors)
+        told = [f"{PREFIX}/{name}" for name in doors]
+        told += ["/metrics"] if probes is not None else []
+        self._paths = (*told, *(("the admin's pages",) if pages is not None else ()))
         self._address = address
         self._limits = limits
         self._socket: socket.socket | None = None
@@ -316,7 +320,7 @@ class Listener:
         rest = [Mount("/", pages.app)] if pages is not None else []
         self._server = uvicorn.Server(
             uvicorn.Config(
-                Starlette(routes=[Mount(PREFIX, self.hooks), *rest]),
+                Starlette(routes=[Mount(PREFIX, self.hooks), *(probes.routes() if probes is not None else ()), *rest]),
                 http=_Protocol,
                 ws="none",
                 lifespan="off",
@@ -357,8 +361,7 @@ class Listener:
         if not self._server.started:
             self.close()
             raise UserError(f"The listener on {self._address} did not start; the log says why.")
-        told = [f"{PREFIX}/{name}" for name in self._doors] + (["the admin's pages"] if self._pages is not None else [])
-        log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(told))
+        log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(self._paths))
 
     def change(self, doors: Mapping[str, Webhook]) -> None:
         """These are the doors from now on, and no others. Any thread may call it."""
