@@ -23,6 +23,7 @@ from syncagent.config import (
     ConnectorTable,
     Secret,
     draft,
+    is_loopback,
     nearest,
     read_leniently,
     read_text,

@@ -156,7 +156,7 @@ def _obey_signals(agent: Agent, now: list[Config], config_path: Path, doors: Lis
             agent.take_over(policy)
             now[0] = told
             _tell_passed_over(told)
-            if later := from_next_start(running, told, listening=doors is not None):
+            if later := from_next_start(running, told, listening=doors is not None and doors.port > 0):
                 log.warning(
                     "The config was read again; this of it counts from the next start on: %s.", ", ".join(later)
                 )

@@ -196,3 +196,11 @@ class HealthSnapshot(Struct, frozen=True):
     disk_full: bool = False
     inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"
     usage: dict[str, Usage] = {}
+
+
+class Parted(Struct, frozen=True):
+    """One person became two: `person` kept the number and the handoffs, `identities` went to `other`."""
+
+    person: int
+    other: int
+    identities: tuple[Identity, ...]

@@ -11,12 +11,11 @@ from typing import TypeVar
 from sqlite_utils.utils import sqlite3
 
 from syncagent.errors import UserError
-from syncagent.model import Event, Identity, Lane
+from syncagent.model import Event, Identity, Lane, Parted
 from syncagent.model.address import Addresses, own_key
 from syncagent.state import accounts, activities, journal
 from syncagent.state.codec import Said, decode_decision, ms
 from syncagent.state.people import People
-from syncagent.state.store import Parted
 
 T = TypeVar("T")
 

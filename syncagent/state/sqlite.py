@@ -28,6 +28,7 @@ from syncagent.model import (
     Lane,
     Outcome,
     Page,
+    Parted,
     Roster,
     Written,
 )
@@ -63,7 +64,6 @@ from syncagent.state.store import (
     Held,
     InUse,
     OutboxItem,
-    Parted,
     Post,
     Result,
     Settlement,
@@ -77,11 +77,6 @@ from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
-
-
-def sqlite_version() -> str:
-    """The version of the SQLite library that is linked in."""
-    return str(sqlite3.sqlite_version)
 
 
 class SqliteStore:

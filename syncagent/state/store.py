@@ -24,6 +24,7 @@ from syncagent.model import (
     Lane,
     Outcome,
     Page,
+    Parted,
     Plan,
     Roster,
     Written,
@@ -164,14 +165,6 @@ class Result(Struct, frozen=True):
     fit: float
     interest: float
     grade: str
-
-
-class Parted(Struct, frozen=True):
-    """One person became two: `person` kept the number and the handoffs, `identities` went to `other`."""
-
-    person: int
-    other: int
-    identities: tuple[Identity, ...]
 
 
 class Store(Protocol):
@@ -355,7 +348,6 @@ class Store(Protocol):
         self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
     ) -> tuple[OutboxItem, ...]:
         """Commands by state (all that are neither done nor dropped, if none is named); of `keys` alone, if given."""
-        ...
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
         """Queue commands that no plan has made (alarms about many leads); a key that is known stays as it is."""
@@ -388,11 +380,9 @@ class Store(Protocol):
 
     def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
         """Our last decision on each of these; whom nothing was decided of is not in it."""
-        ...
 
     def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
         """All that was written or is to be written for a person, and the answers, newest first."""
-        ...
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         """What scoring reads of the people behind `after` up to `until`; with our last decision on each, if asked.

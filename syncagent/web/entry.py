@@ -155,12 +155,6 @@ class Entry:
             return self._sessions.get(session, 0.0) > monotonic()
 
 
-def is_local(listen: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    host = listen.rpartition(":")[0].strip("[]")
-    return host == "localhost" or _is_loopback(host)
-
-
 def cookie_of(visitor: Visitor) -> str:
     """The header that gives a browser its session: kept from scripts and from other sites."""
     return f"{COOKIE}={visitor.session}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if visitor.secure else ''}"

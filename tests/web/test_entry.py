@@ -2,10 +2,10 @@
 
 import pytest
 
-from syncagent.config import PagesTable
+from syncagent.config import PagesTable, is_loopback
 from syncagent.config.pages import ProxyTable
 from syncagent.errors import ConfigError, Problem
-from syncagent.web.entry import Entry, Head, Refusal, Visitor, cookie_of, is_local
+from syncagent.web.entry import Entry, Head, Refusal, Visitor, cookie_of
 
 TOKEN = "a-long-token"
 PROXY = ProxyTable("X-Forwarded-User", ("10.0.0.5", "10.1.0.0/16"))
@@ -74,7 +74,7 @@ class TestThisMachine:
          ("0.0.0.0:8474", False), ("[::]:8474", False), ("192.0.2.1:80", False), ("agent.example.com:80", False)],
     )  # fmt: skip
     def test_which_addresses_are_this_machines(self, listen, local):
-        assert is_local(listen) is local
+        assert is_loopback(listen) is local
 
 
 class TestToken:
