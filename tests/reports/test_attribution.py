@@ -1,0 +1,112 @@
+"""The arithmetic of money: whatever is shared and cut adds up to the cent."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncagent.reports.attribution import MODELS, Model, Touchpoint, credit, in_cents, in_order, shares, weights_of
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+cents = st.integers(-(10**12), 10**12)
+models = st.sampled_from(MODELS)
+touchpoints = st.lists(
+    st.builds(
+        Touchpoint,
+        at=st.integers(0, 5).map(lambda day: START + timedelta(days=day)),
+        person=st.integers(1, 3),
+        system=st.sampled_from(("marketo", "web")),
+        key=st.integers(0, 30).map(str),
+        kind=st.sampled_from(("form.submitted", "page.visited")),
+        source=st.sampled_from(("paid", "organic", "")),
+        campaign=st.sampled_from(("spring", "fair", "")),
+    ),
+    max_size=40,
+    unique_by=lambda one: (one.person, one.system, one.key),
+)
+
+
+def by_source(one: Touchpoint) -> str:
+    return one.source
+
+
+def by_each(one: Touchpoint) -> str:
+    return f"{one.person}/{one.system}/{one.key}"
+
+
+@given(cents, st.lists(st.integers(0, 1000), min_size=1, max_size=50).filter(any))
+def test_shares_add_up_and_nobody_is_a_cent_away(amount: int, weights: list[int]) -> None:
+    found = shares(amount, weights)
+    assert sum(found) == amount
+    whole = sum(weights)
+    assert all(abs(part * whole - amount * weight) < whole for part, weight in zip(found, weights, strict=True))
+
+
+@given(cents, touchpoints, models)
+def test_every_attribution_is_the_deal_to_the_cent(amount: int, told: list[Touchpoint], model: Model) -> None:
+    found = credit(amount, in_order(told), model, by_source)
+    assert sum(found.values()) == (amount if told else 0)
+    assert bool(found) == bool(told)
+
+
+@given(cents, touchpoints, models, st.randoms())
+def test_the_order_in_which_they_are_told_is_nothing(amount, told, model, dice) -> None:
+    other = [*told, *told]  # and told twice is told once
+    dice.shuffle(other)
+    assert credit(amount, in_order(told), model, by_each) == credit(amount, in_order(other), model, by_each)
+
+
+@given(cents, touchpoints, models)
+def test_any_cut_adds_up_to_any_other(amount: int, told: list[Touchpoint], model: Model) -> None:
+    """A cut by source and campaign, folded to sources, is the cut by source."""
+    ordered = in_order(told)
+    folded: Counter[str] = Counter()
+    for name, part in credit(amount, ordered, model, lambda one: f"{one.source}|{one.campaign}").items():
+        folded[name.partition("|")[0]] += part
+    assert dict(folded) == credit(amount, ordered, model, by_source)
+
+
+@given(st.integers(1, 200))
+def test_position_is_forty_twenty_forty(count: int) -> None:
+    weights = weights_of("position", count)
+    assert len(weights) == count
+    if count > 2:
+        assert weights[0] / sum(weights) == weights[-1] / sum(weights) == pytest.approx(0.4)
+    assert weights == weights[::-1]
+
+
+def test_each_model_on_one_journey() -> None:
+    journey = [
+        Touchpoint(START + timedelta(days=day), 1, "web", str(day), source=source)
+        for day, source in enumerate(("paid", "email", "email", "fair"))
+    ]
+    told = {model: credit(10_001, in_order(reversed(journey)), model, by_source) for model in MODELS}
+    assert told == {
+        "first": {"paid": 10_001, "email": 0, "fair": 0},
+        "last": {"paid": 0, "email": 0, "fair": 10_001},
+        "even": {"paid": 2_501, "email": 5_000, "fair": 2_500},
+        "position": {"paid": 4_001, "email": 2_000, "fair": 4_000},
+    }
+
+
+def test_amounts_are_read_as_they_are_written() -> None:
+    # 1.005 as a binary fraction is a little less, 0.1 + 0.2 a little more than what is written
+    assert [in_cents(one) for one in (None, 0.0, 1000.0, 1.015, 0.285, -12.345, 1e11)] == [
+        None,
+        0,
+        100_000,
+        102,
+        28,
+        -1234,
+        10_000_000_000_000,
+    ]
+    assert in_cents(float("nan")) is in_cents(float("inf")) is None
+
+
+@pytest.mark.parametrize("weights", [[], [0, 0], [2, -1]])
+def test_nothing_is_shared_among_nobody(weights: list[int]) -> None:
+    with pytest.raises(ValueError, match="can only be shared"):
+        shares(100, weights)
