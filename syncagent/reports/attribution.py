@@ -5,11 +5,11 @@ Pure arithmetic: amounts are whole cents, shares are made by largest remainder, 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
+N = TypeVar("N")
 Model = Literal["first", "last", "even", "position"]
 MODELS: tuple[Model, ...] = ("first", "last", "even", "position")
 
@@ -25,17 +25,6 @@ class Touchpoint(Struct, frozen=True, gc=False):
     source: str = ""
     campaign: str = ""
     content: str = ""
-
-
-def in_cents(amount: float | None) -> int | None:
-    """An amount of a CRM in hundredths of its currency, half a cent to the even one; None: it is not known.
-
-    What no CRM means (not a number, without end) is not known either.
-    """
-    if amount is None:
-        return None
-    told = Decimal(repr(amount))
-    return int((told * 100).to_integral_value(ROUND_HALF_EVEN)) if told.is_finite() else None
 
 
 def shares(cents: int, weights: Sequence[int]) -> list[int]:
@@ -81,10 +70,10 @@ def in_order(touchpoints: Iterable[Touchpoint]) -> list[Touchpoint]:
 
 
 def credit(
-    cents: int, touchpoints: Sequence[Touchpoint], model: Model, name_of: Callable[[Touchpoint], str]
-) -> Mapping[str, int]:
+    cents: int, touchpoints: Sequence[Touchpoint], model: Model, name_of: Callable[[Touchpoint], N]
+) -> Mapping[N, int]:
     """Each name's part of a deal; empty where there is no touchpoint. `touchpoints` as `in_order` gives them."""
-    found: dict[str, int] = {}
+    found: dict[N, int] = {}
     if touchpoints:
         parts = shares(cents, weights_of(model, len(touchpoints)))
         for one, part in zip(touchpoints, parts, strict=True):

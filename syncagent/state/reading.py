@@ -83,6 +83,18 @@ def evidence(db: sqlite3.Connection, after: int, until: int, *, decided: bool) -
     return found
 
 
+def activities(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[Activity, ...]]:
+    """What these people did, oldest first; whoever did nothing is left out."""
+    found = {}
+    for start in range(0, len(people), IN):
+        some = people[start : start + IN]
+        sql = f"select id, {bodies_of('person.id')} from person where id in ({_marks(len(some))})"  # noqa: S608
+        for person, done in db.execute(sql, some):
+            if done is not None:
+                found[person] = _in_order(decode_activities(done))
+    return found
+
+
 def _batch(
     db: sqlite3.Connection,
     people: Sequence[int],

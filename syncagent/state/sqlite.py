@@ -18,6 +18,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
     Dossier,
@@ -218,7 +219,7 @@ class SqliteStore:
         sql = (
             "insert into stream (name, cursor) values (?, ?) on conflict (name) do update set cursor = excluded.cursor"
         )
-        self._write("set_cursor", lambda db: _run(db, sql, (stream, cursor)))
+        self._write("set_cursor", lambda db: db.execute(sql, (stream, cursor)).close())
 
     def wanted(self, system: str, limit: int) -> tuple[Identity, ...]:
         with self._reading() as db:
@@ -383,6 +384,10 @@ class SqliteStore:
         with self._reading() as db:
             return tuple(reading.evidence(db, after, until, decided=decided))
 
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        with self._reading() as db:
+            return reading.activities(db, people)
+
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
             return auditing.watched(db, after, limit)
@@ -450,7 +455,8 @@ class SqliteStore:
         return None if row is None else row[0]
 
     def set_meta(self, name: str, value: str) -> None:
-        self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
+        sql = "insert or replace into meta values (?, ?)"
+        self._write("set_meta", lambda db: db.execute(sql, (name, value)).close())
 
     def backup(self, path: str) -> None:
         with _plain_errors():
@@ -469,10 +475,6 @@ class SqliteStore:
 
 
 _ANY_STAMP = 1 << 62
-
-
-def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
-    db.execute(sql, values)
 
 
 def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
