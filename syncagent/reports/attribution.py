@@ -3,7 +3,7 @@
 Pure arithmetic: amounts are whole cents, shares are made by largest remainder, so that whatever is cut adds up again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -38,28 +38,24 @@ def shares(cents: int, weights: Sequence[int]) -> list[int]:
         raise ValueError("An amount can only be shared by weights of which one is above 0 and none below.")
     if cents < 0:
         return [-part for part in shares(-cents, weights)]
-    parts = [divmod(cents * weight, whole) for weight in weights]
-    found = [part for part, _ in parts]
+    parts = [cents * weight for weight in weights]
+    found = [part // whole for part in parts]
     left = cents - sum(found)
-    for place in sorted(range(len(parts)), key=lambda one: -parts[one][1])[:left]:
-        found[place] += 1
+    if left:
+        rests = [part % whole for part in parts]
+        for place in sorted(range(len(parts)), key=rests.__getitem__, reverse=True)[:left]:
+            found[place] += 1
     return found
 
 
-def weights_of(model: Model, count: int) -> list[int]:
+def weights_of(model: Literal["even", "position"], count: int) -> list[int]:
     """How much each of `count` touchpoints, oldest first, has part in a deal.
 
     "position": 40 % the first, 40 % the last, 20 % all between them; of two, each half.
     """
-    if count == 1 or model == "even":
-        return [1] * count
-    if model == "first":
-        return [1] + [0] * (count - 1)
-    if model == "last":
-        return [0] * (count - 1) + [1]
-    if count == 2:
-        return [1, 1]
     between = count - 2
+    if model == "even" or between <= 0:
+        return [1] * count
     return [2 * between] + [1] * between + [2 * between]
 
 
@@ -69,14 +65,13 @@ def in_order(touchpoints: Iterable[Touchpoint]) -> list[Touchpoint]:
     return sorted(once.values(), key=lambda one: (one.at, one.system, one.key, one.person))
 
 
-def credit(
-    cents: int, touchpoints: Sequence[Touchpoint], model: Model, name_of: Callable[[Touchpoint], N]
-) -> Mapping[N, int]:
-    """Each name's part of a deal; empty where there is no touchpoint. `touchpoints` as `in_order` gives them."""
+def credit(cents: int, names: Sequence[N], model: Model) -> Mapping[N, int]:
+    """Each name's part of a deal. `names`: what each touchpoint is called, oldest first; of none nobody has a part."""
+    if not names:
+        return {}
+    if model == "first" or model == "last":
+        return {names[0 if model == "first" else -1]: cents}
     found: dict[N, int] = {}
-    if touchpoints:
-        parts = shares(cents, weights_of(model, len(touchpoints)))
-        for one, part in zip(touchpoints, parts, strict=True):
-            name = name_of(one)
-            found[name] = found.get(name, 0) + part
+    for name, part in zip(names, shares(cents, weights_of(model, len(names))), strict=True):
+        found[name] = found.get(name, 0) + part
     return found

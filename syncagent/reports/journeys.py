@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from syncagent.handoff.figures import DONE_TO_THEM
 from syncagent.handoff.robots import RobotTests
-from syncagent.model import Activity
+from syncagent.model import BOT, Activity
 from syncagent.policy import Policy
 from syncagent.reports.attribution import Touchpoint, in_order
 from syncagent.reports.report import Ask
@@ -88,6 +88,8 @@ class _Counted:
 
     def __call__(self, activities: Sequence[Activity]) -> tuple[list[Activity], list[datetime]]:
         own = [one for one in activities if one.kind not in DONE_TO_THEM]
+        if not self._robots.timed and not any(BOT in one.attributes for one in own):
+            return own, []
         # A click is a scanner's by the time of the delivery, which is nobody's doing: so all are shown.
         if not (robots := self._robots.receipts(activities)):
             return own, []
@@ -125,7 +127,8 @@ def _journey(
                 )
             )
             campaign = ""
-    return Journey(deal, in_order(found), later and not found, robots, came)
+    ordered = in_order(found) if len(deal.people) > 1 else found  # one person's are in order
+    return Journey(deal, ordered, later and not found, robots, came)
 
 
 def _closes(deal: Deal, ask: Ask) -> datetime:

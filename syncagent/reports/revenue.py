@@ -100,12 +100,13 @@ def _add(into: Sum, journey: Journey, name_of: _Name) -> None:
         left[1] += cents or 0
         left[2] += cents is None
         return
-    names = {name_of(journey, one) for one in journey.touchpoints}
-    into.touched.update(names)
-    for name in names:
+    names = [name_of(journey, one) for one in journey.touchpoints]
+    each = set(names)
+    into.touched.update(each)
+    for name in each:
         into.shared.setdefault(name, [0] * len(MODELS))
     for place, model in enumerate(MODELS):
-        for name, part in credit(cents or 0, journey.touchpoints, model, lambda one: name_of(journey, one)).items():
+        for name, part in credit(cents or 0, names, model).items():
             into.shared[name][place] += part
 
 

@@ -99,7 +99,8 @@ def earn(told: Iterable[Journey], ask: Ask, policy: Policy) -> dict[str, Earned]
         if not one.touchpoints:
             into.unattributed += one.deal.cents
             continue
-        parts = credit(one.deal.cents, one.touchpoints, policy.reports.attribution, lambda touched: touched.person)
+        people = [touched.person for touched in one.touchpoints]
+        parts = credit(one.deal.cents, people, policy.reports.attribution)
         for person, cents in parts.items():
             came = one.came.get(person, Came())
             if within(came.entered, ask):

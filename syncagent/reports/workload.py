@@ -19,8 +19,8 @@ _STEP = 5
 _WEEK = timedelta(days=7)
 _LATE = 0.1  # of what was due in a week, from which on it was more than sales could work
 _DUE = """
-select due_ms, met from report_promise
-where promised = 'first touch' and met is not null and due_ms >= ? and due_ms < ?
+select due_ms, coalesce(met, 0) from report_promise
+where promised = 'first touch' and due_ms >= ? and due_ms < ? and (met is not null or ended_ms is null)
 """
 _WAITING = f"""
 select cast(score / {_STEP} as integer) * {_STEP}, count(*) from report_lead
