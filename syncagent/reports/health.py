@@ -168,8 +168,9 @@ AGAINST = "works against you: those with it win as if its points had the other s
 NO_DIFFERENCE = "does not earn its points: those with it win no more often or seldom"
 TOO_FEW = "too few handoffs to tell"
 NOBODY = "gave points to nobody"
+EVERYBODY = "gave points to everybody: it tells nobody apart"
 EARNS = "earns its points"
-_VERDICTS = (AGAINST, NO_DIFFERENCE, NOBODY, TOO_FEW, EARNS)
+_VERDICTS = (AGAINST, NO_DIFFERENCE, NOBODY, EVERYBODY, TOO_FEW, EARNS)
 
 
 def verdict(points: float, rate: Rate, rest: Rate) -> str:
@@ -178,7 +179,7 @@ def verdict(points: float, rate: Rate, rest: Rate) -> str:
         return NOBODY
     between = gap(rate, rest)
     if between is None:
-        return TOO_FEW
+        return EVERYBODY
     low, high = between if points >= 0 else (-between[1], -between[0])
     if low > 0:
         return EARNS

@@ -98,7 +98,10 @@ def _rows(
     now = policy.mql.score
     wins = sum(won for _, won in scored)
     drawn = {float(line) for line in range(0, 101, _STEP)} | ({float(now)} if now is not None else set())
+    lowest = min((*waiting, *(score for score, _ in scored), *(score for score, _ in lately)), default=0.0)
     for line in sorted(drawn):
+        if line + _STEP <= lowest and line != now:
+            continue  # nobody has so few points: it is the same as the next
         a_week = None
         if weeks and (now is None or line >= now):  # below the line nobody was handed over for their points
             a_week = sum(raised or score >= line for score, raised in lately) / weeks
@@ -126,7 +129,7 @@ def _suggestion(
         return "No line is suggested: leads are handed over by grade, not by points ([handoff] mql)."
     if can.can is None:
         if not can.kept:
-            return "No line is suggested: no first touch was promised, so nobody knows what sales can work."
+            return f"No line is suggested: in the last {weeks} weeks no first touch was promised and made in time."
         return (
             f"The line of {now:g} may stay: in the last {weeks} weeks sales was late with less than one in ten, and"
             f" made up to {can.kept:,} first touches a week in time. Whether it can work more, nobody has tried."

@@ -209,7 +209,7 @@ def test_revenue_is_what_the_crm_says_to_the_cent(ended: Ended) -> None:
 
 def test_the_health_of_the_scores_counts_each_win_once(ended: Ended) -> None:
     report = scores(*asked(ended))
-    ripe = rows(report, "grades")
-    assert rows(report, "bands") and sum(row["won"] for row in ripe) == sum(row["won"] for row in rows(report, "bands"))
-    assert 800 <= sum(row["won"] for row in ripe) <= 841
-    assert 7_000 <= sum(row["handoffs"] for row in ripe) < 8_000
+    for name in ("bands", "grades"):
+        shown = rows(report, name)
+        # one winner was a customer before they were handed over; months after the last deal, every handoff is ripe
+        assert (sum(row["won"] for row in shown), sum(row["handoffs"] for row in shown)) == (841, 8_000)
