@@ -43,6 +43,9 @@ class Came(NamedTuple):
     entered: int | None = None
 
 
+_NOBODY_SAID = Came()
+
+
 class Journey(NamedTuple):
     """A deal and its touchpoints, oldest first. `later`: its people did something, but only after the close.
 
@@ -107,28 +110,31 @@ def _journey(
     for person in deal.people:
         activities, not_theirs = done.get(person, ((), ()))
         robots += sum(at < end for at in not_theirs)
-        how = came.get(person, Came())
-        campaign = how.campaign  # of how they came in, where what they did first names none
-        for one in activities:
-            if one.at >= end:
-                later = True
-                continue
-            named, source = one.attributes.get("campaign"), one.attributes.get("source")
-            found.append(
-                Touchpoint(
-                    one.at,
-                    person,
-                    one.identity.system,
-                    one.key,
-                    one.kind,
-                    str(source) if source else how.source,
-                    str(named) if named else campaign,
-                    one.asset,
-                )
-            )
-            campaign = ""
+        later = later or bool(activities and activities[-1].at >= end)
+        found += _before(end, person, activities, came.get(person, _NOBODY_SAID))
     ordered = in_order(found) if len(deal.people) > 1 else found  # one person's are in order
     return Journey(deal, ordered, later and not found, robots, came)
+
+
+def _before(end: datetime, person: int, activities: Sequence[Activity], how: Came) -> Iterator[Touchpoint]:
+    """The touchpoints of one person; what names no source is of theirs, as is the campaign of the first."""
+    campaign = how.campaign
+    for one in activities:
+        if one.at >= end:
+            return
+        told = one.attributes
+        source, named = told.get("source"), told.get("campaign")
+        yield Touchpoint(
+            one.at,
+            person,
+            one.identity.system,
+            one.key,
+            one.kind,
+            str(source) if source else how.source,
+            str(named) if named else campaign,
+            one.asset,
+        )
+        campaign = ""
 
 
 def _closes(deal: Deal, ask: Ask) -> datetime:
