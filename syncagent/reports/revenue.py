@@ -5,9 +5,11 @@ never added.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from syncagent.errors import UserError
 from syncagent.policy import Policy
@@ -72,9 +74,17 @@ def revenue(store: Store, ask: Ask, policy: Policy) -> Report:
         raise UserError(f"Revenue cannot be cut by {by!r}. Ask --by one of {', '.join(BY)}.")
     told = deals(store, ask, policy)
     found, robots = add_up(journeys(store, told, ask, policy), BY[by][1])
-    tables = [table for of in _in_order(found) for table in _tables(of, found[of], by, ask, policy)]
+    called = dict(store.ask("select owner, name from report_rep where name <> ''")) if by == "rep" else {}
+    tables = [table for of in _in_order(found) for table in _tables(of, found[of], by, called, ask, policy)]
     return Report(
-        "revenue", "Revenue", ask.at, ask.zone, tuple(tables), ask.since, ask.until, tuple(_notes(found, robots, told))
+        "revenue",
+        "Revenue",
+        ask.at,
+        ask.zone,
+        tuple(tables),
+        ask.since,
+        ask.until,
+        (*_notes(found, robots, told), *_alone(found, ask, policy)),
     )
 
 
@@ -123,14 +133,14 @@ def _in_order(found: Iterable[Of]) -> list[Of]:
 # -- what is shown
 
 
-def _tables(of: Of, found: Sum, by: str, ask: Ask, policy: Policy) -> Iterator[Table]:
+def _tables(of: Of, found: Sum, by: str, called: Mapping[str, str], ask: Ask, policy: Policy) -> Iterator[Table]:
     state, tail = ("won" if of.won else "open"), f"_{of.currency.lower()}" if of.currency else ""
     what = f"{state} deals" + (f", {of.currency}" if of.currency else "")
     yield _reconciled(f"{state}_total{tail}", f"All {what}, as the CRM tells them", of, found)
     costs = _costs(of, by, ask, policy) if of.won else {}
-    yield _shared(
-        f"{state}{tail}", f"{what[0].upper()}{what[1:]}, by {BY[by][0].lower()}", of, found, by, costs, policy
-    )
+    shown = _shared(f"{state}{tail}", of, found, by, costs, policy)
+    rows = tuple((row[0], called.get(str(row[1]), row[1]), *row[2:]) for row in shown.rows)
+    yield replace(shown, rows=rows, title=f"{what[0].upper()}{what[1:]}, by {BY[by][0].lower()}")
     if found.left:
         yield _left(f"{state}_unattributed{tail}", f"Unattributed {what}", of, found)
 
@@ -152,11 +162,12 @@ def _reconciled(name: str, title: str, of: Of, found: Sum) -> Table:
     )
     left = found.unattributed
     deals_left = sum(count for count, _, _ in found.left.values())
-    row = (of.currency or None, found.deals, found.amount, found.amount - left, left, deals_left, found.unknown)
+    attributed = sum(parts[0] for parts in found.shared.values())  # each way of sharing adds up to the same
+    row = (of.currency or None, found.deals, found.amount, attributed, left, deals_left, found.unknown)
     return Table(name, title, columns, (row,))
 
 
-def _shared(name: str, title: str, of: Of, found: Sum, by: str, costs: dict[str, int], policy: Policy) -> Table:
+def _shared(name: str, of: Of, found: Sum, by: str, costs: dict[str, int], policy: Policy) -> Table:
     columns = [Column("currency", "Currency"), Column(by, BY[by][0]), Column("deals", "Deals touched", "count")]
     columns += [money(model, TITLES[model], of.currency) for model in MODELS]
     model = policy.reports.attribution
@@ -178,7 +189,7 @@ def _shared(name: str, title: str, of: Of, found: Sum, by: str, costs: dict[str,
         left = [found.unattributed] * len(MODELS)
         count = sum(count for count, _, _ in found.left.values())
         rows.append((of.currency or None, UNATTRIBUTED, count, *left, *([None, None] if costs else [])))
-    return Table(name, title, tuple(columns), tuple(rows), chart=Chart("bars", by, MODELS))
+    return Table(name, "", tuple(columns), tuple(rows), chart=Chart("bars", by, MODELS))
 
 
 def returned(earned: int, cost: int | None) -> float | None:
@@ -230,6 +241,15 @@ def _notes(found: dict[Of, Sum], robots: int, told: Sequence[Deal]) -> Iterator[
             f"{_counted(several, 'deal has', 'deals have')} several people: each counts once,"
             " shared among the touchpoints of all of them."
         )
+
+
+def _alone(found: Iterable[Of], ask: Ask, policy: Policy) -> Iterator[str]:
+    """Costs that stand beside nothing that was won."""
+    won = {of.currency for of in found if of.won}
+    alone = sorted({one.currency for one, cents in spent(policy.reports.costs, ask).items() if cents} - won)
+    if alone:
+        named = ", ".join(one or "no named currency" for one in alone)
+        yield f"Costs in {named} stand beside no deal that was won in it in this time: they are not shown here."
 
 
 def _counted(count: int, one: str, many: str) -> str:

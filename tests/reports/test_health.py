@@ -22,7 +22,6 @@ from syncagent.reports.health import (
     verdict,
 )
 from syncagent.reports.rates import Rate, gap, lift, likely
-from syncagent.reports.workload import Capacity, capacity
 from tests.reports.market import Market, rows
 from tests.story.theatre import Theatre
 
@@ -79,14 +78,6 @@ def test_how_long_a_win_takes() -> None:
     assert ripens([opened(day) for day in range(1, 10)]) is None
     assert ripens([opened(day) for day in range(1, 12)]) == 10
     assert ripens([*(opened(day) for day in range(1, 12)), opened(900, won=False)]) == 10
-
-
-def test_what_sales_can_work_shows_when_it_is_late() -> None:
-    calm = [(0, True)] * 20 + [(1, True)] * 30 + [(1, False)]
-    assert capacity(calm) == Capacity(30, None)
-    flood = [(2, True)] * 24 + [(2, False)] * 60 + [(3, True)] * 26 + [(3, False)] * 3
-    assert capacity(calm + flood) == Capacity(30, 25)
-    assert capacity([]) == Capacity(0, None)
 
 
 # -- on a market

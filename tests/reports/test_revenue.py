@@ -1,15 +1,18 @@
 """Revenue by touchpoints: every cent of the CRM's total is somewhere, and what is odd is told."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from syncagent.errors import UserError
-from syncagent.model import BOT
+from syncagent.model import BOT, CrmUser, Identity
+from syncagent.policy import Cost, ReportPolicy
 from syncagent.reports.revenue import BY, UNATTRIBUTED, revenue
 from tests.reports.market import Market, moment, rows
-from tests.story.theatre import Theatre
+from tests.story.theatre import T0, Theatre
 
 MONEY = ("first", "last", "even", "position")
 
@@ -162,6 +165,38 @@ def test_every_cut_is_the_whole(market: Market, by: str) -> None:
     report = told(market, by=by)
     for model in MONEY:
         assert sum(row[model] for row in rows(report, "won")) == 10_778
+
+
+def test_what_was_spent_stands_beside_what_came_back(market: Market) -> None:
+    ada = market.comes("ada", "Paid")
+    market.does(ada, 1, campaign="spring")
+    market.deal("ada", amount=300.0, won=5, currency="EUR")
+    market.settle()
+    day, after = T0.date(), (T0 + timedelta(days=1)).date()
+    costs = (
+        Cost("paid", 5_000, day, after, "spring", "EUR"),
+        Cost("Paid", 2_500, day, after, "", "EUR"),
+        Cost("Nobody", 100, day, after, "", "EUR"),
+        Cost("Paid", 900, day, after, "", "USD"),
+    )
+    policy = replace(market.policy, reports=ReportPolicy(costs=costs))
+    report = revenue(market.theatre.agent.store, market.ask(), policy)
+    assert [(row["source"], row["cost"], row["roi"]) for row in rows(report, "won_eur")] == [
+        ("Paid", 7_500, 3.0),
+        ("Nobody", 100, -1.0),
+    ]
+    assert "Costs in USD stand beside no deal" in report.notes[-1]
+    by = revenue(market.theatre.agent.store, market.ask(by="campaign"), policy)
+    assert [(row["campaign"], row["cost"]) for row in rows(by, "won_eur")] == [("spring", 5_000), (None, 2_600)]
+
+
+def test_reps_are_shown_by_name(market: Market) -> None:
+    ada = market.comes("ada", "Paid")
+    market.does(ada, 1)
+    market.deal("ada", won=5)
+    market.theatre.crm.feed([CrmUser(Identity("crm", "user", "ana"), "Ana Silva")])
+    market.settle()
+    assert by_name(market, by="rep") == {"Ana Silva": (10_000,) * 4}
 
 
 def test_nothing_at_all_is_told_and_not_divided_by(market: Market) -> None:
