@@ -6,14 +6,16 @@ been won.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from syncagent.errors import UserError
 from syncagent.handoff.past import as_of
 from syncagent.handoff.scoring import weigh
 from syncagent.policy import Policy
+from syncagent.reports.cuts import bounds, missing
 from syncagent.reports.journeys import BIRTH
+from syncagent.reports.periods import ms_of
 from syncagent.reports.rates import Rate, gap, lift, likely
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.reports.workload import lines
@@ -57,11 +59,9 @@ def scores(store: Store, ask: Ask, policy: Policy) -> Report:
     """Of the handoffs opened in the time of the report. Raises `UserError` where `ask.by` is not empty."""
     if ask.by:
         raise UserError("The health of the scores cannot be cut. Ask without --by.")
-    until = min(ask.until or ask.at, ask.at)
-    since = ask.since or BIRTH
-    told = [Opened(*row) for row in store.ask(_HANDOFFS, (_ms(since), _ms(until)))]
+    told = [Opened(*row) for row in store.ask(_HANDOFFS, bounds(ask))]
     days = ripens(told)
-    ripe = [one for one in told if one.at <= _ms(ask.at - timedelta(days=days or 0))]
+    ripe = [one for one in told if one.at <= ms_of(ask.at - timedelta(days=days or 0))]
     whole = Rate(sum(one.won for one in ripe), len(ripe))
     tables = [
         _table("bands", "By score at the opening", Column("band", "Score from", "points"), _by_band(ripe), whole),
@@ -72,7 +72,16 @@ def scores(store: Store, ask: Ask, policy: Policy) -> Report:
     line, suggested = lines(store, ask, policy, [(one.at, one.score, one.raised) for one in told], _scored(ripe))
     tables.append(line)
     notes = tuple(_notes(told, ripe, looked, days))
-    return Report("scores", "Score health", ask.at, ask.zone, tuple(tables), ask.since, ask.until, (*notes, suggested))
+    return Report(
+        "scores",
+        "Score health",
+        ask.at,
+        ask.zone,
+        tuple(tables),
+        ask.since,
+        ask.until,
+        (*notes, *missing(store), suggested),
+    )
 
 
 def ripens(told: Sequence[Opened]) -> int | None:
@@ -226,7 +235,3 @@ def _notes(told: Sequence[Opened], ripe: Sequence[Opened], looked: Sequence[Open
         )
     if len(looked) < len(ripe):
         yield f"Rules are judged by the newest {len(looked):,} of {len(ripe):,} handoffs."
-
-
-def _ms(moment: datetime) -> int:
-    return round((moment - BIRTH).total_seconds() * 1000)

@@ -9,6 +9,7 @@ from syncagent.handoff.robots import RobotTests
 from syncagent.model import BOT, Activity
 from syncagent.policy import Policy
 from syncagent.reports.attribution import Touchpoint, in_order
+from syncagent.reports.periods import ms_of
 from syncagent.reports.report import Ask
 from syncagent.state.store import Store
 
@@ -63,7 +64,7 @@ def deals(store: Store, ask: Ask, policy: Policy) -> list[Deal]:
     """All that is open now, and all that was won in the time of the report, as the CRM tells it at one moment."""
     found = []
     for ident, cents, currency, won, closed, owner, people in store.ask(_DEALS):
-        if won and not within(closed, ask):
+        if won and not _within(closed, ask):
             continue
         contacts = tuple(sorted(map(int, people.split(",")))) if people else ()
         named = currency or policy.reports.currency
@@ -151,12 +152,6 @@ def _came(store: Store, people: Sequence[int]) -> dict[int, Came]:
     return {person: Came(*how) for person, *how in store.ask(sql, people)}
 
 
-def within(at: int | None, ask: Ask) -> bool:
-    """Whether a moment (ms) is in the time of a report; one that is not known is only where all times are."""
-    if at is None:
-        return ask.since is None and ask.until is None
-    return (ask.since is None or at >= _ms(ask.since)) and (ask.until is None or at < _ms(ask.until))
-
-
-def _ms(moment: datetime) -> int:
-    return round((moment - BIRTH).total_seconds() * 1000)
+def _within(closed: int, ask: Ask) -> bool:
+    """Whether a deal was won in the time of a report. By the CRM's clock it may be won a little after the report."""
+    return (ask.since is None or closed >= ms_of(ask.since)) and (ask.until is None or closed < ms_of(ask.until))

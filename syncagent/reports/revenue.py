@@ -15,6 +15,7 @@ from syncagent.errors import UserError
 from syncagent.policy import Policy
 from syncagent.reports.attribution import MODELS, Touchpoint, credit
 from syncagent.reports.costs import speller, spent
+from syncagent.reports.cuts import called, missing
 from syncagent.reports.journeys import Deal, Journey, deals, journeys
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.state.store import Store
@@ -74,8 +75,8 @@ def revenue(store: Store, ask: Ask, policy: Policy) -> Report:
         raise UserError(f"Revenue cannot be cut by {by!r}. Ask --by one of {', '.join(BY)}.")
     told = deals(store, ask, policy)
     found, robots = add_up(journeys(store, told, ask, policy), BY[by][1])
-    called = dict(store.ask("select owner, name from report_rep where name <> ''")) if by == "rep" else {}
-    tables = [table for of in _in_order(found) for table in _tables(of, found[of], by, called, ask, policy)]
+    names = called(store, policy) if by == "rep" else {}
+    tables = [table for of in _in_order(found) for table in _tables(of, found[of], by, names, ask, policy)]
     return Report(
         "revenue",
         "Revenue",
@@ -84,7 +85,7 @@ def revenue(store: Store, ask: Ask, policy: Policy) -> Report:
         tuple(tables),
         ask.since,
         ask.until,
-        (*_notes(found, robots, told), *_alone(found, ask, policy)),
+        (*_notes(found, robots, told), *_alone(found, ask, policy), *missing(store)),
     )
 
 
@@ -133,13 +134,13 @@ def _in_order(found: Iterable[Of]) -> list[Of]:
 # -- what is shown
 
 
-def _tables(of: Of, found: Sum, by: str, called: Mapping[str, str], ask: Ask, policy: Policy) -> Iterator[Table]:
+def _tables(of: Of, found: Sum, by: str, names: Mapping[str, str], ask: Ask, policy: Policy) -> Iterator[Table]:
     state, tail = ("won" if of.won else "open"), f"_{of.currency.lower()}" if of.currency else ""
     what = f"{state} deals" + (f", {of.currency}" if of.currency else "")
     yield _reconciled(f"{state}_total{tail}", f"All {what}, as the CRM tells them", of, found)
     costs = _costs(of, by, ask, policy) if of.won else {}
     shown = _shared(f"{state}{tail}", of, found, by, costs, policy)
-    rows = tuple((row[0], called.get(str(row[1]), row[1]), *row[2:]) for row in shown.rows)
+    rows = tuple((row[0], names.get(str(row[1]), row[1]), *row[2:]) for row in shown.rows)
     yield replace(shown, rows=rows, title=f"{what[0].upper()}{what[1:]}, by {BY[by][0].lower()}")
     if found.left:
         yield _left(f"{state}_unattributed{tail}", f"Unattributed {what}", of, found)

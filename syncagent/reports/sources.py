@@ -11,7 +11,8 @@ from syncagent.errors import UserError
 from syncagent.policy import Policy
 from syncagent.reports.attribution import credit
 from syncagent.reports.costs import speller, spent
-from syncagent.reports.journeys import Came, Journey, deals, journeys, within
+from syncagent.reports.cuts import bounds, missing
+from syncagent.reports.journeys import Came, Journey, deals, journeys
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.reports.revenue import TITLES, money, returned
 from syncagent.state.store import Store
@@ -22,7 +23,7 @@ _LEADS = f"""
 select source, campaign, count(*), sum(handoffs > 0),
   sum(person in (select person from report_stage where stage in {_ACCEPTED} and handoff <> '')),
   sum(person in (select p.person from report_deal_person as p join report_deal as d on d.deal = p.deal where d.won = 1))
-from report_lead
+from report_lead where entered_ms >= ? and entered_ms < ? group by source, campaign
 """  # noqa: S608
 
 
@@ -71,25 +72,20 @@ def sources(store: Store, ask: Ask, policy: Policy) -> Report:
     cuts = [by for by in BY if ask.by in ("", by)]
     tables = [_table(by, leads, earned, currencies, ask, policy) for by in cuts]
     tables += [_reconciled(currency, earned[currency]) for currency in currencies if currency in earned]
-    notes = tuple(_notes(leads, earned, currencies, ask, policy))
+    notes = (*_notes(leads, earned, currencies, ask, policy), *missing(store))
     return Report("sources", "Sources", ask.at, ask.zone, tuple(tables), ask.since, ask.until, notes)
 
 
 def _leads(store: Store, ask: Ask) -> dict[Name, Leads]:
     """Of those who came in the time of the report, by source and campaign."""
-    where, values = [], []
-    for column, moment in (("entered_ms >= ?", ask.since), ("entered_ms < ?", ask.until)):
-        if moment is not None:
-            where.append(column)
-            values.append(round(moment.timestamp() * 1000))
-    only = f" where {' and '.join(where)}" if where else ""
-    sql = f"{_LEADS}{only} group by source, campaign"
-    return {Name(source, campaign): Leads(*counts) for source, campaign, *counts in store.ask(sql, values)}
+    found = store.ask(_LEADS, bounds(ask))
+    return {Name(source, campaign): Leads(*counts) for source, campaign, *counts in found}
 
 
 def earn(told: Iterable[Journey], ask: Ask, policy: Policy) -> dict[str, Earned]:
     """What won deals brought, by currency: each part is of the lead whose touchpoint earned it."""
     found: dict[str, Earned] = {}
+    first, end = bounds(ask)
     for one in told:
         into = found.setdefault(one.deal.currency, Earned())
         if one.deal.cents is None:
@@ -103,7 +99,7 @@ def earn(told: Iterable[Journey], ask: Ask, policy: Policy) -> dict[str, Earned]
         parts = credit(one.deal.cents, people, policy.reports.attribution)
         for person, cents in parts.items():
             came = one.came.get(person, Came())
-            if within(came.entered, ask):
+            if came.entered is not None and first <= came.entered < end:
                 into.by[came._replace(segment="", entered=None)] += cents
             else:
                 into.others += cents

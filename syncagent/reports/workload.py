@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from syncagent.policy import Policy
 from syncagent.reports.journeys import BIRTH
+from syncagent.reports.periods import ms_of
 from syncagent.reports.rates import Rate
 from syncagent.reports.report import Ask, Chart, Column, Table
 from syncagent.state.store import Store
@@ -59,8 +60,8 @@ def lines(
     """
     until = min(ask.until or ask.at, ask.at)
     weeks = _weeks(ask, until, opened)
-    since = _ms(until) - weeks * _ms(BIRTH + _WEEK)
-    due = [((at - since) // _ms(BIRTH + _WEEK), bool(met)) for at, met in store.ask(_DUE, (since, _ms(until)))]
+    since = ms_of(until) - weeks * ms_of(BIRTH + _WEEK)
+    due = [((at - since) // ms_of(BIRTH + _WEEK), bool(met)) for at, met in store.ask(_DUE, (since, ms_of(until)))]
     can = capacity(due)
     lately = [(score, raised) for at, score, raised in opened if at >= since]
     waiting = dict(store.ask(_WAITING))
@@ -142,7 +143,3 @@ def _suggestion(
         return f"{told} The line of {now:g} sends {fits[1]:.1f} a week, which it can work: it may stay."
     kept = f", and keep {fits[4]:.0%} of the wins" if fits[4] is not None else ""
     return f"{told} A line of {fits[0]:g} instead of {now:g} would send {fits[1]:.1f} a week{kept}."
-
-
-def _ms(moment: datetime) -> int:
-    return round((moment - BIRTH).total_seconds() * 1000)
