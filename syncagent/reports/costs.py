@@ -18,15 +18,19 @@ class Bought(NamedTuple):
 
 
 def spent(costs: Iterable[Cost], ask: Ask) -> Mapping[Bought, int]:
-    """Cents on the days of the report, each whole and in its zone; what lies ahead of its moment is not spent yet."""
+    """Cents on the days of the report, each whole and in its zone; what lies ahead of its moment is not spent yet.
+
+    What the config names for other days only is not in it: of these days nobody knows.
+    """
     zone = ZoneInfo(ask.zone)
     today = ask.at.astimezone(zone).date() + timedelta(days=1)
     first = _day(ask.since, zone) or date.min
     last = min(_day(ask.until, zone) or today, today)
     found: dict[Bought, int] = {}
     for one in costs:
-        name = Bought(one.source, one.campaign, one.currency)
-        found[name] = found.get(name, 0) + between(one, first, last)
+        if max(first, one.begin) < min(last, one.end):
+            name = Bought(one.source, one.campaign, one.currency)
+            found[name] = found.get(name, 0) + between(one, first, last)
     return found
 
 

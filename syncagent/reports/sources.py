@@ -49,7 +49,7 @@ class Earned:
     """Won deals in one currency, cents: by name, what leads of other times brought, and what nobody did."""
 
     total: int = 0
-    by: Counter[Came] = field(default_factory=Counter)
+    by: Counter[Name] = field(default_factory=Counter)
     others: int = 0
     unattributed: int = 0
     unknown: int = 0
@@ -100,7 +100,7 @@ def earn(told: Iterable[Journey], ask: Ask, policy: Policy) -> dict[str, Earned]
         for person, cents in parts.items():
             came = one.came.get(person, Came())
             if came.entered is not None and first <= came.entered < end:
-                into.by[came._replace(segment="", entered=None)] += cents
+                into.by[Name(came.source, came.campaign)] += cents
             else:
                 into.others += cents
     return found
@@ -123,8 +123,8 @@ def _table(
         into.won += one.won
     brought = {currency: Counter[Name]() for currency in currencies}
     for currency, one_sum in earned.items():
-        for came, cents in one_sum.by.items():
-            brought[currency][_cut(by, came.source, came.campaign)] += cents
+        for whose, cents in one_sum.by.items():
+            brought[currency][_cut(by, whose.source, whose.campaign)] += cents
     names = {*counted, *(name for one in brought.values() for name in one)}
     costs = {currency: _costs(by, currency, names, ask, policy) for currency in currencies}
     names |= {name for one in costs.values() for name in one}
@@ -191,15 +191,17 @@ def _money_columns(currency: str, policy: Policy) -> Iterator[Column]:
 
 def _costs(by: str, currency: str, names: Iterable[Name], ask: Ask, policy: Policy) -> dict[Name, int]:
     """What was spent on each name, in this currency, in the spelling of the leads."""
-    spelled = list(names)
-    source_of = speller(one.source for one in spelled)
+    campaigns: dict[str, list[str]] = {}
+    for one in names:
+        campaigns.setdefault(one.source, []).append(one.campaign or "")
+    source_of = speller(campaigns)
+    campaign_of = {source: speller(known) for source, known in campaigns.items()}
     found: Counter[Name] = Counter()
     for bought, cents in spent(policy.reports.costs, ask).items():
-        if bought.currency != currency:
-            continue
-        source = source_of(bought.source)
-        campaigns = speller(one.campaign or "" for one in spelled if one.source == source)
-        found[_cut(by, source, campaigns(bought.campaign))] += cents
+        if bought.currency == currency:
+            source = source_of(bought.source)
+            campaign = campaign_of[source](bought.campaign) if source in campaign_of else bought.campaign
+            found[_cut(by, source, campaign)] += cents
     return dict(found)
 
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncagent.reports.attribution import MODELS, Model, Touchpoint, credit, in_order, shares, weights_of
+from syncagent.reports.journeys import Deal, Journey
+from syncagent.reports.revenue import BY, add_up
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -66,6 +68,42 @@ def test_any_cut_adds_up_to_any_other(amount: int, told: list[Touchpoint], model
     for (source, _), part in credit(amount, [(one.source, one.campaign) for one in in_order(told)], model).items():
         folded[source] += part
     assert dict(folded) == credit(amount, by_source(told), model)
+
+
+sold = st.lists(
+    st.builds(
+        Journey,
+        st.builds(
+            Deal,
+            st.just("deal"),
+            st.none() | cents,
+            st.sampled_from(("EUR", "USD", "")),
+            st.booleans(),
+            st.none(),
+            st.sampled_from(("ana", "ben")),
+            st.sampled_from(((), (1,), (1, 2, 3))),
+        ),
+        touchpoints.map(in_order),
+        st.booleans(),
+        st.integers(0, 3),
+        st.just({}),
+    ),
+    max_size=12,
+)
+
+
+@given(sold, st.sampled_from(sorted(BY)))
+def test_what_is_shared_and_what_is_not_is_the_crms_total(told: list[Journey], by: str) -> None:
+    found, robots = add_up(told, BY[by][1])
+    assert robots == sum(one.robots for one in told)
+    for of, made in found.items():
+        these = [one for one in told if (one.deal.currency, one.deal.won) == of]
+        total = sum(one.deal.cents or 0 for one in these)
+        assert (made.deals, made.amount) == (len(these), total)
+        for place in range(len(MODELS)):
+            assert sum(parts[place] for parts in made.shared.values()) + made.unattributed == total
+        assert made.unknown == sum(one.deal.cents is None for one in these)
+    assert sum(one.deals for one in found.values()) == len(told)
 
 
 @given(st.integers(1, 200))

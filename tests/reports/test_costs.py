@@ -40,7 +40,17 @@ def test_days_are_those_of_the_zone_and_the_future_is_not_spent() -> None:
     found = spent([january, june], Ask(AT, "Pacific/Auckland", since))
     # from January 30th on; and in Auckland it is June 2nd already
     assert found == {Bought("paid", "", "EUR"): 200, Bought("paid", "brand", "EUR"): 200}
-    assert spent([june], Ask(AT, "UTC")) == {Bought("paid", "brand", "EUR"): 100}
+    assert spent([january, june], Ask(AT, "UTC", since)) == {
+        Bought("paid", "", "EUR"): 300,
+        Bought("paid", "brand", "EUR"): 100,
+    }
+
+
+def test_of_days_that_the_config_does_not_name_nobody_knows_what_was_spent() -> None:
+    january = Cost("paid", 0, date(2026, 1, 1), date(2026, 2, 1))
+    (first, after) = (datetime(2026, month, 1, tzinfo=UTC) for month in (2, 3))
+    assert spent([january], Ask(AT, "UTC", first, after)) == spent([january], Ask(first, "UTC", first)) == {}
+    assert spent([january], Ask(AT, "UTC", until=first)) == {Bought("paid", "", ""): 0}  # known to be nothing
 
 
 def test_the_lines_of_one_source_are_added() -> None:

@@ -1,7 +1,7 @@
 """Sources: leads, wins and money of each; what is spent on whom; what nobody knows is unknown, and never 0."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -63,7 +63,7 @@ def test_leads_wins_and_money_by_source_and_campaign(market: Market) -> None:
 def test_what_a_lead_costs_and_what_comes_back(market: Market) -> None:
     people(market)
     market.settle()
-    policy = spending(market, cost("paid search", 6_000, "spring"), cost("Paid Search", 1_500))
+    policy = spending(market, cost("PAID search", 6_000, "Spring"), cost("Paid Search", 1_500))
     row = of(told(market, policy))["Paid Search"]
     assert (row["cost"], row["cost_per_lead"], row["cost_per_won"], row["roi"]) == (7_500, 2_500, 7_500, 3.0)
     shown = {
@@ -123,12 +123,21 @@ def test_the_config_names_the_currency_of_what_names_none(market: Market) -> Non
     assert (row["revenue_eur"], row["roi_eur"]) == (30_000, 2.0)
 
 
-def test_leads_that_sales_accepted(market: Market) -> None:
-    who = market.comes("ada", "Paid Search", title="director")
-    market.does(who, 0, "form.submitted", "contact-sales")
-    market.settle(days=1)
+def test_leads_that_were_handed_over_and_accepted(market: Market) -> None:
+    for name in ("ada", "eva", "ian"):
+        who = market.theatre.person(name, source="Paid Search")
+        market.theatre.lead(name)
+        if name != "ian":
+            market.does(who, 0, "form.submitted", "contact-sales")
+    market.settle(days=0)
+    lead = market.theatre.record("ada")
+    at = market.theatre.clock.now() + timedelta(minutes=5)
+    taken = replace(lead, modified_at=at, modified_by="ana", fields={**lead.fields, "status": "Working"})
+    market.theatre.clock.advance(timedelta(minutes=10))
+    market.theatre.crm.feed([taken])
+    market.settle(days=0)
     found = of(told(market))["Paid Search"]
-    assert (found["leads"], found["handed_over"], found["accepted"]) == (1, 1, 0)
+    assert (found["leads"], found["handed_over"], found["accepted"], found["won"]) == (3, 2, 1, 0)
 
 
 def test_another_cut_is_refused(market: Market) -> None:
