@@ -30,7 +30,7 @@ _NINE_OF_TEN = 0.9
 _ENOUGH = 100  # handoffs with a rule, and without, before its difference is called none
 _HANDOFFS = """
 select person, opened_ms, score, score_band, grade, outcome = 'won', closed_ms, raised_ms is not null
-from report_handoff where opened_ms >= ? and opened_ms < ? order by opened_ms, handoff
+from report_handoff where opened_ms >= ? and opened_ms < ? and score is not null order by opened_ms, handoff
 """
 _RATES = (
     Column("handoffs", "Handoffs", "count"),
