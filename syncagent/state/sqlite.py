@@ -17,6 +17,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
     Decision,
@@ -360,6 +361,10 @@ class SqliteStore:
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
             return tuple(dossiers.evidence(db, after, until, decided=decided))
+
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        with self._reading() as db:
+            return dossiers.activities(db, people)
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
