@@ -19,8 +19,20 @@ from syncagent.model.commands import (
     Refused,
     Retry,
     WriteLead,
+    Written,
 )
-from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
+from syncagent.model.dossier import (
+    AccountView,
+    Candidate,
+    CrmView,
+    Crowd,
+    Dossier,
+    HealthSnapshot,
+    Plan,
+    Roster,
+    Share,
+    Usage,
+)
 from syncagent.model.facts import (
     BOT,
     Account,
@@ -137,6 +149,8 @@ __all__ = [
     "StepDone",
     "Touch",
     "Turn",
+    "Usage",
     "Value",
     "WriteLead",
+    "Written",
 ]

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from syncagent.model import Scorecard, Stage
-from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
+from syncagent.policy.alarms import AlertPolicy, RejectionAlarm, SilenceAlarm
 from syncagent.policy.conditions import Condition, Duration
 from syncagent.policy.insight import (
     LISTS,
@@ -108,6 +108,7 @@ __all__ = [
     "RoutingPolicy",
     "ScoreModel",
     "Segment",
+    "SilenceAlarm",
     "SlaTerms",
     "StageRule",
     "StatusReason",

@@ -15,6 +15,7 @@ from syncagent.model import (
     AccountView,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -25,8 +26,10 @@ from syncagent.model import (
     Page,
     Plan,
     Roster,
+    Written,
 )
 from syncagent.policy import Policy
+from syncagent.state.proof import Basis, Ledger
 
 MOST_REFUSED = 10_000
 """So many deliveries that could not be read are kept at most; the oldest go first."""
@@ -54,12 +57,14 @@ class Settlement(Struct, frozen=True):
     """A plan and the dossier revision that it was made from.
 
     `unchanged`: the plan's decision is the one that the dossier holds, and nobody was merged in: it stands as it is.
+    `basis` is kept with the journal's lines (None: the plan can be told again from the facts).
     """
 
     person: int
     revision: int
     plan: Plan
     unchanged: bool = False
+    basis: Basis | None = None
 
 
 class Held(Struct, frozen=True):
@@ -359,8 +364,10 @@ class Store(Protocol):
         """A whole call failed: these go back to the queue, not before `until`."""
         ...
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
-        """Commands by state (all that are neither done nor dropped, if none is named)."""
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
+        """Commands by state (all that are neither done nor dropped, if none is named); of `keys` alone, if given."""
         ...
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
@@ -390,6 +397,14 @@ class Store(Protocol):
 
     def dossier(self, person: int) -> Dossier | None:
         """One person with everything that `plan` reads; None when there is none."""
+        ...
+
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        """Our last decision on each of these; whom nothing was decided of is not in it."""
+        ...
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        """All that was written or is to be written for a person, and the answers, newest first."""
         ...
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
@@ -440,6 +455,18 @@ class Store(Protocol):
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """What was decided, newest first."""
+        ...
+
+    def ledger(self) -> Ledger:
+        """The whole journal as evidence."""
+        ...
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        """Let go of what decisions before were made from, of so many of them; how many. Their lines stay."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether what is given to be stored is still being stored."""
         ...
 
     def health(self, now: datetime) -> HealthSnapshot:

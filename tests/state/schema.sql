@@ -15,6 +15,8 @@ CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
 CREATE INDEX inbox_refused on inbox (id) where refused is not null;
 CREATE INDEX inbox_waiting on inbox (source, id) where refused is null;
 CREATE INDEX journal_person on journal (person, id);
+CREATE INDEX journal_pool_used on journal_pool (used)
+;
 CREATE INDEX member_matched on member (person) where matched = 1;
 CREATE INDEX outbox_blocked on outbox (blocked_by) where blocked_by is not null;
 CREATE INDEX outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
@@ -140,11 +142,18 @@ CREATE TABLE journal (
   at integer not null,
   person integer not null,
   kind text not null,
-  why text not null,
   handoff text not null,
   data text not null,
-  config text not null
+  config text not null,
+  format integer not null,
+  engine text not null,
+  sealed blob not null,
+  hash blob not null
 ) strict;
+CREATE TABLE journal_basis (id integer primary key, body blob not null) strict;
+CREATE TABLE journal_pool (digest blob primary key, body blob not null, used integer not null) strict, without rowid;
+CREATE TABLE journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
+  plan blob not null) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
 CREATE TABLE member (person integer not null, id text not null, matched integer not null,
   engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
