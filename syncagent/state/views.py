@@ -54,6 +54,9 @@ from promise as p join handoff as h on h.id = p.handoff left join entry as e on 
 from deal where deleted = 0""",  # noqa: S608
     "report_deal_person": """CREATE VIEW report_deal_person as select d.ext as deal, c.person
 from deal as d join child as c on (c.ext, c.object, c.system) = (d.ext, d.object, d.system) where d.deleted = 0""",
+    "report_missing": """CREATE VIEW report_missing as select count(*) as people from person as p
+where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
+and not exists (select 1 from entry where person = p.id)""",
     "report_rep": "CREATE VIEW report_rep as select id as owner, name, active, queue, system from crm_user",
 }
 

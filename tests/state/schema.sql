@@ -241,6 +241,9 @@ CREATE VIEW report_lead as select person, strftime('%Y-%m-%dT%H:%M:%SZ', entered
   source, campaign, content, medium, segment, stage, fit, interest, fit + interest as score,
   cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs
 from entry;
+CREATE VIEW report_missing as select count(*) as people from person as p
+where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
+and not exists (select 1 from entry where person = p.id);
 CREATE VIEW report_promise as select p.handoff, p.clock, p.turn, p.promised, p.name as sla,
   p.owner, h.team, h.route, h.person, h.number > 1 as is_return, h.grade, h.score, cast(h.score / 20 as integer) * 20 as score_band,
   h.segment, e.source, e.campaign, e.content, e.medium, strftime('%Y-%m-%dT%H:%M:%SZ', p.started_at / 1000, 'unixepoch') as started_at, p.started_at as started_ms, strftime('%Y-%m-%dT%H:%M:%SZ', p.due_at / 1000, 'unixepoch') as due_at, p.due_at as due_ms,

@@ -46,6 +46,7 @@ def test_an_older_file_is_filled_from_its_facts_and_by_the_next_decisions(tmp_pa
         asked = "select deal, amount, won, closed_ms, people from report_deal"
         assert list(store.ask(asked)) == [("D", 1999, 1, ms(at(9)), 2)]
         assert list(store.ask("select count(*) from report_lead")) == [(0,)]
+        assert list(store.ask("select people from report_missing")) == [(2,)], "1 and 3"
         waiting = store.unsettled(at(1), 10).dossiers
         assert [(one.person, one.lane) for one in waiting] == [(3, Lane.HOT), (1, Lane.COLD)], (
             "2 is merged, 4 not decided"
