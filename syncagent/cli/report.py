@@ -131,7 +131,7 @@ def _check_cut(name: str, by: str) -> None:
     every = f"It can be cut by {', '.join(known)}." if known else f"The report {name} cannot be cut."
     near = nearest(by, known) if known else ""
     raise click.BadParameter(
-        " ".join(dict.fromkeys((f"{by!r} is no cut of {name}.", near, every))), param_hint="'--by'"
+        " ".join(filter(None, (f"{by!r} is no cut of {name}.", near, every))), param_hint="'--by'"
     )
 
 
