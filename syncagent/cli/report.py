@@ -20,7 +20,7 @@ from syncagent.cli.tables import as_text, show
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.config import Config
-from syncagent.config.reading import nearest
+from syncagent.config.reading import close, nearest
 from syncagent.errors import UserError
 from syncagent.policy import Policy
 from syncagent.reports.catalog import REPORTS, cuts, make
@@ -129,10 +129,8 @@ def _check_cut(name: str, by: str) -> None:
     if not by or by in (known := cuts(name)):
         return
     every = f"It can be cut by {', '.join(known)}." if known else f"The report {name} cannot be cut."
-    near = nearest(by, known) if known else ""
-    raise click.BadParameter(
-        " ".join(filter(None, (f"{by!r} is no cut of {name}.", near, every))), param_hint="'--by'"
-    )
+    near = f" Did you mean {word}?" if (word := close(by, known)) else ""
+    raise click.BadParameter(f"{by!r} is no cut of {name}.{near} {every}", param_hint="'--by'")
 
 
 def _write(made: Report, wanted: Wanted) -> None:
