@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from syncagent.config.alerts import AlertsTable
 from syncagent.config.process import RecycleTable, StageTable
+from syncagent.config.reports import ReportsTable
 from syncagent.model import Value
 from syncagent.model.address import MOBILE
 
@@ -338,3 +339,4 @@ class AgreementTables(Struct, frozen=True):
     accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()
     profile: dict[str, str | list[str]] = field(default_factory=dict)
+    reports: ReportsTable = ReportsTable()

@@ -15,6 +15,7 @@ from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
 from syncagent.policy.conditions import Condition, Duration
 from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
 from syncagent.policy.promises import SlaTerms
+from syncagent.policy.reports import Cost, ReportPolicy
 from syncagent.policy.routing import (
     ORDER,
     POSTAL,
@@ -59,6 +60,7 @@ __all__ = [
     "AlertPolicy",
     "BrakePolicy",
     "Condition",
+    "Cost",
     "CrmPolicy",
     "Decay",
     "Duration",
@@ -84,6 +86,7 @@ __all__ = [
     "RecyclePolicy",
     "RejectionAlarm",
     "Rep",
+    "ReportPolicy",
     "Robots",
     "Route",
     "RouteTarget",
@@ -179,4 +182,5 @@ class Policy(Struct, frozen=True):
     profile: ProfilePolicy = ProfilePolicy()
     likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
     routing: RoutingPolicy = RoutingPolicy()
+    reports: ReportPolicy = ReportPolicy()
     digest: str = ""  # hash of the config that this was built from

@@ -8,15 +8,35 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.errors import StoreBrokenError, UserError
+from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 from syncagent.state.lock import StateLock
 
 _HEADER = b"SQLite format 3\0"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """SQLite's errors at opening and backup as ours, with what helps."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "") or ""
+        if name == "SQLITE_FULL":
+            raise StoreFullError("The disk is full. Make room, then try again.") from error
+        if name == "SQLITE_READONLY_ROLLBACK":
+            raise UserError(
+                "The state file was left half written by an agent that was killed. "
+                "Start the agent, which takes that back: `syncagent run`."
+            ) from error
+        raise StoreBrokenError(
+            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
+        ) from error
 
 
 def quick_check(path: Path, *, ours: bool = False) -> None:

@@ -15,9 +15,10 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
-from syncagent.errors import StoreBrokenError, StoreFullError, UserError
+from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
     Dossier,
@@ -112,7 +113,7 @@ class SqliteStore:
     def _open_to_read(self) -> None:
         if not self.path.exists():
             raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
-        with _plain_errors(), self._reading() as db:
+        with backup.plain_errors(), self._reading() as db:
             state = Database(db, execute_plugins=False)
             refuse_newer(state)
             refuse_unfinished(state)
@@ -120,7 +121,7 @@ class SqliteStore:
     def _open_to_write(self) -> None:
         self._lock = StateLock(self.path)
         try:
-            with _plain_errors():
+            with backup.plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
                     backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
@@ -220,7 +221,7 @@ class SqliteStore:
         sql = (
             "insert into stream (name, cursor) values (?, ?) on conflict (name) do update set cursor = excluded.cursor"
         )
-        self._write("set_cursor", lambda db: _run(db, sql, (stream, cursor)))
+        self._write("set_cursor", lambda db: db.execute(sql, (stream, cursor)).close())
 
     def wanted(self, system: str, limit: int) -> tuple[Identity, ...]:
         with self._reading() as db:
@@ -384,6 +385,10 @@ class SqliteStore:
         with self._reading() as db:
             return tuple(dossiers.evidence(db, after, until, decided=decided))
 
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        with self._reading() as db:
+            return dossiers.activities(db, people)
+
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
             return auditing.watched(db, after, limit)
@@ -451,10 +456,11 @@ class SqliteStore:
         return None if row is None else row[0]
 
     def set_meta(self, name: str, value: str) -> None:
-        self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
+        sql = "insert or replace into meta values (?, ?)"
+        self._write("set_meta", lambda db: db.execute(sql, (name, value)).close())
 
     def backup(self, path: str) -> None:
-        with _plain_errors():
+        with backup.plain_errors():
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
@@ -473,28 +479,5 @@ class SqliteStore:
 _ANY_STAMP = 1 << 62
 
 
-def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
-    db.execute(sql, values)
-
-
 def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(f"pragma {name} = {value}").close()
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """SQLite's errors at opening and backup as ours, with what helps."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name == "SQLITE_FULL":
-            raise StoreFullError("The disk is full. Make room, then try again.") from error
-        if name == "SQLITE_READONLY_ROLLBACK":
-            raise UserError(
-                "The state file was left half written by an agent that was killed. "
-                "Start the agent, which takes that back: `syncagent run`."
-            ) from error
-        raise StoreBrokenError(
-            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
-        ) from error

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
     Dossier,
@@ -397,6 +398,10 @@ class Store(Protocol):
 
         Of these dossiers the rest is empty: nothing may be planned from them.
         """
+        ...
+
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        """What these people did and what was done to them, oldest first; whoever did nothing is left out."""
         ...
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
