@@ -75,10 +75,6 @@ def measure(state: Path, people: int, policy: Policy) -> list[Figure]:
     store = open_store(state, read_only=True)
     try:
         for name in REPORTS:
-            try:
-                cuts(name)
-            except ModuleNotFoundError:
-                continue
             figures += _figures(name, people, _seconds(name, store, policy, ""))
             each = {by: _seconds(name, store, policy, by) for by in cuts(name)}
             if each:
