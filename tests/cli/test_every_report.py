@@ -35,9 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if n < 3:
                 stage.crm.edit(record.identity, str(record.fields["owner"]), stage.clock.now(), status="Working")
             stage.after(hours=3)
-            deal = Opportunity(Identity("crm", "Opportunity", f"O{n}"), (record.identity,) if n < 3 else (),
-                               stage.clock.now(), stage.clock.now(), owner="ana", stage=NAME, closed=n > 0, won=n > 1,
-                               amount=1000.01 * n, closed_on=stage.clock.now().date().isoformat() if n else "")  # fmt: skip
+            now, people = stage.clock.now(), (record.identity,) if n < 3 else ()
+            deal = Opportunity(
+                Identity("crm", "Opportunity", f"O{n}"), people, now, now, owner="ana", stage=NAME, closed=n > 0,
+                won=n > 1, amount=1000.01 * n, closed_on=now.date().isoformat() if n else "",
+            )  # fmt: skip
             stage.crm.feed([deal])
             stage.after(hours=1)
     return folder
