@@ -10,6 +10,7 @@ from threading import Event
 from syncagent.clock import Clock
 from syncagent.errors import StoreFullError
 from syncagent.handoff.alerting import after_quiet, beside
+from syncagent.handoff.harmless import harmless
 from syncagent.model import Alert, AnyCommand, Dossier, Identity, Lane
 from syncagent.policy import Policy, RejectionAlarm
 from syncagent.reports.rejections import Rejections, days_of, rejections
@@ -108,7 +109,7 @@ def _alert(
         return []
     matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
     key = f"{store.roster().epoch}:alarm:{hashlib.sha256(json.dumps(matters).encode()).hexdigest()[:12]}:alert"
-    says = "\n".join(one.sentence(days_of(alarm)) for one in new)
+    says = "\n".join(harmless(one.sentence(days_of(alarm)), 60, 400) for one in new)  # campaigns are anybody's words
     quiet = policy.alerts.quiet
     alert = Alert(
         key=key,
@@ -116,7 +117,7 @@ def _alert(
         person=first.example,
         record=record,
         to=to,
-        subject=f"Many leads are rejected: {first.by} {first.name}",
+        subject=harmless(f"Many leads are rejected: {first.by} {first.name}"),
         body=f"{says}\nThis lead is the latest of them. See `syncagent status`.",
         remind_at=now if quiet is None else after_quiet(now, quiet, policy.timezone),
     )

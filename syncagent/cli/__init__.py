@@ -22,6 +22,7 @@ COMMANDS = {
     "restore": "syncagent.cli.change",
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
+    "brief": "syncagent.cli.brief",
     "audit": "syncagent.cli.audit",
     "process": "syncagent.cli.process",
     "lint": "syncagent.cli.lint",

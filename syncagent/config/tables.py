@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from syncagent.config.alerts import AlertsTable
+from syncagent.config.insight import BriefTable, InsightTable
 from syncagent.config.process import RecycleTable, StageTable
 from syncagent.config.reports import ReportsTable
 from syncagent.model import Value
@@ -180,6 +181,7 @@ class HandoffTable(Struct, frozen=True):
     segments: tuple[SegmentTable, ...] = ()
     brake: BrakeTable = BrakeTable()
     live_from: date | datetime | None = None
+    brief: BriefTable = BriefTable()
 
 
 class CapTable(Struct, frozen=True):
@@ -335,6 +337,7 @@ class AgreementTables(Struct, frozen=True):
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
     alerts: AlertsTable = AlertsTable()
+    insight: InsightTable = InsightTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
     accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()

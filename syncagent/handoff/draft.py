@@ -61,6 +61,7 @@ class Draft:
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
         self.models: tuple[ModelScore, ...] = ()
+        self.noticed = decision.noticed
         self.held: Held | None = None
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
@@ -239,6 +240,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            noticed=() if self.dossier.erased else self.noticed,
             stage_since=self.before.stage_since if self.stage is self.before.stage else self.now,
             account=self.matched,
             held=self.held,

@@ -7,8 +7,8 @@ from msgspec import Struct
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.fit import shown
 from syncagent.handoff.gate import answers, attribute_of
-from syncagent.handoff.insight import moment_of
 from syncagent.handoff.likelihood import LETTER, likelihood, told
+from syncagent.handoff.moments import moment_of
 from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import excluded, is_ready, judge, known_of, list_of

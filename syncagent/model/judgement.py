@@ -76,6 +76,17 @@ class InterestingMoment(Struct, frozen=True):
     text: str
 
 
+class Noticed(Struct, frozen=True):
+    """What the owner of a deal was told of a contact on it: how many alerts, and when each moment was last told of.
+
+    `last`: the rule's words -> the moment of the activity.
+    """
+
+    deal: str
+    alerts: int = 0
+    last: dict[str, datetime] = {}
+
+
 class Turn(Struct, frozen=True):
     """What a turn of a pool's rotation gave everybody who could take it: their share of this lead."""
 
@@ -282,6 +293,7 @@ class Decision(Struct, frozen=True):
     held: Held | None = None  # ready, and waiting for an owner
     stage_since: datetime | None = None  # None: since before this was kept
     account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
+    noticed: tuple[Noticed, ...] = ()  # what the owners of open deals were told
 
     @property
     def handoff(self) -> Handoff | None:

@@ -1,12 +1,14 @@
 """Flows: who was in each stage when a time began, came, left, and is there at its end. They always add up."""
 
+from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from syncagent.reports.periods import Months, bucket, ms_of
+from syncagent.reports.periods import Months, at_share, bucket, ms_of
 from syncagent.reports.report import Ask, Column
 from syncagent.state.store import Store
 
@@ -17,14 +19,6 @@ FLOW_COLUMNS = (
     Column("here", "Are there", "count"),
 )
 _YEARS = timedelta(days=7306)
-_STAYS = (
-    "select v.stage, {cut} as cut, v.is_return as back, v.entered_ms as came, v.left_ms as gone"
-    " from report_stage as v join report_lead as e on e.person = v.person"
-    " union all select 'suspect', {cut}, 0, e.entered_ms, (select min(v.entered_ms) from report_stage as v"
-    " where v.person = e.person) from report_lead as e where e.entered_ms <"
-    " coalesce((select min(v.entered_ms) from report_stage as v where v.person = e.person), 9e15)"
-)
-"""Every stay. Before their first one people are suspects, from their first contact on."""
 
 
 class Total(NamedTuple):
@@ -120,25 +114,52 @@ def read_flows(store: Store, ask: Ask, cut: str) -> Flows:
         return Flows((), (), {})
     months = Months(since, until - 1, ask.zone)
     edges = [since if ask.since else months.starts[0], *months.starts[1:], until]
-    stays = _STAYS.format(cut=cut)
-    sql = (
-        f"select stage, cut, back, {bucket('came', edges)} as began, {bucket('gone', edges)} as ended, count(*)"  # noqa: S608
-        f" from ({stays}) where came < ? and (gone is null or gone >= ?) group by 1, 2, 3, 4, 5"
+    counts = Counter(
+        store.ask(
+            f"select stage, {cut}, is_return, {bucket('e.entered_ms', edges)}, {bucket('e.left_ms', edges)}"  # noqa: S608
+            " from report_stage as e where entered_ms < ? and (left_ms is null or left_ms >= ?)",
+            (until, edges[0]),
+        )
+    )
+    counts.update(
+        store.ask(
+            f"select 'suspect', cut, 0, {bucket('came', edges)}, {bucket('gone', edges)} from ({_suspects(cut)})"  # noqa: S608
+            " where came < ? and (gone is null or gone >= ? and gone > came)",
+            (until, edges[0]),
+        )
     )
     told = tuple(
-        Stays(stage, str(name), bool(back), *rest) for stage, name, back, *rest in store.ask(sql, (until, edges[0]))
+        Stays(stage, str(name), bool(back), began, ended, count)
+        for (stage, name, back, began, ended), count in counts.items()
     )
-    return Flows(tuple(months.days), told, _spread(store, stays, edges))
+    return Flows(tuple(months.days), told, _spread(store, cut, edges))
 
 
-def _spread(store: Store, stays: str, edges: Sequence[int]) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+def _suspects(cut: str) -> str:
+    """Before their first stay people are suspects, from their first contact on. The limit keeps SQLite from asking for
+    the first stay anew wherever it is named.
+    """
+    return f"select {cut} as cut, e.entered_ms as came, e.moved_ms as gone from report_lead as e limit -1"  # noqa: S608
+
+
+def _spread(store: Store, cut: str, edges: Sequence[int]) -> dict[tuple[str, str], tuple[float | None, float | None]]:
     """Median and p90 of the stays that ended, in seconds, by stage and cut."""
-    sql = (
-        f"with stay as materialized (select stage, cut, gone - came as took from ({stays})"  # noqa: S608
-        " where gone >= ? and gone < ?), many as (select stage, cut, count(*) as n from stay group by 1, 2),"
-        " placed as (select stage, cut, took, row_number() over (partition by stage, cut order by took) as place"
-        " from stay) select p.stage, p.cut, min(case when place = (n + 1) / 2 then took end) / 1000.0,"
-        " min(case when place = (9 * n + 9) / 10 then took end) / 1000.0 from placed as p join many as m"
-        " on m.stage = p.stage and m.cut = p.cut where place in ((n + 1) / 2, (9 * n + 9) / 10) group by 1, 2"
-    )
-    return {(stage, str(cut)): (median, p90) for stage, cut, median, p90 in store.ask(sql, (edges[0], edges[-1]))}
+    took: dict[tuple[str, str], array[int]] = {}
+    for sql in (
+        f"select stage, {cut}, e.left_ms - e.entered_ms from report_stage as e where left_ms >= ? and left_ms < ?",  # noqa: S608
+        f"select 'suspect', cut, gone - came from ({_suspects(cut)}) where gone >= ? and gone < ? and gone > came",  # noqa: S608
+    ):
+        for stage, name, length in store.ask(sql, (edges[0], edges[-1])):
+            try:
+                took[stage, name].append(length)
+            except KeyError:
+                took[stage, name] = array("q", (length,))
+    found: dict[tuple[str, str], tuple[float | None, float | None]] = {}
+    for (stage, name), lengths in took.items():
+        ordered = sorted(lengths)
+        middle, most = at_share(ordered, 0.5), at_share(ordered, 0.9)
+        found[stage, str(name)] = (
+            None if middle is None else middle / 1000,
+            None if most is None else most / 1000,
+        )
+    return found

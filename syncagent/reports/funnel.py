@@ -6,6 +6,7 @@ is marked and left out of the one line that sums cohorts up: those that began be
 that are too young for their wins to have come.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -110,18 +111,17 @@ _WINNERS = (
 
 
 def _counted(store: Store, months: Months, cut: str, low: int, high: int) -> Iterable[Counted]:
+    furthest = "(select max({}) from report_stage as s where s.person = e.person)"
+    rank = f"case stage {_RANK} else 0 end"
     sql = (
-        f"{_WINNERS}select cohort, cut, first, max(first, back) as reached, count(*) from ("  # noqa: S608
-        f"select {months.sql('e.entered_ms')} as cohort, {cut} as cut,"
-        f" max(coalesce(r.first, 0), case when w.person is not null and e.handoffs < 2 then {WON} else 0 end) as first,"
-        f" max(coalesce(r.back, 0), case when w.person is not null then {WON} else 0 end) as back"
-        " from report_lead as e left join (select person,"
-        f" max(case when is_return then 0 else case stage {_RANK} else 0 end end) as first,"
-        f" max(case stage {_RANK} else 0 end) as back from report_stage group by person) as r on r.person = e.person"
-        " left join winner as w on w.person = e.person where e.entered_ms >= ? and e.entered_ms < ?)"
-        " group by 1, 2, 3, 4"
+        f"{_WINNERS}select {months.sql('came')}, cut, first, back, won, handoffs from (select e.entered_ms as came,"  # noqa: S608
+        f" {cut} as cut, {furthest.format(f'case when is_return then 0 else {rank} end')} as first,"
+        f" {furthest.format(rank)} as back, w.person is not null as won, e.handoffs > 1 as handoffs"
+        " from report_lead as e left join winner as w on w.person = e.person limit -1) where came >= ? and came < ?"
     )
-    return (Counted(cohort, str(name), *rest) for cohort, name, *rest in store.ask(sql, (low, high)))
+    for (cohort, name, first, back, won, again), people in Counter(store.ask(sql, (low, high))).items():
+        direct = WON if won and not again else first or 0
+        yield Counted(cohort, str(name), direct, WON if won else back or 0, people)
 
 
 def _wins(store: Store, months: Months, cut: str, low: int, high: int, zone: str) -> Iterable[Win]:

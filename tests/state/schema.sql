@@ -239,7 +239,8 @@ CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
 from handoff as h left join entry as e on e.person = h.person;
 CREATE VIEW report_lead as select person, strftime('%Y-%m-%dT%H:%M:%SZ', entered_at / 1000, 'unixepoch') as entered_at, entered_at as entered_ms, told_by, system,
   source, campaign, content, medium, segment, stage, fit, interest, fit + interest as score,
-  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs
+  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs,
+  strftime('%Y-%m-%dT%H:%M:%SZ', (select min(v.entered_at) from visit as v where v.person = entry.person) / 1000, 'unixepoch') as moved_at, (select min(v.entered_at) from visit as v where v.person = entry.person) as moved_ms
 from entry;
 CREATE VIEW report_missing as select count(*) as people from person as p
 where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
@@ -253,5 +254,6 @@ CREATE VIEW report_rep as select id as owner, name, active, queue, system from c
 CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, cast(substr(v.handoff, instr(v.handoff, '.') + 1) as integer) > 1 as is_return
+  v.handoff, cast(substr(v.handoff, instr(v.handoff, '.') + 1) as integer) > 1 as is_return,
+  e.source, e.campaign, e.content, e.medium, e.segment, cast((e.fit + e.interest) / 20 as integer) * 20 as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person;
