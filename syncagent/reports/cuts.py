@@ -28,7 +28,7 @@ HANDOFF_CUTS = {
     "score_band": "h.score_band",
     "grade": "h.grade",
     "route": "h.route",
-    "return": "h.is_return",
+    "return": "case when h.is_return then 'return' else 'first' end",
 }
 """What a report on handoffs or promises may be cut by, as columns of `report_handoff` or `report_promise as h`."""
 

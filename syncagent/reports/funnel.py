@@ -115,13 +115,14 @@ def _counted(store: Store, months: Months, cut: str, low: int, high: int) -> Ite
     rank = f"case stage {_RANK} else 0 end"
     sql = (
         f"{_WINNERS}select {months.sql('came')}, cut, first, back, won, handoffs from (select e.entered_ms as came,"  # noqa: S608
-        f" {cut} as cut, {furthest.format(f'case when is_return then 0 else {rank} end')} as first,"
+        f" {cut} as cut, case when e.handoffs > 1 then"
+        f" {furthest.format(f'case when is_return then 0 else {rank} end')} end as first,"
         f" {furthest.format(rank)} as back, w.person is not null as won, e.handoffs > 1 as handoffs"
         " from report_lead as e left join winner as w on w.person = e.person limit -1) where came >= ? and came < ?"
     )
     for (cohort, name, first, back, won, again), people in Counter(store.ask(sql, (low, high))).items():
-        direct = WON if won and not again else first or 0
-        yield Counted(cohort, str(name), direct, WON if won else back or 0, people)
+        furthest_of_all = WON if won else back or 0
+        yield Counted(cohort, str(name), (first or 0) if again else furthest_of_all, furthest_of_all, people)
 
 
 def _wins(store: Store, months: Months, cut: str, low: int, high: int, zone: str) -> Iterable[Win]:

@@ -108,7 +108,7 @@ def reps(store: Store, ask: Ask, policy: Policy) -> Report:
     reasons = Counter[tuple[str, str]]()
     for row in _rows(store, ask, HANDOFF_CUTS[by]):
         works.setdefault(row.cut, Work()).add(row)
-        if row.outcome in REJECTED:
+        if row.outcome in REJECTED and row.state != "with_sales":
             reasons[row.cut, row.reason or row.outcome] += 1
     title = by.replace("_", " ")
     order = sorted(works, key=lambda name: (-works[name].handoffs, name))

@@ -34,9 +34,12 @@ class Promises(Struct):
         """Of those that can be judged, how many were kept; who is late has not kept it."""
         return ratio(self.kept, self.kept + self.broken + self.late)
 
+    @property
+    def total(self) -> int:
+        return self.kept + self.broken + self.late + self.running + self.open_ended
+
     def cells(self) -> tuple[object, ...]:
-        total = self.kept + self.broken + self.late + self.running + self.open_ended
-        return total, self.kept, self.broken, self.late, self.running, self.open_ended, self.attainment
+        return self.total, self.kept, self.broken, self.late, self.running, self.open_ended, self.attainment
 
 
 _COLUMNS = (
@@ -68,7 +71,7 @@ def sla(store: Store, ask: Ask, policy: Policy) -> Report:
     if ask.by:
         known = names if ask.by == "rep" else {}
         title = ask.by.replace("_", " ")
-        order = sorted(cuts, key=lambda name: (-sum(cuts[name].cells()[1:6]), name))  # type: ignore[arg-type]
+        order = sorted(cuts, key=lambda name: (-cuts[name].total, name))
         rows = tuple((known.get(name, name) or None, *cuts[name].cells()) for name in order)
         chart = Chart("bars", "name", ("attainment",))
         notes = ("Each owner's promise is their own: who lost a lead that was late has broken one.",)
