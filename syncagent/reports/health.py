@@ -7,6 +7,7 @@ been won.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from math import ceil
 from typing import NamedTuple
 
 from syncagent.errors import UserError
@@ -15,7 +16,7 @@ from syncagent.handoff.scoring import weigh
 from syncagent.policy import Policy
 from syncagent.reports.cuts import bounds, missing
 from syncagent.reports.journeys import BIRTH
-from syncagent.reports.periods import ms_of
+from syncagent.reports.periods import at_share, ms_of
 from syncagent.reports.rates import Rate, gap, lift, likely
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.reports.workload import lines
@@ -30,7 +31,7 @@ _NINE_OF_TEN = 0.9
 _ENOUGH = 100  # handoffs with a rule, and without, before its difference is called none
 _HANDOFFS = """
 select person, opened_ms, score, score_band, grade, outcome = 'won', closed_ms, raised_ms is not null
-from report_handoff where opened_ms >= ? and opened_ms < ? order by opened_ms, handoff
+from report_handoff where opened_ms >= ? and opened_ms < ? and score is not null order by opened_ms, handoff
 """
 _RATES = (
     Column("handoffs", "Handoffs", "count"),
@@ -89,7 +90,7 @@ def ripens(told: Sequence[Opened]) -> int | None:
     took = sorted(one.closed - one.at for one in told if one.won and one.closed is not None)
     if len(took) < _SURE:
         return None
-    return -(-took[int(_NINE_OF_TEN * (len(took) - 1))] // 86_400_000)
+    return ceil((at_share(took, _NINE_OF_TEN) or 0) / 86_400_000)
 
 
 def _by_band(ripe: Sequence[Opened]) -> dict[object, Rate]:

@@ -1,12 +1,15 @@
 """Score health: lift, rules that earn their points, and the line that sales can work."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from sqlite_utils.utils import sqlite3
 
 from syncagent.errors import UserError
 from syncagent.reports.health import (
@@ -135,3 +138,19 @@ def test_what_came_later_gives_a_rule_no_credit(market: Market) -> None:
     market.theatre.person("ada", title="director")
     market.settle(days=1)
     assert {row["handoffs"] for row in rows(told(market), "rules")} == {0}
+
+
+def test_handoffs_of_an_earlier_version_are_told_when_their_score_is_known(market: Market) -> None:
+    for name in ("ada", "eva"):
+        who = market.comes(name, title="director")
+        market.does(who, 0, "form.submitted", "demo-x")
+    market.settle(days=0)
+    market.theatre.agent.store.close()
+    db = sqlite3.connect(market.theatre.state)
+    db.execute("update handoff set score = null where person = 1")
+    db.commit()
+    db.close()
+    market.theatre.start()
+    later = replace(market.ask(), at=market.theatre.clock.now() + timedelta(days=1))
+    report = scores(market.theatre.agent.store, later, market.policy)
+    assert sum(row["handoffs"] for row in rows(report, "grades")) == 1
