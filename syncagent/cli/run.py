@@ -59,6 +59,7 @@ def run(
     if dry_run:
         _rehearse(config, as_json=as_json)
         return
+    _tell_passed_over(config)
     agent = compose(config)
     try:
         if once:
@@ -76,6 +77,11 @@ def run(
             _tell_troubles(agent.outages.troubles())
     finally:
         agent.close()
+
+
+def _tell_passed_over(config: Config) -> None:
+    for problem in config.files.passed_over:
+        log.warning("%s", problem)
 
 
 @contextlib.contextmanager
@@ -136,6 +142,7 @@ def _obey_signals(agent: Agent, config: Config, config_path: Path, doors: Listen
                 log.error("The config was not taken over, the old one goes on: %s", error)
                 return
             agent.take_over(policy)
+            _tell_passed_over(told)
             if later := from_next_start(running, told, listening=doors is not None):
                 log.warning(
                     "The config was read again; this of it counts from the next start on: %s.", ", ".join(later)

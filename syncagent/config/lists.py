@@ -50,4 +50,4 @@ def few(tell: Callable[[str, str], None], path: str, found: list[str]) -> None:
     for one in found[:_TOLD]:
         tell(path, one)
     if len(found) > _TOLD:
-        tell(path, f"And {len(found) - _TOLD} lines more like these.")
+        tell(path, f"And {len(found) - _TOLD} more like these.")

@@ -218,7 +218,8 @@ class Draft:
         """Look again at `at`, or a moment from now if that is past."""
         if at is None:
             return
-        at = max(at, self.now + _A_MOMENT)
+        if at <= self.now:
+            at = self.now + _A_MOMENT
         if self._wake is None or at < self._wake:
             self._wake = at
 

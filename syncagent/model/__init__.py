@@ -44,6 +44,7 @@ from syncagent.model.facts import (
 )
 from syncagent.model.figures import Entry, HandoffFigures, PromiseFigures
 from syncagent.model.judgement import (
+    Absence,
     Assignment,
     Clock,
     Contribution,
@@ -69,6 +70,7 @@ from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "BOT",
+    "Absence",
     "Account",
     "AccountView",
     "Activity",

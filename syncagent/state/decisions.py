@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Roster
 from syncagent.state import accounts, figures, outbox, reading, results, visits, waking
-from syncagent.state.codec import maybe_ms, ms, text
+from syncagent.state.codec import ms, not_before, text
 from syncagent.state.store import Held, Settlement
 
 _BRAKE_KEEPS_MS = 26 * 3600 * 1000
@@ -49,7 +49,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 person,
                 settlement.revision,
                 None if settlement.unchanged else text(plan.decision),
-                maybe_ms(plan.wake_at),
+                not_before(plan.wake_at),
                 plan.roster,
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,

@@ -169,7 +169,6 @@ class _Taking:
         self._db.execute("insert or replace into crm_user values (?, ?, ?, ?, ?, ?, ?)", (*key, *row))
         if stored is not None and (stored[1], *stored[3:]) != (row[1], *row[3:]):
             self.people.wake_waiting("roster:")
-        if stored is not None and stored[1] != row[1]:
             self.people.wake_with(user.identity.id)
         return True
 

@@ -9,7 +9,6 @@ import pytest
 
 from syncagent.model import Dossier, HandoffState
 from syncagent.model import Stage as Where
-from syncagent.policy import Policy
 from syncagent.reports.funnel import BY as CUTS
 from syncagent.reports.funnel import funnel
 from syncagent.reports.health import scores
@@ -19,7 +18,6 @@ from syncagent.reports.revenue import revenue
 from syncagent.reports.sla import sla
 from syncagent.reports.sources import sources
 from syncagent.reports.speed import speed
-from syncagent.state import SqliteStore
 from tests.reports.market import rows
 from tests.story import olist, real_play
 from tests.story.vendors import Stage
@@ -237,28 +235,22 @@ def test_it_took_few_api_calls(ended: Ended) -> None:
     assert calls["marketo"] <= 9 * ended.stage.rounds
 
 
-def what_to_ask(ended: Ended, **more: Any) -> tuple[SqliteStore, Ask, Policy]:
-    assert ended.stage.agent is not None
-    agent = ended.stage.agent
-    return agent.store, Ask(ended.stage.clock.now(), "UTC", **more), agent.policy
-
-
 def test_the_report_on_sources_agrees_with_the_facts(ended: Ended) -> None:
-    report = sources(*what_to_ask(ended))
+    report = asked(ended, sources)
     found = {row["source"]: (row["won"], row["leads"]) for row in rows(report, "source")}
     assert found == {name or None: counts for name, counts in ORIGINS.items()}
     assert sum(row["handed_over"] for row in rows(report, "source")) == 8_000
     for month, (wins, leads) in MONTHS.items():
         first = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
         after = (first + timedelta(days=31)).replace(day=1)
-        cut = rows(sources(*what_to_ask(ended, since=first, until=after)), "source")
+        cut = rows(asked(ended, sources, since=first, until=after), "source")
         assert (sum(row["won"] for row in cut), sum(row["leads"] for row in cut)) == (wins, leads)
 
 
 def test_revenue_is_what_the_crm_says_to_the_cent(ended: Ended) -> None:
     in_crm = sum(round(row["Amount"] * 100) for row in ended.stage.rows("Opportunity") if row["IsWon"])
     assert in_crm == 842 * 100_000
-    report = revenue(*what_to_ask(ended))
+    report = asked(ended, revenue)
     (total,) = rows(report, "won_total")
     assert (total["deals"], total["amount"]) == (842, in_crm)
     assert total["attributed"] + total["unattributed"] == in_crm
@@ -277,12 +269,12 @@ def test_revenue_is_what_the_crm_says_to_the_cent(ended: Ended) -> None:
     early = ended.stage.dossier(olist.email_of(WON_BEFORE)).leads[0].attributes["source"]
     for origin, (wins, _) in ORIGINS.items():
         assert shown[origin or None] == 100_000 * (wins - (origin == early))
-    (reconciled,) = rows(sources(*what_to_ask(ended)), "reconciled")
+    (reconciled,) = rows(asked(ended, sources), "reconciled")
     assert (reconciled["these_leads"], reconciled["unattributed"]) == (in_crm - 100_000, 100_000)
 
 
 def test_the_health_of_the_scores_counts_each_win_once(ended: Ended) -> None:
-    report = scores(*what_to_ask(ended))
+    report = asked(ended, scores)
     for name in ("bands", "grades"):
         shown = rows(report, name)
         # one winner was a customer before they were handed over; months after the last deal, every handoff is ripe
