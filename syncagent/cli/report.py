@@ -19,10 +19,8 @@ from syncagent.cli.look import open_to_look
 from syncagent.cli.tables import as_text, show
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
-from syncagent.config import Config
-from syncagent.config.reading import nearest
+from syncagent.config.reading import close, nearest
 from syncagent.errors import UserError
-from syncagent.policy import Policy
 from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.formats.data import as_csv, as_json
 from syncagent.reports.formats.page import as_html
@@ -88,7 +86,9 @@ def _command(name: str, about: str) -> click.Command:
             raise click.UsageError(f"--since {since} is not before --until {until}: nothing lies between them.")
         store = open_to_look(Path(config.agent.state))
         try:
-            made = make(name, store, ask, _policy(config))
+            live_from = store.meta("live_from")
+            policy = config.policy(datetime.fromisoformat(live_from) if live_from else ask.at)
+            made = make(name, store, ask, policy)
         finally:
             store.close()
         _write(made, wanted)
@@ -98,15 +98,6 @@ def _command(name: str, about: str) -> click.Command:
 
 for _name, _about in REPORTS.items():
     report.add_command(_command(_name, _about))
-
-
-def _policy(config: Config) -> Policy:
-    store = open_to_look(Path(config.agent.state))
-    try:
-        live_from = store.meta("live_from")
-    finally:
-        store.close()
-    return config.policy(datetime.fromisoformat(live_from) if live_from else SystemClock().now())
 
 
 def _wanted(form: str | None, output: Path | None, table: str, *, as_json: bool) -> Wanted:
@@ -129,10 +120,8 @@ def _check_cut(name: str, by: str) -> None:
     if not by or by in (known := cuts(name)):
         return
     every = f"It can be cut by {', '.join(known)}." if known else f"The report {name} cannot be cut."
-    near = nearest(by, known) if known else ""
-    raise click.BadParameter(
-        " ".join(dict.fromkeys((f"{by!r} is no cut of {name}.", near, every))), param_hint="'--by'"
-    )
+    near = f" Did you mean {word}?" if (word := close(by, known)) else ""
+    raise click.BadParameter(f"{by!r} is no cut of {name}.{near} {every}", param_hint="'--by'")
 
 
 def _write(made: Report, wanted: Wanted) -> None:

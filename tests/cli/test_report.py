@@ -13,16 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
+from rich.console import Console
 
 from syncagent.cli import main
 from syncagent.cli.report import FORMATS
-from syncagent.cli.tables import as_text
+from syncagent.cli.tables import as_text, show
 from syncagent.policy import Policy
 from syncagent.reports.catalog import REPORTS
 from syncagent.reports.report import Ask, Column, Report, Table
 from syncagent.state import open_store
 from syncagent.state.store import Store
-from tests.reports.formats.samples import HOSTILE, SMALL, hostile
+from tests.reports.formats.samples import FUNNEL, HOSTILE, SMALL, hostile
 from tests.story.theatre import CONFIG
 
 AGENT = 'state = "state.db"\ntimezone = "Europe/Berlin"'
@@ -175,6 +176,14 @@ def test_a_state_that_is_looked_at_stays_as_it_is(asked: Asked, tmp_path: Path) 
     before = (tmp_path / "state.db").read_bytes()
     report()
     assert (tmp_path / "state.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("width", [30, 60, 90, 200])
+def test_a_narrow_screen_loses_no_number(width: int) -> None:
+    screen = io.StringIO()
+    show(FUNNEL, Console(file=screen, width=width, force_terminal=True, no_color=True, markup=False, highlight=False))
+    for number in ("8,420", "2 h 13 min", "10 d 10 h", "412,500.00", "-0.69", "2026-05-01", "31.0%"):
+        assert f" {number} " in screen.getvalue()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -267,20 +267,25 @@ def _columns(
 
 
 def _places(made: _Drawn, *, lines: bool) -> list[float]:
-    """Where each x stands, in percent of the width: by time where they are moments in order, else side by side."""
+    """Where each x stands, in percent of the width: to scale where they are in order, else side by side."""
     count = len(made.xs)
-    if lines and made.x.kind in ("day", "moment"):
-        numbers = [_ordinal(cell) for cell in made.xs]
-        found = [one for one in numbers if one is not None]
+    if lines:
+        found = [one for one in map(_ordinal, made.xs) if one is not None]
         if len(found) == count > 1 and all(one < other for one, other in pairwise(found)):
             return [1.5 + 97 * (one - found[0]) / (found[-1] - found[0]) for one in found]
     return [100 * (n + 0.5) / count for n in range(count)]
 
 
 def _ordinal(cell: Cell) -> float | None:
-    if isinstance(cell, datetime):
-        return cell.timestamp()
-    return float(cell.toordinal()) if isinstance(cell, date) else None
+    match cell:
+        case datetime():
+            return cell.timestamp()
+        case date():
+            return float(cell.toordinal())
+        case int() | float() if known(cell):
+            return float(cell)
+        case _:
+            return None
 
 
 def _dates(made: _Drawn, places: Sequence[float]) -> Iterator[str]:

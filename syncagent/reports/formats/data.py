@@ -89,6 +89,6 @@ def _cell(cell: Cell, kind: Kind) -> object:
 
 
 def _harmless(text: str) -> str:
-    """A spreadsheet looks past blanks, and full-width signs begin a formula too."""
-    text = whole(text)
-    return f"'{text}" if text.lstrip().startswith(_BEGINS) or text[:1] in ("\t", "\r", "\n") else text
+    """A spreadsheet looks past blanks, and full-width signs begin formulas too. Line breaks are those that end rows."""
+    text = whole(text).replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.lstrip().startswith(_BEGINS) or text[:1] in ("\t", "\n") else text

@@ -16,7 +16,7 @@ _STYLE = """
 @media screen and (prefers-color-scheme:dark){:root{--back:#14181f;--ink:#e8ecf2;--soft:#a3adba;--edge:#3b4553;
 --box:#1f2630;--way:#7fb0ff}}
 *{box-sizing:border-box} html{-webkit-text-size-adjust:100%}
-body{margin:0 auto;padding:28px 24px 40px;max-width:1040px;font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;
+body{margin:0 auto;padding:28px 24px 40px;max-width:1160px;font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;
 background:var(--back);color:var(--ink)}
 h1{font-size:26px;line-height:1.25;margin:0 0 6px} h2{font-size:19px;line-height:1.3;margin:0 0 14px}
 h1,h2,p,li{overflow-wrap:anywhere}
@@ -29,16 +29,21 @@ section{margin-top:36px;padding-top:24px;border-top:1px solid var(--edge)}
 th,td{padding:7px 16px 7px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--edge)}
 th:last-child,td:last-child{padding-right:4px}
 thead th{font-size:13px;font-weight:600;color:var(--soft);vertical-align:bottom}
-tbody th{font-weight:500;min-width:130px;max-width:420px;overflow-wrap:anywhere}
-td.text{max-width:420px;overflow-wrap:anywhere}
+tbody th{font-weight:500;min-width:90px;max-width:360px;overflow-wrap:break-word}
+td.text{max-width:360px;overflow-wrap:break-word}
 .n{text-align:right;white-space:nowrap} thead .n{white-space:normal} .day{white-space:nowrap} .none{color:var(--soft)}
 footer{margin-top:36px;font-size:13px;color:var(--soft)}
 @media (max-width:600px){body{padding:18px 16px 32px} h1{font-size:22px} th,td{padding-right:12px}}
 @media print{@page{margin:14mm} body{max-width:none;padding:0;font-size:11pt} nav{display:none} .wide{overflow:visible}
 section{break-before:auto} h2{break-after:avoid} tr{break-inside:avoid} thead{display:table-header-group}
-.notes{border:1px solid var(--edge)} th,td{padding-right:10px}}
+.notes{border:1px solid var(--edge)} th,td{padding-right:10px}
+.many table{font-size:8.5pt} .many thead th{font-size:8pt}
+.many th,.many td{padding-right:7px} .many tbody th{min-width:0}}
 """
 _LOOKS: dict[Kind, str] = {"text": "text", "moment": "day", "day": "day"}
+_MANY = 8
+"""A report with a table of more columns than these is printed across the paper, and such a table in small letters."""
+_ACROSS = "@media print{@page{size:landscape}}"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -49,12 +54,13 @@ def as_html(report: Report) -> str:
 
 def _page(report: Report) -> Iterator[str]:
     title = markup(report.title)
+    across = _ACROSS if any(len(table.columns) > _MANY for table in report.tables) else ""
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
-        f"<title>{title}</title><style>{_STYLE}{CHARTS}</style></head><body><header><h1>{title}</h1></header><main>"
+        f"<title>{title}</title><style>{_STYLE}{CHARTS}{across}</style></head><body><header><h1>{title}</h1></header><main>"
     )
     yield from _body(report)
     made = f"Made by syncagent, {said(report.at, 'moment', report.zone)} ({markup(report.zone)})."
@@ -84,7 +90,8 @@ def _notes(notes: Iterable[str]) -> Iterator[str]:
 
 
 def _section(table: Table, n: int, zone: str) -> Iterator[str]:
-    yield f'<section><h2 id="t{n}">{markup(table.title)}</h2>'
+    look = ' class="many"' if len(table.columns) > _MANY else ""
+    yield f'<section{look}><h2 id="t{n}">{markup(table.title)}</h2>'
     yield drawn(table, zone)
     if table.rows:
         yield f'<div class="wide" role="region" aria-labelledby="t{n}" tabindex="0">'

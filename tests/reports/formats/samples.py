@@ -8,6 +8,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)> & 'Co'",
     "=HYPERLINK(\"http://example.com\",\"click\")",
+    " \t\uff1dcmd|' /C calc'!A0",
     "]]></style></title></svg><b>bold</b>",
     "line\nbreak\r\tand \x00\x1b[31mred\u202eesrever",
     "half a character: \ud800",

@@ -117,8 +117,9 @@ def test_csv_gives_every_number_back(table: Table) -> None:
     for row, cells in zip(rows, table.rows, strict=True):
         for column, told, cell in zip(table.columns, row, cells, strict=True):
             if column.kind == "text":
-                assert not re.match(r"\s*[=+\-@]", told)
-                assert told.removeprefix("'") == (cell or "").replace("\ud800", "\ufffd").removeprefix("'")
+                assert not re.match(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]", told)
+                text = str(cell or "").replace("\ud800", "\ufffd").replace("\r\n", "\n").replace("\r", "\n")
+                assert told.removeprefix("'") == text.removeprefix("'")
             else:
                 assert from_csv(told, column.kind) == cell
 
@@ -260,6 +261,24 @@ def test_bars_beyond_the_thirtieth_are_named_as_left_out() -> None:
     chart = drawn(table, "UTC")
     assert "the first 30 of 412 rows" in chart and "row 29" in chart and "row 30" not in chart
     assert as_html(Report("r", "R", SMALL.at, "UTC", (table,))).count("<tr>") == 413
+
+
+def test_a_report_with_a_wide_table_is_printed_across_the_paper() -> None:
+    assert "size:landscape" in as_html(SMALL) and "size:landscape" not in as_html(FUNNEL)
+
+
+def test_a_line_over_numbers_is_drawn_to_scale() -> None:
+    columns = (Column("x", "X", "points"), Column("y", "Y", "count"))
+    table = Table("t", "T", columns, ((0.0, 1), (10.0, 2), (100.0, 3)), chart=Chart("lines", "x", ("y",)))
+    assert re.findall(r'cx="([\d.]+)%"', drawn(table, "UTC")) == ["1.500", "11.200", "98.500"]
+
+
+def test_a_row_is_called_by_all_words_that_tell_it_apart() -> None:
+    columns = (Column("currency", "Currency"), Column("source", "Source"), Column("campaign", "Campaign"),
+               Column("y", "Y", "count"))  # fmt: skip
+    rows = (("EUR", "Web", None, 1), ("EUR", "Fair", None, 2))
+    chart = drawn(Table("t", "T", columns, rows, chart=Chart("bars", "campaign", ("y",))), "UTC")
+    assert f">Web, {DASH}</text>" in chart and f">Fair, {DASH}</text>" in chart and "EUR" not in chart
 
 
 def test_a_table_without_a_known_number_has_no_chart() -> None:
