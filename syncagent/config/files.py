@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
-from syncagent.config.calendars import Absences, Busy, absences
+from syncagent.config.calendars import Times, times
 from syncagent.config.reading import nearest
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.errors import Problem
@@ -29,19 +29,19 @@ class Line(Struct, frozen=True):
 
 
 class Files(Struct, frozen=True):
-    """What stands in them: the list's lines, and by calendar file and time zone when its rep is away (UTC).
+    """What stands in them: the list's lines, and by calendar file and time zone when its rep is not there.
 
     `content`: all bytes. `passed_over`: what could not be read in a calendar, as warnings.
     """
 
     lines: tuple[Line, ...] = ()
-    calendars: dict[tuple[str, str], Busy] = {}
+    calendars: dict[tuple[str, str], Times] = {}
     content: bytes = b""
     passed_over: tuple[Problem, ...] = ()
 
-    def absences_of(self, calendar: str, zone: str) -> Busy:
-        """When a rep is away by this calendar file, in this zone."""
-        return self.calendars.get((calendar, zone), ())
+    def times_of(self, calendar: str, zone: str) -> Times:
+        """When a rep is not there by this calendar file, in this zone."""
+        return self.calendars.get((calendar, zone), Times())
 
 
 def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[Problem]) -> Files:
@@ -52,7 +52,7 @@ def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[
         read = _bytes(folder / tables.routing.territories, PATH, problems)
         content += read
         lines = tuple(_lines(read, problems)) if read else ()
-    calendars: dict[tuple[str, str], Busy] = {}
+    calendars: dict[tuple[str, str], Times] = {}
     warnings: list[Problem] = []
     for n, rep in enumerate(tables.reps, 1):
         where = zone_of(rep, tables) or zone
@@ -62,12 +62,12 @@ def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[
         read = _bytes(folder / rep.calendar, path, problems)
         content += read
         try:
-            away = absences(read, _zone(where)) if read else Absences((), ())
+            told = times(read, _zone(where)) if read else Times()
         except ValueError as error:
             problems.append(Problem(path, f"This is no calendar: {error}.", "Export it as iCalendar (.ics)."))
             continue
-        calendars[rep.calendar, where] = away.busy
-        few(partial(_warn, warnings), path, list(away.skipped))
+        calendars[rep.calendar, where] = told
+        few(partial(_warn, warnings), path, list(told.skipped))
     return Files(lines, calendars, content, tuple(warnings))
 
 
