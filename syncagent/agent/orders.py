@@ -135,9 +135,10 @@ def _drop(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stuck(agent: Agent, keys: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Which of the keys name commands that are stuck, and why the others cannot be meant."""
-    stuck = {item.command.key for item in agent.store.outbox(STUCK, EVERY)}
+    found = agent.store.outbox((*STUCK, *NOT_STUCK), EVERY, keys=keys)
+    states = {item.command.key: item.state for item in found}
+    stuck = {key for key, state in states.items() if state in STUCK}
     others = [key for key in keys if key not in stuck]
-    states = {item.command.key: item.state for item in agent.store.outbox(NOT_STUCK, EVERY)} if others else {}
     refused = {
         key: f"{key} is {states[key]}, not parked." if key in states else f"No command has the key {key}."
         for key in others

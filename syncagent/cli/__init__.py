@@ -35,6 +35,7 @@ COMMANDS = {
     "inbox": "syncagent.cli.inbox",
     "model": "syncagent.cli.model",
     "outbox": "syncagent.cli.outbox",
+    "journal": "syncagent.cli.journal",
     "sandbox": "syncagent.cli.sandbox",
 }
 """Where each command lives; a module is imported when its command is called, so that `--help` answers at once."""

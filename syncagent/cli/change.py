@@ -118,9 +118,9 @@ def moment(text: str, zone: str) -> datetime:
             day = date.fromisoformat(text)
             return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UserError(f"{text!r} is not a moment; write 2026-01-31 or 2026-01-31T09:00:00+01:00.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
 @click.command(short_help="Read a source's history: scored, never handed off by itself.")

@@ -18,16 +18,16 @@ def _table(raw: Mapping[str, Any], path: str) -> Iterator[str]:
     plain = {key: value for key, value in raw.items() if not _is_table(value) and not _is_tables(value)}
     if plain or not raw:
         yield f"\n[{path}]"
-        yield from (f"{_key(key)} = {_value(value)}" for key, value in plain.items())
+        yield from (f"{key_of(key)} = {_value(value)}" for key, value in plain.items())
     for key, value in raw.items():
         if _is_table(value):
-            yield f"\n[{path}.{_key(key)}]"
-            yield from (f"{_key(name)} = {_value(one)}" for name, one in value.items())
+            yield f"\n[{path}.{key_of(key)}]"
+            yield from (f"{key_of(name)} = {_value(one)}" for name, one in value.items())
     for key, value in raw.items():
         if _is_tables(value):
             for one in value:
-                yield f"\n[[{path}.{_key(key)}]]"
-                yield from (f"{_key(name)} = {_wrapped(each)}" for name, each in one.items())
+                yield f"\n[[{path}.{key_of(key)}]]"
+                yield from (f"{key_of(name)} = {_wrapped(each)}" for name, each in one.items())
 
 
 def _is_table(value: object) -> bool:
@@ -53,14 +53,15 @@ def _value(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if math.isfinite(value) and value == int(value) else repr(value)
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items())
+        inside = ", ".join(f"{key_of(key)} = {_value(one)}" for key, one in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(one) for one in value)}]"
     return str(value)
 
 
-def _key(key: str) -> str:
+def key_of(key: str) -> str:
+    """A key as TOML wants it: bare, or in quotes."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
 
 

@@ -64,7 +64,10 @@ class Source(Protocol):
         ...
 
     def calls(self) -> Mapping[str, int]:
-        """How many API calls: {"made": by us since the start, "used": of the org's day, "limit": the org's day}."""
+        """How many API calls: {"made": by us since the start, "used": of the org's day, "limit": the org's day}.
+
+        Also "skew", where it is known: milliseconds by which the system's clock is ahead of ours.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ Messages name the system, the verb and the path, never a query string, a header 
 people.
 """
 
+import logging
 import os
 import re
 import threading
@@ -34,8 +35,11 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from syncagent.clock import Clock, SystemClock
+from syncagent.clock import Clock, SystemClock, monotonic
+from syncagent.correlation import spoken_of
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
+
+log = logging.getLogger("syncagent.http")
 
 T = TypeVar("T")
 
@@ -94,6 +98,7 @@ class Budget:
         self._slots: deque[tuple[int, int]] = deque()  # (quarter of an hour since 1970, calls in it)
         self._seen: deque[int] = deque(maxlen=8)
         self._limit = 0
+        self._skew: int | None = None
 
     def spend(self) -> None:
         """Count one call. Raises `ConnectorDownError` when the agent's own daily allowance is spent."""
@@ -132,9 +137,19 @@ class Budget:
         return max(ours, org)
 
     def calls(self) -> dict[str, int]:
-        """{"made": by us since the start, "used": of the vendor's day, "limit": the vendor's day}; 0 is unknown."""
+        """{"made": by us since the start, "used": of the vendor's day, "limit": the vendor's day}; 0 is unknown.
+
+        "skew", once an answer had a date: milliseconds by which the vendor's clock is ahead of ours.
+        """
         with self._lock:
-            return {"made": self._made, "used": max(self._seen, default=0), "limit": self._limit}
+            told = {"made": self._made, "used": max(self._seen, default=0), "limit": self._limit}
+            return told if self._skew is None else {**told, "skew": self._skew}
+
+    def saw_time(self, there: datetime) -> None:
+        """The vendor's own time of an answer that has just come. It tells whole seconds: the middle of one is meant."""
+        ahead = (there - self._clock.now()).total_seconds() + 0.5
+        with self._lock:
+            self._skew = round(ahead * 1000)
 
     def _spent(self, quarter: int) -> int:
         while self._slots and self._slots[0][0] <= quarter - 96:
@@ -271,6 +286,7 @@ class Http:
         with self._slots:
             if counted:
                 self.budget.spend()
+            began = monotonic()
             try:
                 response = self._session.request(
                     method,
@@ -295,6 +311,11 @@ class Http:
             except requests.exceptions.RequestException as error:
                 raise RetryableError(f"{where}: no connection ({_root(error)}).", after=5) from None
         reply = Reply(response.status_code, response.headers, content, where)
+        if reply.date is not None:
+            self.budget.saw_time(reply.date)
+        # A poll a minute is no news; what is written for somebody's handoff is.
+        level = logging.INFO if any("." in one for one in spoken_of()) else logging.DEBUG
+        log.log(level, "%s answered HTTP %d after %.0f ms.", where, reply.status, (monotonic() - began) * 1000)
         if self._judge is not None:
             self._judge(reply)
         _refuse(reply)

@@ -19,8 +19,21 @@ from syncagent.model.commands import (
     Refused,
     Retry,
     WriteLead,
+    Written,
 )
-from syncagent.model.dossier import AccountView, Candidate, CrmView, Crowd, Dossier, HealthSnapshot, Plan, Roster, Share
+from syncagent.model.dossier import (
+    AccountView,
+    Candidate,
+    CrmView,
+    Crowd,
+    Dossier,
+    HealthSnapshot,
+    Parted,
+    Plan,
+    Roster,
+    Share,
+    Usage,
+)
 from syncagent.model.facts import (
     BOT,
     Account,
@@ -122,6 +135,7 @@ __all__ = [
     "OutboxEntry",
     "Outcome",
     "Page",
+    "Parted",
     "Plan",
     "PromiseFigures",
     "Receipt",
@@ -137,6 +151,8 @@ __all__ = [
     "StepDone",
     "Touch",
     "Turn",
+    "Usage",
     "Value",
     "WriteLead",
+    "Written",
 ]

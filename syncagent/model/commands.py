@@ -154,3 +154,15 @@ class OutboxEntry(Struct, frozen=True):
     receipt: Receipt | None = None
     hangs_on: str = ""  # a queued task's record, by its id; empty: it is not known yet
     waits_for: Key = ""  # the write that a queued task depends on
+
+
+class Written(Struct, frozen=True):
+    """A command, done or not, and what its system answered: the receipt, or `why` not."""
+
+    command: AnyCommand
+    state: str
+    attempt: int
+    why: str
+    queued_at: datetime | None
+    done_at: datetime | None
+    receipt: Receipt | None

@@ -163,6 +163,20 @@ class Plan(Struct, frozen=True):
     figures: tuple[HandoffFigures, ...] = ()
 
 
+class Usage(Struct, frozen=True):
+    """A system's API calls: `made` by us from `since` until `at`; `used` by everybody of a day's `limit` (0: unknown).
+
+    `skew`: milliseconds by which the system's clock is ahead of ours, as far as whole seconds tell.
+    """
+
+    made: int = 0
+    used: int = 0
+    limit: int = 0
+    since: datetime | None = None
+    at: datetime | None = None
+    skew: int | None = None
+
+
 class HealthSnapshot(Struct, frozen=True):
     """How the agent is, for `status`, pages and metrics. Counts by name; moments by system."""
 
@@ -181,3 +195,12 @@ class HealthSnapshot(Struct, frozen=True):
     waiting_for_crm: int = 0  # promises that are due, but not on a stale view (law 12)
     disk_full: bool = False
     inbox: dict[str, int] = {}  # deliveries: "waiting" to be read, "refused"
+    usage: dict[str, Usage] = {}
+
+
+class Parted(Struct, frozen=True):
+    """One person became two: `person` kept the number and the handoffs, `identities` went to `other`."""
+
+    person: int
+    other: int
+    identities: tuple[Identity, ...]

@@ -3,10 +3,9 @@
 Every name comes from a config or a CRM, and is escaped; what no XML may hold is left out.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from html import escape
 
+from syncagent.reports.formats.words import markup
 from syncagent.reports.process import Arrow, Box, Picture, lasted
 
 _W, _H, _GAP, _ROW, _TOP, _LEFT = 190, 104, 74, 218, 150, 40
@@ -48,7 +47,7 @@ def svg(shown: Picture) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         'aria-labelledby="title what">',
         f'<title id="title">The process map, {shown.at:%Y-%m-%d %H:%M} UTC</title>',
-        f'<desc id="what">{_said(_in_words(shown))}</desc>',
+        f'<desc id="what">{markup(_in_words(shown))}</desc>',
         f"<style>{_STYLE}</style>",
         "<defs>",
         *(
@@ -73,8 +72,8 @@ def svg(shown: Picture) -> str:
 def html(shown: Picture, table: Iterable[tuple[str, ...]]) -> str:
     """The picture and its table as one page."""
     head, *rows = table
-    cells = "".join("<tr>" + "".join(f"<td>{_said(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    names = "".join(f'<th scope="col">{_said(cell)}</th>' for cell in head)
+    cells = "".join("<tr>" + "".join(f"<td>{markup(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    names = "".join(f'<th scope="col">{markup(cell)}</th>' for cell in head)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -95,11 +94,11 @@ def _box(box: Box) -> str:
     told = f' class="stuck" x="{x + _W - 12}" y="{y + 74}" text-anchor="end">{box.stuck:,} stuck'
     return (
         f'<g><rect class="box{"" if box.on_the_map else " none"}" x="{x}" y="{y}" width="{_W}" height="{_H}" rx="8"/>'
-        f'<text class="name" x="{x + 12}" y="{y + 24}">{_said(_called(box.stage))}</text>'
-        f'<text class="soft" x="{x + 12}" y="{y + 43}">{_said(owner)}</text>'
+        f'<text class="name" x="{x + 12}" y="{y + 24}">{markup(_called(box.stage))}</text>'
+        f'<text class="soft" x="{x + 12}" y="{y + 43}">{markup(owner)}</text>'
         f'<text class="here" x="{x + 12}" y="{y + 74}">{box.here:,}</text>'
         + (f"<text{told}</text>" if box.stuck else "")
-        + f'<text class="soft" x="{x + 12}" y="{y + 94}">{_said(stay)}</text></g>'
+        + f'<text class="soft" x="{x + 12}" y="{y + 94}">{markup(stay)}</text></g>'
     )
 
 
@@ -177,8 +176,3 @@ def _in_words(shown: Picture) -> str:
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _said(text: str) -> str:
-    """Text that is only text: escaped, and without what XML cannot hold."""
-    return escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text))

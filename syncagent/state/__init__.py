@@ -5,7 +5,8 @@ import os
 from syncagent.clock import Clock
 from syncagent.model.address import AddressRules
 from syncagent.state.backup import restore
-from syncagent.state.sqlite import SqliteStore, sqlite_version
+from syncagent.state.schema import sqlite_version
+from syncagent.state.sqlite import SqliteStore
 
 __all__ = ["SqliteStore", "open_store", "restore", "sqlite_version"]
 

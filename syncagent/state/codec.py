@@ -18,6 +18,7 @@ from syncagent.model import (
     Opportunity,
     Receipt,
     Roster,
+    Usage,
     Value,
 )
 from syncagent.model.profile import History
@@ -56,6 +57,7 @@ decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 decode_names = decode_keys
 decode_ids = msgspec.json.Decoder(dict[str, int]).decode
 decode_data = msgspec.json.Decoder(dict[str, Value]).decode
+decode_usage = msgspec.json.Decoder(Usage).decode
 decode_gone = msgspec.json.Decoder(Gone).decode
 
 

@@ -26,6 +26,7 @@ from syncagent.model import (
     Refused,
     Retry,
     WriteLead,
+    Written,
 )
 from syncagent.state.codec import decode_command, decode_receipt, maybe_moment, maybe_ms, moment, ms, text
 from syncagent.state.facts import put_record
@@ -358,21 +359,51 @@ def drop(db: sqlite3.Connection, keys: Sequence[Key], now: datetime) -> int:
     return dropped
 
 
-def listed(db: sqlite3.Connection, states: Sequence[str], limit: int) -> tuple[OutboxItem, ...]:
+def listed(
+    db: sqlite3.Connection, states: Sequence[str], limit: int, keys: Sequence[Key] | None = None
+) -> tuple[OutboxItem, ...]:
     """Commands by state, oldest first; all that are neither done nor dropped when none is named.
 
     What waits for a command that is stuck says so: nothing waits in a hidden place.
     """
     where = f"state in ({','.join('?' * len(states))})" if states else "state not in ('done', 'dropped')"
+    only: tuple[str, ...] = ()
+    if keys is not None:
+        # The plus: found by key, whatever its state.
+        where = f"+{where} and key in (select value from json_each(?))"  # noqa: S608
+        only = (text(list(keys)),)
+    elif "done" not in states:
+        where += " and state <> 'done'"  # the index holds what is not done: among millions that are, it finds the few
     rows = db.execute(
         "select body, attempt, state, revision, not_before,"  # noqa: S608
         " case when blocked_by is null then why else 'It waits for ' || blocked_by || '.' end, queued_at from outbox"
         f" where {where} order by id limit ?",
-        (*states, limit),
+        (*states, *only, limit),
     )
     return tuple(
         OutboxItem(
             replace(decode_command(body), attempt=attempt), state, revision, maybe_moment(until), why, moment(at)
         )
         for body, attempt, state, revision, until, why, at in rows
+    )
+
+
+def written(db: sqlite3.Connection, person: int, limit: int) -> tuple[Written, ...]:
+    """A person's commands with their answers, newest first; those of whom was merged into them are theirs by then."""
+    rows = db.execute(
+        "select body, state, attempt, why, queued_at, done_at, receipt from outbox where person = ?"
+        " order by coalesce(done_at, queued_at) desc, id desc limit ?",
+        (person, limit),
+    )
+    return tuple(
+        Written(
+            decode_command(body),
+            state,
+            attempt,
+            why,
+            maybe_moment(queued),
+            maybe_moment(done),
+            None if receipt is None else decode_receipt(receipt),
+        )
+        for body, state, attempt, why, queued, done, receipt in rows
     )

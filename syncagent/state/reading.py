@@ -4,23 +4,28 @@ Every function takes a read-only connection; who calls holds a read transaction 
 long one keeps the writer's log from being folded into the file.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import HealthSnapshot, Lane, Roster
+from syncagent.model import Decision, HealthSnapshot, Lane, Roster, Usage
 from syncagent.model.address import read_address
 from syncagent.state import hints, inbox
 from syncagent.state.codec import (
     Said,
     decode_data,
+    decode_decision,
     decode_roster,
+    decode_usage,
     maybe_moment,
     moment,
     ms,
+    text,
 )
-from syncagent.state.store import Held, JournalEntry
+from syncagent.state.proof import JournalEntry
+from syncagent.state.store import Held
 
 IN = 500
 _NOTHING_SAID = Said()
@@ -48,6 +53,14 @@ def unsettled_ids(db: sqlite3.Connection, now: datetime, limit: int, lane: Lane 
             due = {row[2] for row in woken}
             rows = sorted([row for row in rows if row[2] not in due] + woken)[:limit]
     return [row[2] for row in rows]
+
+
+def decided(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, Decision]:
+    """Our last decision on each of these, and nothing else of them."""
+    sql = (
+        "select person, decision from judged where decision is not null and person in (select value from json_each(?))"
+    )
+    return {person: decode_decision(decision) for person, decision in db.execute(sql, (text(list(people)),))}
 
 
 def crm_seen_until(db: sqlite3.Connection) -> datetime | None:
@@ -107,7 +120,8 @@ def journal(db: sqlite3.Connection, person: int | None, limit: int) -> tuple[Jou
     """What was decided, newest first; a person's includes what was decided of those merged into them."""
     where = "" if person is None else "where person = ? or person in (select id from person where merged_into = ?)"
     rows = db.execute(
-        f"select id, at, person, kind, why, handoff, data, config from journal {where} order by id desc limit ?",  # noqa: S608
+        "select id, at, person, kind, coalesce(why, ''), handoff, data, config"  # noqa: S608
+        f" from journal left join journal_told using (id) {where} order by id desc limit ?",
         (limit,) if person is None else (person, person, limit),
     )
     return tuple(
@@ -153,19 +167,21 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         rows = db.execute("select name, value from meta where name >= ? and name < ?", (prefix + "/", prefix + "0"))
         return {name[len(prefix) + 1 :]: value for name, value in rows if value}
 
+    usage = {name: _usage(value) for name, value in settings("calls").items()}
     streams = db.execute("select name, accepted_at, seen_until from stream order by name").fetchall()
     return HealthSnapshot(
         at=now,
-        people=count("select count(*) from person")
+        # Numbers rise by one and are never taken back: the last one counts them all, without reading any.
+        people=count("select coalesce(max(id), 0) from person")
         - count("select count(*) from person where merged_into is not null"),
         dirty=count("select count(*) from person where dirty_since is not null and held is null"),
         with_sales=count("select count(*) from handoff where state = 'with_sales'"),
-        outbox=dict(db.execute("select state, count(*) from outbox group by state").fetchall()),
+        outbox=_states(db),
         held=dict(db.execute("select held, count(*) from person where held is not null group by held").fetchall()),
         cursors={name: maybe_moment(at) for name, at, _ in streams},
         seen_until={name: maybe_moment(until) for name, _, until in streams},
         down=settings("down"),
-        calls_today={name: int(value) for name, value in settings("calls").items()},
+        calls_today={name: one.made for name, one in usage.items()},
         unanswered=hints.counts(db),
         waiting_for_crm=count("select count(*) from waits where what = 'crm'"),
         waiting_for_owner=dict(
@@ -173,4 +189,18 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         ),
         disk_full=disk_full,
         inbox=inbox.counts(db),
+        usage=usage,
     )
+
+
+def _usage(told: str) -> Usage:
+    """What an agent has written down of a system's calls; older versions told their number alone."""
+    return Usage(made=int(told)) if told.isdecimal() else decode_usage(told)
+
+
+def _states(db: sqlite3.Connection) -> dict[str, int]:
+    """How many commands are in each state. Those that are done are counted as the rest: no row of theirs is read."""
+    sql = "select state, count(*) from outbox where state <> 'done' group by state"
+    found: dict[str, int] = dict(db.execute(sql).fetchall())
+    done = int(db.execute("select count(*) from outbox").fetchone()[0]) - sum(found.values())
+    return found | ({"done": done} if done else {})

@@ -2,7 +2,6 @@
 everything that writes is a job for the one writer thread.
 """
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,11 +14,13 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
-from syncagent.errors import StoreBrokenError, StoreFullError, UserError
+from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -28,7 +29,9 @@ from syncagent.model import (
     Lane,
     Outcome,
     Page,
+    Parted,
     Roster,
+    Written,
 )
 from syncagent.model.address import Addresses, AddressRules
 from syncagent.policy import Policy
@@ -41,6 +44,7 @@ from syncagent.state import (
     facts,
     hints,
     inbox,
+    journal,
     outbox,
     policies,
     reading,
@@ -49,16 +53,18 @@ from syncagent.state import (
     visits,
 )
 from syncagent.state.codec import ms
+from syncagent.state.failures import plain_errors
+from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
+from syncagent.state.proof import JournalEntry
+from syncagent.state.readers import Readers
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
     HandedOver,
     Held,
     InUse,
-    JournalEntry,
     OutboxItem,
-    Parted,
     Post,
     Result,
     Settlement,
@@ -72,12 +78,6 @@ from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
-_READER_CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
-
-
-def sqlite_version() -> str:
-    """The version of the SQLite library that is linked in."""
-    return str(sqlite3.sqlite_version)
 
 
 class SqliteStore:
@@ -97,9 +97,8 @@ class SqliteStore:
         self.path = Path(path).absolute()
         self._clock = clock or SystemClock()
         self._addresses = Addresses(addresses or AddressRules())
-        self._idle: list[sqlite3.Connection] = []
+        self._reading = Readers(self.path)
         self._guard = threading.Lock()
-        self._closed = False
         self._offered: dict[Identity, int] = {}
         self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
@@ -112,7 +111,7 @@ class SqliteStore:
     def _open_to_read(self) -> None:
         if not self.path.exists():
             raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
-        with _plain_errors(), self._reading() as db:
+        with plain_errors(), self._reading() as db:
             state = Database(db, execute_plugins=False)
             refuse_newer(state)
             refuse_unfinished(state)
@@ -120,7 +119,7 @@ class SqliteStore:
     def _open_to_write(self) -> None:
         self._lock = StateLock(self.path)
         try:
-            with _plain_errors():
+            with plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
                     backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
@@ -156,37 +155,6 @@ class SqliteStore:
         if self._writer is None:
             raise UserError("The state was opened to be read only; ask the running agent, or stop it first.")
         return self._writer.submit(name, job, lane)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A read-only connection inside one read transaction."""
-        with self._guard:
-            if self._closed:
-                raise UserError("The state is closed.")
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode=ro",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=128,
-                timeout=10.0,
-            )
-            _pragma(connection, "cache_size", f"-{_READER_CACHE_KIB}")
-        healthy = False
-        try:
-            connection.execute("begin")
-            yield connection
-            connection.execute("commit")
-            healthy = True
-        finally:
-            with self._guard:
-                keep = healthy and not self._closed
-                if keep:
-                    self._idle.append(connection)
-            if not keep:
-                connection.close()
 
     # -- facts in
 
@@ -352,9 +320,11 @@ class SqliteStore:
         now = ms(self._clock.now())
         self._write("postpone", lambda db: outbox.postpone(db, keys, until, why, now))
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
         with self._reading() as db:
-            return outbox.listed(db, states, limit)
+            return outbox.listed(db, states, limit, keys)
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
         rows = [outbox.row_of(one, ms(now)) for one in commands]
@@ -380,9 +350,21 @@ class SqliteStore:
             found = dossiers.dossiers(db, [person])
         return found[0] if found else None
 
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        with self._reading() as db:
+            return reading.decided(db, people)
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        with self._reading() as db:
+            return outbox.written(db, person, limit)
+
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
             return tuple(dossiers.evidence(db, after, until, decided=decided))
+
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        with self._reading() as db:
+            return dossiers.activities(db, people)
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
@@ -424,6 +406,15 @@ class SqliteStore:
         with self._reading() as db:
             return reading.journal(db, person, limit)
 
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(self._reading)
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        return self._write("fold", lambda db: journal.fold(db, ms(before), most), Lane.COLD)
+
+    def alive(self) -> bool:
+        return self._writer is not None and self._writer.alive
+
     def health(self, now: datetime) -> HealthSnapshot:
         full = self._writer is not None and self._writer.full
         with self._reading() as db:
@@ -454,18 +445,14 @@ class SqliteStore:
         self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
 
     def backup(self, path: str) -> None:
-        with _plain_errors():
+        with plain_errors():
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
         self._beside.close()
         if self._writer is not None:
             self._writer.close()
-        with self._guard:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._reading.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -479,22 +466,3 @@ def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
 
 def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(f"pragma {name} = {value}").close()
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """SQLite's errors at opening and backup as ours, with what helps."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name == "SQLITE_FULL":
-            raise StoreFullError("The disk is full. Make room, then try again.") from error
-        if name == "SQLITE_READONLY_ROLLBACK":
-            raise UserError(
-                "The state file was left half written by an agent that was killed. "
-                "Start the agent, which takes that back: `syncagent run`."
-            ) from error
-        raise StoreBrokenError(
-            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
-        ) from error

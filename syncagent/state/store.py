@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
+    Decision,
     Dossier,
     Fact,
     HealthSnapshot,
@@ -23,10 +25,13 @@ from syncagent.model import (
     Lane,
     Outcome,
     Page,
+    Parted,
     Plan,
     Roster,
+    Written,
 )
 from syncagent.policy import Policy
+from syncagent.state.proof import Basis, JournalEntry, Ledger
 
 MOST_REFUSED = 10_000
 """So many deliveries that could not be read are kept at most; the oldest go first."""
@@ -54,12 +59,14 @@ class Settlement(Struct, frozen=True):
     """A plan and the dossier revision that it was made from.
 
     `unchanged`: the plan's decision is the one that the dossier holds, and nobody was merged in: it stands as it is.
+    `basis` is kept with the journal's lines (None: the plan can be told again from the facts).
     """
 
     person: int
     revision: int
     plan: Plan
     unchanged: bool = False
+    basis: Basis | None = None
 
 
 class Held(Struct, frozen=True):
@@ -127,19 +134,6 @@ class OutboxItem(Struct, frozen=True):
     queued_at: datetime | None = None
 
 
-class JournalEntry(Struct, frozen=True):
-    """What was decided, when and why; `data` holds figures for reports."""
-
-    id: int
-    at: datetime
-    person: int
-    kind: str
-    why: str
-    handoff: str
-    data: dict[str, Any]
-    config: str
-
-
 class InUse(Struct, frozen=True):
     """The policy that decided at a moment, since when. `policy` is None when this version cannot read it any more."""
 
@@ -172,14 +166,6 @@ class Result(Struct, frozen=True):
     fit: float
     interest: float
     grade: str
-
-
-class Parted(Struct, frozen=True):
-    """One person became two: `person` kept the number and the handoffs, `identities` went to `other`."""
-
-    person: int
-    other: int
-    identities: tuple[Identity, ...]
 
 
 class Store(Protocol):
@@ -359,9 +345,10 @@ class Store(Protocol):
         """A whole call failed: these go back to the queue, not before `until`."""
         ...
 
-    def outbox(self, states: Sequence[str] = (), limit: int = 1000) -> tuple[OutboxItem, ...]:
-        """Commands by state (all that are neither done nor dropped, if none is named)."""
-        ...
+    def outbox(
+        self, states: Sequence[str] = (), limit: int = 1000, *, keys: Sequence[Key] | None = None
+    ) -> tuple[OutboxItem, ...]:
+        """Commands by state (all that are neither done nor dropped, if none is named); of `keys` alone, if given."""
 
     def enqueue(self, commands: Sequence[AnyCommand], *, now: datetime) -> None:
         """Queue commands that no plan has made (alarms about many leads); a key that is known stays as it is."""
@@ -392,11 +379,21 @@ class Store(Protocol):
         """One person with everything that `plan` reads; None when there is none."""
         ...
 
+    def decided(self, people: Sequence[int]) -> Mapping[int, Decision]:
+        """Our last decision on each of these; whom nothing was decided of is not in it."""
+
+    def written(self, person: int, limit: int = 200) -> tuple[Written, ...]:
+        """All that was written or is to be written for a person, and the answers, newest first."""
+
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         """What scoring reads of the people behind `after` up to `until`; with our last decision on each, if asked.
 
         Of these dossiers the rest is empty: nothing may be planned from them.
         """
+        ...
+
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        """What these people did and what was done to them, oldest first; whoever did nothing is left out."""
         ...
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
@@ -440,6 +437,18 @@ class Store(Protocol):
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """What was decided, newest first."""
+        ...
+
+    def ledger(self) -> Ledger:
+        """The whole journal as evidence."""
+        ...
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        """Let go of what decisions before were made from, of so many of them; how many. Their lines stay."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether what is given to be stored is still being stored."""
         ...
 
     def health(self, now: datetime) -> HealthSnapshot:

@@ -1,5 +1,7 @@
 """The listener: `/hooks/NAME` takes what systems post to us, and answers 2xx only when it is on the disk.
 
+All else is the admin's pages (`web/pages.py`), where they are served.
+
     verify (pure) -> store.receive, many in one COMMIT -> answer -> ring: somebody reads what was stored
 
 Bounds stand before anything else: the size of a body, the time it may take, how deep its brackets go, how much may wait
@@ -34,6 +36,8 @@ from syncagent.clock import Clock, monotonic
 from syncagent.connectors.base import Delivery, Reply, Webhook
 from syncagent.errors import ForgedDeliveryError, SyncagentError, UnreadableDeliveryError, UserError
 from syncagent.state.store import Post
+from syncagent.web.pages import Pages
+from syncagent.web.probes import Probes
 
 log = logging.getLogger("syncagent")
 
@@ -285,7 +289,10 @@ class _Protocol(HttpToolsProtocol):
 
 
 class Listener:
-    """Listens in a thread of its own from `start` to `close`. `port` is what it got when 0 was asked for."""
+    """Listens in a thread of its own from `start` to `close`. `port` is what it got when 0 was asked for.
+
+    `needed`: somebody posts to us, so that an agent that cannot listen must not start. Pages alone stop no agent.
+    """
 
     def __init__(
         self,
@@ -295,18 +302,29 @@ class Listener:
         clock: Clock,
         address: str,
         limits: Limits | None = None,
+        probes: Probes | None = None,
+        pages: Pages | None = None,
     ) -> None:
         limits = limits or Limits()
         self.hooks = Hooks(doors, receive, ring, clock, limits)
         self.port = 0
-        self._doors = tuple(doors)
+        self.needed = bool(doors)
+        self._pages = pages
+        served = (("/metrics",) if probes is not None else ()) + (("the admin's pages",) if pages is not None else ())
+        self._paths = (*(f"{PREFIX}/{name}" for name in doors), *served)
         self._address = address
         self._limits = limits
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._server = uvicorn.Server(
             uvicorn.Config(
-                Starlette(routes=[Mount(PREFIX, self.hooks)]),
+                Starlette(
+                    routes=[
+                        Mount(PREFIX, self.hooks),
+                        *(probes.routes() if probes is not None else ()),
+                        *((Mount("/", pages.app),) if pages is not None else ()),
+                    ]
+                ),
                 http=_Protocol,
                 ws="none",
                 lifespan="off",
@@ -326,7 +344,8 @@ class Listener:
         host, _, port = self._address.rpartition(":")
         host = host.strip("[]")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Told to be TCP: only then asyncio sends an answer's head and body without waiting 40 ms in between.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, int(port)))
@@ -346,7 +365,7 @@ class Listener:
         if not self._server.started:
             self.close()
             raise UserError(f"The listener on {self._address} did not start; the log says why.")
-        log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(f"{PREFIX}/{name}" for name in self._doors))
+        log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(self._paths))
 
     def change(self, doors: Mapping[str, Webhook]) -> None:
         """These are the doors from now on, and no others. Any thread may call it."""
@@ -359,6 +378,8 @@ class Listener:
             self._thread.join()
         if self._socket is not None:
             self._socket.close()
+        if self._pages is not None:
+            self._pages.close()
 
     async def _run(self, listening: socket.socket) -> None:
         sweeping = asyncio.create_task(self._sweep())

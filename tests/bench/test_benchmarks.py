@@ -17,6 +17,18 @@ def test_a_quick_run_prints_every_benchmark() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for name in ("ingest", "decide", "rescore", "latency", "deliver", "hooks", "timers", "old_org", "memory"):
+    for name in (
+        "ingest",
+        "decide",
+        "rescore",
+        "reports",
+        "latency",
+        "deliver",
+        "hooks",
+        "timers",
+        "old_org",
+        "pages",
+        "memory",
+    ):
         assert f"│{name} " in done.stdout, done.stdout
     assert "1,000,000 people, projected" in done.stdout, done.stdout

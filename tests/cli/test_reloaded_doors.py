@@ -130,11 +130,21 @@ def test_what_takes_a_restart_is_said_in_one_sentence(tmp_path: Path) -> None:
         assert len(it.later()) == 1
 
 
-def test_the_first_door_takes_a_restart(tmp_path: Path) -> None:
+def test_without_pages_the_first_door_takes_a_restart(tmp_path: Path) -> None:
+    shut = "[pages]\nserve = false\n"
     (tmp_path / "secret").write_text("s")
-    (tmp_path / "config.toml").write_text(OURS)
+    (tmp_path / "config.toml").write_text(OURS + shut)
     with daemon(tmp_path) as it:
-        (tmp_path / "config.toml").write_text(config(door()).replace('listen = "127.0.0.1:0"\n', ""))
+        (tmp_path / "config.toml").write_text(config(door(), shut).replace('listen = "127.0.0.1:0"\n', ""))
         it.process.send_signal(signal.SIGHUP)
         assert until(lambda: it.says("counts from the next start on: sources.site."))
         assert it.stop() == 0
+
+
+def test_beside_the_pages_the_first_door_opens_at_once(tmp_path: Path) -> None:
+    with doors(tmp_path, config()) as it:
+        assert it.post("first-secret", email="ana@example.com") == 404
+        it.reload(config(door()))
+        assert it.later() == []
+        assert it.post("first-secret", email="ana@example.com") == 204
+        assert until(lambda: it.knows("ana@example.com"))

@@ -5,6 +5,8 @@ Each test names the promise of `syncagent/state/store.py` that it holds the stor
 
 from datetime import timedelta
 
+import msgspec
+
 from syncagent.model import (
     CrmUser,
     Decision,
@@ -13,6 +15,7 @@ from syncagent.model import (
     Lane,
     Merged,
     Roster,
+    Usage,
 )
 from syncagent.policy import Threshold
 from syncagent.state.store import Held, Settlement
@@ -242,6 +245,19 @@ class Looking:
         assert told.seen_until == {"marketo/poll": at(4)}
         assert told.down == {"salesforce": "quota spent until 10:00"}
         assert told.calls_today == {"salesforce": 12}
+        assert told.usage == {"salesforce": Usage(made=12)}
+        usage = Usage(made=13, used=500, limit=1000, since=at(0), at=at(6), skew=-1500)
+        store.set_meta("calls/salesforce", msgspec.json.encode(usage).decode())
+        assert store.health(at(6)).usage == {"salesforce": usage}
+        assert store.health(at(6)).calls_today == {"salesforce": 13}
+
+    def test_our_last_decision_alone(self, store):
+        take(store, act(1, "a"), act(2, "b"))
+        assert store.decided([1, 2, 99]) == {}
+        settle(store)
+        decided = store.decided([1, 2, 99])
+        assert decided == {one: store.dossier(one).decision for one in (1, 2) if store.dossier(one).decision}
+        assert decided
 
     def test_the_policy_of_a_moment_is_the_one_that_was_in_use_then(self, store):
         first, second = policy(digest="a"), policy(digest="b", mql=Threshold(score=70))

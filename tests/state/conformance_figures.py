@@ -147,9 +147,9 @@ class Figures:
         take(store, lead(1))
         for minute, stage, number in ((1, "mql", "1.1"), (5, "recycled", "1.1"), (9, "mql", "1.2")):
             take(store, lead(1, minute, title=str(minute)))
-            decided(
-                store, 1, minute=minute, entry=WEB, events=(Event("stage", at(minute), "", number, {"stage": stage}),)
-            )
+            passed = Decision(handoffs=tuple(handoff(1, each) for each in range(1, int(number[2:]) + 1)))
+            moved = Event("stage", at(minute), "", number, {"stage": stage})
+            decided(store, 1, minute=minute, decision=passed, entry=WEB, events=(moved,))
         columns = ("entered_ms", "stage", "left_ms", "seconds", "next_stage", "is_return")
         assert rows(store, "report_stage", *columns) == [
             (ms(at(1)), "mql", ms(at(5)), 240.0, "recycled", 0),

@@ -56,6 +56,30 @@ class CommandsOut:
         (item,) = store.due("salesforce", at(3), 10)
         assert item.command.record == sf("made")
 
+    def test_all_that_was_written_for_somebody_with_its_answer(self, store):
+        self.queue(store, write(1, "w"), create_task(1, "t", depends_on=("w",)))
+        assert [(one.state, one.receipt) for one in store.written(1)] == [("queued", None)] * 2
+        store.due("salesforce", at(2), 1)
+        store.confirm([("w", 1, done("w", 3, sf("made")))], now=at(3))
+        store.due("salesforce", at(3), 10)
+        store.confirm([("t", 0, Refused("The owner is inactive."))], now=at(4))
+        told = {one.command.key: one for one in store.written(1)}
+        assert told["w"].receipt == done("w", 3, sf("made")).receipt
+        assert (told["w"].state, told["w"].done_at, told["t"].state) == ("done", at(3), "parked")
+        assert told["t"].why == "The owner is inactive."
+        assert len(store.written(1, 1)) == 1
+        assert store.written(2) == ()
+
+    def test_commands_are_found_by_key_whatever_their_state(self, store):
+        self.queue(store, write(1, "w"), create_task(1, "t"))
+        store.due("salesforce", at(2), 1)
+        store.confirm([("w", 1, done("w", 3, sf("made")))], now=at(3))
+        every = ("queued", "sending", "done", "parked")
+        assert self.keys(store.outbox(every, keys=["w", "nothing"])) == ["w"]
+        assert self.keys(store.outbox(keys=["w", "t"])) == ["t"]
+        assert store.outbox(every, keys=[]) == ()
+        assert store.health(at(4)).outbox == {"done": 1, "queued": 1}
+
     @pytest.mark.parametrize("gone", ["withdrawn", "dropped"])
     def test_an_alert_does_not_wait_for_a_write_that_will_not_come(self, store, gone):
         told = Alert(

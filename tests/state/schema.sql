@@ -15,6 +15,8 @@ CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
 CREATE INDEX inbox_refused on inbox (id) where refused is not null;
 CREATE INDEX inbox_waiting on inbox (source, id) where refused is null;
 CREATE INDEX journal_person on journal (person, id);
+CREATE INDEX journal_pool_used on journal_pool (used)
+;
 CREATE INDEX member_matched on member (person) where matched = 1;
 CREATE INDEX outbox_blocked on outbox (blocked_by) where blocked_by is not null;
 CREATE INDEX outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
@@ -140,11 +142,18 @@ CREATE TABLE journal (
   at integer not null,
   person integer not null,
   kind text not null,
-  why text not null,
   handoff text not null,
   data text not null,
-  config text not null
+  config text not null,
+  format integer not null,
+  engine text not null,
+  sealed blob not null,
+  hash blob not null
 ) strict;
+CREATE TABLE journal_basis (id integer primary key, body blob not null) strict;
+CREATE TABLE journal_pool (digest blob primary key, body blob not null, used integer not null) strict, without rowid;
+CREATE TABLE journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
+  plan blob not null) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
 CREATE TABLE member (person integer not null, id text not null, matched integer not null,
   engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
@@ -234,12 +243,14 @@ CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
   h.segment, e.source, e.campaign, e.content, e.medium, e.entered_at as entered_ms,
   h.system as trigger_system, h.campaign as trigger_campaign, h.rule as trigger_rule, strftime('%Y-%m-%dT%H:%M:%SZ', h.raised_at / 1000, 'unixepoch') as raised_at, h.raised_at as raised_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', h.clock_started_at / 1000, 'unixepoch') as delivered_at, h.clock_started_at as delivered_ms, strftime('%Y-%m-%dT%H:%M:%SZ', h.touched_at / 1000, 'unixepoch') as touched_at, h.touched_at as touched_ms,
-  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch, h.working as working_seconds_to_touch,
+  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch,
+  case when h.touched_at is not null then h.working end as working_seconds_to_touch,
   strftime('%Y-%m-%dT%H:%M:%SZ', h.closed_at / 1000, 'unixepoch') as closed_at, h.closed_at as closed_ms, strftime('%Y-%m-%dT%H:%M:%SZ', h.come_back_at / 1000, 'unixepoch') as come_back_at, h.come_back_at as come_back_ms, h.sla
 from handoff as h left join entry as e on e.person = h.person;
 CREATE VIEW report_lead as select person, strftime('%Y-%m-%dT%H:%M:%SZ', entered_at / 1000, 'unixepoch') as entered_at, entered_at as entered_ms, told_by, system,
   source, campaign, content, medium, segment, stage, fit, interest, fit + interest as score,
-  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs
+  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs,
+  strftime('%Y-%m-%dT%H:%M:%SZ', (select min(v.entered_at) from visit as v where v.person = entry.person) / 1000, 'unixepoch') as moved_at, (select min(v.entered_at) from visit as v where v.person = entry.person) as moved_ms
 from entry;
 CREATE VIEW report_missing as select count(*) as people from person as p
 where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
@@ -253,5 +264,6 @@ CREATE VIEW report_rep as select id as owner, name, active, queue, system from c
 CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, cast(substr(v.handoff, instr(v.handoff, '.') + 1) as integer) > 1 as is_return
+  v.handoff, e.handoffs > 1 and v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  e.source, e.campaign, e.content, e.medium, e.segment, cast((e.fit + e.interest) / 20 as integer) * 20 as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person;

@@ -274,8 +274,8 @@ def test_a_system_that_cannot_be_asked_loses_no_hint(tmp_path):
     agent.close()
 
 
-def test_nobody_posts_and_nobody_listens(tmp_path):
-    config = parse(CONFIG, tmp_path)
+def test_nobody_posts_and_nobody_listens_without_pages(tmp_path):
+    config = parse(CONFIG + "\n[pages]\nserve = false\n", tmp_path)
     systems = {"web": Memory("web", Options()), "crm": Memory("crm", Options())}
     agent = compose(config, open_store(tmp_path / "state.db"), systems=systems)
     assert listener(config, agent) is None

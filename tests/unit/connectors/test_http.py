@@ -200,6 +200,16 @@ def test_addresses_that_would_leak_are_refused(url: str) -> None:
     assert "p4ss" not in str(caught.value)
 
 
+def test_the_budget_knows_how_far_the_vendors_clock_is_ahead() -> None:
+    now = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    budget = Budget("acme", clock=ManualClock(now))
+    assert "skew" not in budget.calls()
+    budget.saw_time(now + timedelta(seconds=90))
+    assert budget.calls()["skew"] == 90_500
+    budget.saw_time(now - timedelta(seconds=1))
+    assert budget.calls()["skew"] == -500
+
+
 def test_the_budget_is_a_sliding_day() -> None:
     clock = ManualClock(datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
     budget = Budget("acme", calls_per_day=3, clock=clock)
