@@ -44,7 +44,6 @@ from syncagent.model.vitals import Figures
 from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web import Desk, Entry, Listener, Pages, Probes
-from syncagent.web.entry import is_local
 
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
@@ -434,7 +433,7 @@ def admin_pages(config: Config, agent: Agent, running: Callable[[], Config]) -> 
         agent.store.health,
         lambda order: carry_out(agent, order),
     )
-    return Pages(desk, Entry(config.pages, local=is_local(config.agent.listen)))
+    return Pages(desk, Entry(config.pages, local=is_loopback(config.agent.listen)))
 
 
 def heartbeat(config: Config) -> Heartbeat | None:

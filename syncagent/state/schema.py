@@ -1,6 +1,7 @@
 """Whether a file has the schema of this version, and how it comes to it."""
 
 from sqlite_utils import Database
+from sqlite_utils.utils import sqlite3
 
 from syncagent.errors import StoreBrokenError, UserError
 from syncagent.state import views
@@ -43,3 +44,8 @@ def _names() -> frozenset[str]:
         return frozenset(migration.name for migration in migrations.pending(fresh))
     finally:
         fresh.close()
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite library that is linked in."""
+    return str(sqlite3.sqlite_version)

@@ -60,6 +60,9 @@ from deal as d join child as c on (c.ext, c.object, c.system) = (d.ext, d.object
     "report_missing": """CREATE VIEW report_missing as select count(*) as people from person as p
 where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
 and not exists (select 1 from entry where person = p.id)""",
+    "report_since": """CREATE VIEW report_since as select (select min(entered_at) from entry) as entered_ms,
+  (select min(entered_at) from visit) as stage_ms,
+  (select min(closed_at) from deal where won and not deleted) as won_ms""",
     "report_rep": "CREATE VIEW report_rep as select id as owner, name, active, queue, system from crm_user",
 }
 

@@ -261,6 +261,9 @@ CREATE VIEW report_promise as select p.handoff, p.clock, p.turn, p.promised, p.n
   strftime('%Y-%m-%dT%H:%M:%SZ', p.ended_at / 1000, 'unixepoch') as ended_at, p.ended_at as ended_ms, p.met, p.minutes
 from promise as p join handoff as h on h.id = p.handoff left join entry as e on e.person = h.person;
 CREATE VIEW report_rep as select id as owner, name, active, queue, system from crm_user;
+CREATE VIEW report_since as select (select min(entered_at) from entry) as entered_ms,
+  (select min(entered_at) from visit) as stage_ms,
+  (select min(closed_at) from deal where won and not deleted) as won_ms;
 CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
