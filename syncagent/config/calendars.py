@@ -1,9 +1,10 @@
-"""Reps' calendar files (.ics): when they are away, once for each time an event takes place.
+"""Reps' calendar files (.ics): when they are away or in a meeting, once for each time an event takes place.
 
-An absence is an event of whole days, or one that is marked as out of office; never what is free or cancelled, and no
-meeting. Repeated events are read for `YEARS`: rules (RRULE), dates besides (RDATE) and left out (EXDATE), and single
-ones that were moved or called off (RECURRENCE-ID). They keep the wall-clock time of their own zone; whole days, and
-times without a zone, are those of the rep's. Source: RFC 5545; Outlook's mark, [MS-OXCICAL] X-MICROSOFT-CDO-BUSYSTATUS.
+An absence is an event of whole days, or one that is marked as out of office; any other event with a time is a meeting;
+what is free or called off is neither. Repeated events are read for `YEARS`: rules (RRULE), dates besides (RDATE) and
+left out (EXDATE), and single ones that were moved or called off (RECURRENCE-ID). They keep the wall-clock time of their
+own zone; whole days, and times without a zone, are those of the rep's.
+Source: RFC 5545; Outlook's mark, [MS-OXCICAL] X-MICROSOFT-CDO-BUSYSTATUS.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,15 +28,16 @@ _DAY = timedelta(days=1)
 Busy = tuple[tuple[datetime, datetime], ...]
 
 
-class Absences(NamedTuple):
-    """When a rep is away (UTC, in order), and in a sentence each what could not be read."""
+class Times(NamedTuple):
+    """When a rep is away, and when in a meeting (UTC, in order); in a sentence each what could not be read."""
 
-    busy: Busy
-    skipped: tuple[str, ...]
+    away: Busy = ()
+    meetings: Busy = ()
+    skipped: tuple[str, ...] = ()
 
 
-def absences(content: bytes, zone: ZoneInfo) -> Absences:
-    """When the owner of a calendar is away. An event that cannot be read is told, and the others are read.
+def times(content: bytes, zone: ZoneInfo) -> Times:
+    """When the owner of a calendar is not there. An event that cannot be read is told, and the others are read.
 
     `zone`: the rep's. Raises ValueError for what is no iCalendar at all.
     """
@@ -43,15 +45,15 @@ def absences(content: bytes, zone: ZoneInfo) -> Absences:
 
     events = icalendar.Calendar.from_ical(content).walk("VEVENT")
     single = _singles(events)
-    found: list[tuple[datetime, datetime]] = []
+    found: dict[str, list[tuple[datetime, datetime]]] = {"away": [], "meeting": []}
     skipped: list[str] = []
     for event in events:
         try:
-            if _is_absence(event):
-                found.extend(_spans(event, single.get(_uid(event), ()), zone))
+            if kind := _kind(event):
+                found[kind].extend(_spans(event, single.get(_uid(event), ()), zone))
         except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
             skipped.append(f"{_name(event)} is passed over: {_sentence(error)}")
-    return Absences(tuple(sorted(found)), tuple(skipped))
+    return Times(tuple(sorted(found["away"])), tuple(sorted(found["meeting"])), tuple(skipped))
 
 
 def _name(event: "icalendar.Component") -> str:
@@ -69,7 +71,8 @@ def _uid(event: "icalendar.Component") -> str:
     return str(event.get("UID", ""))
 
 
-def _is_absence(event: "icalendar.Component") -> bool:
+def _kind(event: "icalendar.Component") -> str:
+    """What an event is to us: "away", "meeting", or nothing."""
     told = [f"{name}: {says}" for name, says in event.errors if name in _NEEDED]
     if told:
         raise ValueError(told[0])
@@ -78,7 +81,9 @@ def _is_absence(event: "icalendar.Component") -> bool:
     free = str(event.get("TRANSP", "")).upper() == "TRANSPARENT"
     called_off = str(event.get("STATUS", "")).upper() == "CANCELLED"
     out = str(event.get("X-MICROSOFT-CDO-BUSYSTATUS", "")).upper() == "OOF"
-    return not called_off and (out or (not free and not isinstance(event.decoded("DTSTART"), datetime)))
+    if called_off or (free and not out):
+        return ""
+    return "meeting" if isinstance(event.decoded("DTSTART"), datetime) and not out else "away"
 
 
 _NEEDED = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
-from syncagent.config.calendars import Absences, Busy, absences
+from syncagent.config.calendars import Times, times
 from syncagent.config.lists import Line, few, lines_of
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.errors import Problem
@@ -22,21 +22,21 @@ SPENT_PATH = "reports.costs.file"
 
 
 class Files(Struct, frozen=True):
-    """What stands in them: the territories' lines; by calendar file and time zone when its rep is away (UTC).
+    """What stands in them: the territories' lines; by calendar file and time zone when its rep is not there.
 
     `content`: all bytes of what was agreed. `costs`: the lines of what was spent. `passed_over`: what could not be read
     in a calendar, as warnings.
     """
 
     lines: tuple[Line, ...] = ()
-    calendars: dict[tuple[str, str], Busy] = {}
+    calendars: dict[tuple[str, str], Times] = {}
     content: bytes = b""
     passed_over: tuple[Problem, ...] = ()
     costs: tuple[Line, ...] = ()
 
-    def absences_of(self, calendar: str, zone: str) -> Busy:
-        """When a rep is away by this calendar file, in this zone."""
-        return self.calendars.get((calendar, zone), ())
+    def times_of(self, calendar: str, zone: str) -> Times:
+        """When a rep is not there by this calendar file, in this zone."""
+        return self.calendars.get((calendar, zone), Times())
 
 
 def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[Problem]) -> Files:
@@ -47,7 +47,7 @@ def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[
         read = _bytes(folder / tables.routing.territories, PATH, problems)
         content += read
         lines = tuple(lines_of(read, PATH, COLUMNS, ("to",), problems)) if read else ()
-    calendars: dict[tuple[str, str], Busy] = {}
+    calendars: dict[tuple[str, str], Times] = {}
     warnings: list[Problem] = []
     for n, rep in enumerate(tables.reps, 1):
         where = zone_of(rep, tables) or zone
@@ -57,12 +57,12 @@ def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[
         read = _bytes(folder / rep.calendar, path, problems)
         content += read
         try:
-            away = absences(read, _zone(where)) if read else Absences((), ())
+            told = times(read, _zone(where)) if read else Times()
         except ValueError as error:
             problems.append(Problem(path, f"This is no calendar: {error}.", "Export it as iCalendar (.ics)."))
             continue
-        calendars[rep.calendar, where] = away.busy
-        few(partial(_warn, warnings), path, list(away.skipped))
+        calendars[rep.calendar, where] = told
+        few(partial(_warn, warnings), path, list(told.skipped))
     costs: tuple[Line, ...] = ()
     if tables.reports.costs.file:
         read = _bytes(folder / tables.reports.costs.file, SPENT_PATH, problems)

@@ -99,6 +99,7 @@ class RoutingTranslation:
         team = self._tables.teams.get(self._team_of.get(rep.name.casefold(), ""))
         team_path = f"teams.{self._team_of.get(rep.name.casefold(), '')}"
         zone = zone_of(rep, self._tables)
+        told = self._files.times_of(rep.calendar, zone or self._zone)
         own = self._hours(rep, path, zone)
         if own is None and team is not None:
             own = self._hours(team, team_path, zone)
@@ -125,7 +126,8 @@ class RoutingTranslation:
             away=tuple(dict.fromkeys(away)),
             manager=manager,
             holidays=holidays,
-            busy=self._files.absences_of(rep.calendar, zone or self._zone),
+            busy=told.away,
+            meetings=told.meetings,
             skills={name: (given,) if isinstance(given, str) else given for name, given in rep.skills.items()},
         )
 

@@ -114,27 +114,30 @@ def full(rep: Rep, loads: Loads) -> str:
 def absent_until(rep: Rep, asked: Asked, team: Team, loads: Loads) -> tuple[str, datetime] | None:
     """Why a rep is not there for this lead, and when they will be; None when they are.
 
-    Without `at_work` any hour of a day on which they work will do.
+    With `at_work` they must be at work now, and in no meeting; else any hour of a day on which they work will do.
     """
     away = is_away(asked.now, team.zone(rep), team.days_off(rep))
     gone = gone_until(rep, asked.now, team, loads) is not None
     if not away and not gone and not asked.at_work:
         return None
-    moment = first_moment(rep, asked.now, team, loads)
+    moment = first_moment(rep, asked.now, team, loads, free=asked.at_work)
     if moment <= asked.now:
         return None
     if away or gone:
         return "away today" if away else "away now", moment
+    if first_moment(rep, asked.now, team, loads) <= asked.now:
+        return f"in a meeting, free at {moment:%Y-%m-%d %H:%M} UTC", moment
     return f"not at work before {moment:%Y-%m-%d %H:%M} UTC", moment
 
 
-def first_moment(rep: Rep, now: datetime, team: Team, loads: Loads) -> datetime:
-    """The earliest moment from `now` on at which the rep is at work; `now` when they are."""
+def first_moment(rep: Rep, now: datetime, team: Team, loads: Loads, *, free: bool = False) -> datetime:
+    """The earliest moment from `now` on at which the rep is at work, and `free` of meetings; `now` when they are."""
     hours = rep.hours or Hours((ALWAYS,) * 7, team.zone(rep))
     off = team.days_off(rep)
+    busy = team.taken(rep) if free else team.busy(rep)
     moment = now
     for _ in range(_MOST_ABSENCES):
-        moment = add_working(moment, _LEAST / timedelta(minutes=1), hours, off, team.busy(rep)) - _LEAST
+        moment = add_working(moment, _LEAST / timedelta(minutes=1), hours, off, busy) - _LEAST
         end = gone_until(rep, moment, team, loads)
         if end is None:
             break

@@ -17,6 +17,7 @@ class Team:
         self._holidays = frozenset(policy.holidays)
         self._off = {rep.crm_id: self._days(rep) for rep in policy.reps}
         self._busy = {rep.crm_id: apart(rep.busy) for rep in policy.reps if rep.busy}
+        self._taken = {rep.crm_id: apart((*rep.busy, *rep.meetings)) for rep in policy.reps if rep.meetings}
 
     def rep(self, crm_id: str) -> Rep:
         """The rep with this id, or one with nothing but the id."""
@@ -33,6 +34,10 @@ class Team:
     def busy(self, rep: Rep) -> Spans:
         """When this rep is away for part of a day, or for days, from moment to moment: in order, none touching."""
         return self._busy.get(rep.crm_id, ())
+
+    def taken(self, rep: Rep) -> Spans:
+        """When this rep is away, or in a meeting."""
+        return self._taken.get(rep.crm_id, self.busy(rep))
 
     def _days(self, rep: Rep) -> frozenset[str]:
         holidays = self._holidays if rep.holidays is None else frozenset(rep.holidays)

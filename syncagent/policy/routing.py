@@ -19,7 +19,8 @@ class Rep(Struct, frozen=True):
     """Somebody who takes leads. `weight` is their share in a rotation.
 
     `away` are ISO dates of absences; `holidays` are the public ones where they live (None: the policy's); `busy` are
-    absences from a moment to a moment, UTC. `skills`: what they can, by attribute of a lead ("language": "de", "en").
+    absences from a moment to a moment, UTC; in `meetings` they are at work, and not free. `skills`: what they can, by
+    attribute of a lead ("language": "de", "en").
     """
 
     name: str
@@ -32,6 +33,7 @@ class Rep(Struct, frozen=True):
     manager: str = ""  # CRM id of who is told when a promise is broken
     holidays: tuple[str, ...] | None = None
     busy: tuple[tuple[datetime, datetime], ...] = ()
+    meetings: tuple[tuple[datetime, datetime], ...] = ()
     skills: dict[str, tuple[str, ...]] = {}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncagent.config import ConfigError, load
-from syncagent.config.calendars import YEARS, absences
+from syncagent.config.calendars import YEARS, times
 from tests.unit.test_routing_config import T0, with_files
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -143,7 +143,8 @@ REPEATED = {
 @pytest.mark.parametrize("name", REPEATED)
 def test_a_repeated_absence(name: str) -> None:
     event, expected = REPEATED[name]
-    assert absences(calendar(event, head=CUSTOM_ZONE), BERLIN) == (expected, ())
+    found = times(calendar(event, head=CUSTOM_ZONE), BERLIN)
+    assert (found.away, found.skipped) == (expected, ())
 
 
 def test_what_is_moved_or_called_off_once() -> None:
@@ -154,7 +155,7 @@ def test_what_is_moved_or_called_off_once() -> None:
     )
     off = f"UID:w\nRECURRENCE-ID:20260619T110000Z\nDTSTART:20260619T110000Z\nDURATION:PT4H\nSTATUS:CANCELLED\n{OUT}"
     other = f"UID:x\nRECURRENCE-ID:20260605T110000Z\nDTSTART:20260701T110000Z\nDURATION:PT1H\n{OUT}"
-    assert absences(calendar(weekly, moved, off, other), BERLIN).busy == spans(
+    assert times(calendar(weekly, moved, off, other), BERLIN).away == spans(
         "2026-06-05T11:00/15:00", "2026-06-11T11:00/13:00", "2026-06-26T11:00/15:00", "2026-07-01T11:00/12:00"
     )
 
@@ -178,20 +179,20 @@ BAD = {
 @pytest.mark.parametrize("event", BAD)
 def test_a_bad_event_is_told_and_the_others_are_read(event: str) -> None:
     good = "DTSTART;VALUE=DATE:20260603"
-    found = absences(calendar(good, f"UID:the-bad-one\n{event}", good.replace("3", "5")), BERLIN)
-    assert found.busy == absences(calendar(good, good.replace("3", "5")), BERLIN).busy
+    found = times(calendar(good, f"UID:the-bad-one\n{event}", good.replace("3", "5")), BERLIN)
+    assert found.away == times(calendar(good, good.replace("3", "5")), BERLIN).away
     [says] = found.skipped
     assert BAD[event] in says and "the-bad-one" in says and says.endswith(".")
 
 
 @pytest.mark.parametrize("rule", ["FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;COUNT=3"])
 def test_what_never_comes_is_looked_for_in_vain_and_not_for_ever(rule: str) -> None:
-    found = absences(calendar(f"DTSTART;VALUE=DATE:20260601\nRRULE:{rule}"), BERLIN)
-    assert len(found.busy) == 1
+    found = times(calendar(f"DTSTART;VALUE=DATE:20260601\nRRULE:{rule}"), BERLIN)
+    assert len(found.away) == 1
 
 
 def test_an_absence_without_an_end_is_bounded() -> None:
-    found = absences(calendar("DTSTART;VALUE=DATE:20100104\nRRULE:FREQ=DAILY"), BERLIN).busy
+    found = times(calendar("DTSTART;VALUE=DATE:20100104\nRRULE:FREQ=DAILY"), BERLIN).away
     assert found[0][0].year in (YEARS[0], YEARS[0] - 1) and found[-1][1].year == YEARS[-1]
     assert len(found) < 366 * len(YEARS)
 
@@ -223,16 +224,25 @@ def test_weeks_are_those_of_a_slow_oracle(
         day += ONE_DAY
     rule = f"FREQ=WEEKLY;INTERVAL={every};BYDAY={','.join(sorted(days))};COUNT={count}"
     told = f"DTSTART;TZID={zone}:{begin:%Y%m%d}T{minute // 60:02}{minute % 60:02}00\nDURATION:PT5M\n{OUT}\nRRULE:{rule}"
-    assert [start for start, _ in absences(calendar(told), BERLIN).busy] == expected
+    assert [start for start, _ in times(calendar(told), BERLIN).away] == expected
+
+
+def test_meetings_are_told_apart_from_absences() -> None:
+    weekly = "RRULE:FREQ=WEEKLY;COUNT=2\nDTSTART;TZID=Europe/Berlin:20260327T130000\nDURATION:PT1H"
+    found = times(calendar(weekly, f"{weekly}\nTRANSP:TRANSPARENT", f"{weekly}\n{OUT}"), BERLIN)
+    both = spans("2026-03-27T12:00/13:00", "2026-04-03T11:00/12:00")
+    assert found.meetings == both and found.away == both
 
 
 def test_a_bad_event_of_a_config_is_a_warning_of_it(tmp_path: Path) -> None:
     more = '\n[[reps]]\nname = "Dora"\ncrm_id = "d"\ntimezone = "Europe/Berlin"\ncalendar = "dora.ics"\n'
-    text = calendar("DTSTART;VALUE=DATE:20260603", "DTSTART:tomorrow\nUID:what").decode()
+    meeting = "DTSTART:20260604T080000Z\nDURATION:PT1H"
+    text = calendar("DTSTART;VALUE=DATE:20260603", "DTSTART:tomorrow\nUID:what", meeting).decode()
     config = load(with_files(tmp_path, more, dora_ics=text))
     [problem] = config.files.passed_over
     assert not problem.fatal and problem.path.endswith(".calendar") and "what" in problem.message
-    assert config.policy(T0).reps[-1].busy == spans("2026-06-02T22:00/2026-06-03T22:00")
+    dora = config.policy(T0).reps[-1]
+    assert dora.busy == spans("2026-06-02T22:00/2026-06-03T22:00") and dora.meetings == spans("2026-06-04T08:00/09:00")
 
 
 def test_a_calendar_is_read_in_the_zone_of_the_reps_team(tmp_path: Path) -> None:

@@ -153,6 +153,25 @@ TOLD = {
         at=NIGHT,
         more={"short": True},
     ),
+    "a short promise: who is in a meeting now": Told(
+        (
+            "To Ben (ben), 2026-03-10 09:00 UTC, all: Route all: it was Ben's turn.",
+            "Ben: 1.50 leads to come, 1 open",
+            "Ana: in a meeting, free at 2026-03-10 10:00 UTC",
+        ),
+        to={"pool": (ANA, BEN)},
+        reps={ANA: {"meetings": (FAR,)}},
+        more={"short": True},
+    ),
+    "a longer promise does not ask for meetings": Told(
+        (
+            "To Ana (ana), 2026-03-10 09:00 UTC, all: Route all: it was Ana's turn.",
+            "Ana: 0.50 leads to come, 3 open",
+        ),
+        to={"pool": (ANA,)},
+        reps={ANA: {"meetings": (FAR,)}},
+        roster=replace(EARLIER, turns={"all": {ANA: -0.5}}),
+    ),
     "nobody can: the queue": Told(
         (
             "To Inbound (queue-1) (a queue), 2026-03-10 09:00 UTC, all: Nobody of all can take it now.",

@@ -162,6 +162,8 @@ def test_a_dentist_in_the_calendar_stops_the_reps_clock(hours: Hours | None) -> 
     life = Life(terms(DAY, reps=reps))
     assert life.owner == ANA and due(life) == 1 + 120 + 70
     assert due(Life(terms(replace(DAY, clock="wall"), reps=reps))) == 1 + 120, "no other clock cares"
+    meets = (Rep("Ana", ANA, hours=hours, meetings=busy), Rep("Ben", BEN, hours=hours))
+    assert due(Life(terms(DAY, reps=meets))) == 1 + 120, "a meeting is work"
 
 
 def test_who_is_always_at_work_is_not_on_a_day_off() -> None:
