@@ -398,7 +398,7 @@ def compose(
 
 
 def listener(config: Config, agent: Agent, running: Callable[[], Config] | None = None) -> Listener | None:
-    """What others post to, probes and the admin's pages, not yet listening; None when there is none of these.
+    """What others post to, probes, and the admin's pages, not yet listening; None when there is none of them.
 
     `running`: the config as it is now, for the pages; this one, if none is given.
     """
@@ -418,7 +418,7 @@ def listener(config: Config, agent: Agent, running: Callable[[], Config] | None 
     probes = Probes(lambda: vitals(agent), health, told, token) if config.probes.serve else None
     pages = admin_pages(config, agent, running or (lambda: config)) if config.pages.serve else None
     made = Listener(
-        agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, pages=pages, probes=probes
+        agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, probes=probes, pages=pages
     )
     return made
 

@@ -22,8 +22,9 @@ from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
 from syncagent.policy import Policy
 from syncagent.reports.replay import Replay, again, until
+from syncagent.state.proof import JournalEntry
 from syncagent.state.results import subject_of
-from syncagent.state.store import InUse, JournalEntry, Result
+from syncagent.state.store import InUse, Result
 
 Journal = tuple[JournalEntry, ...]
 ALL = 1_000_000

@@ -88,10 +88,10 @@ class Config(Struct, frozen=True):
     likelihood: Scorecard | None = None
     files: Files = Files()
     sinks: tuple[ConnectorTable, ...] = ()
-    pages: PagesTable = PagesTable()
-    raw: dict[str, Any] = {}
     probes: ProbesTable = ProbesTable()
     heartbeat: HeartbeatTable = HeartbeatTable()
+    pages: PagesTable = PagesTable()
+    raw: dict[str, Any] = {}
 
     @property
     def addresses(self) -> AddressRules:
@@ -119,7 +119,7 @@ AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "cr
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
-TABLES = ("agent", "pages", "probes", "heartbeat", "sources", "crm", *AGREED)
+TABLES = ("agent", "probes", "heartbeat", "pages", "sources", "crm", *AGREED)
 _LAST_PORT = 65535
 
 
@@ -182,10 +182,10 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
         Problem(join("", key), "This table is not known.", nearest(key, TABLES)) for key in raw if key not in TABLES
     ]
     agent = _agent(raw.get("agent", {}), folder, problems)
-    pages = read_pages(raw.get("pages", {}), folder, problems)
     mistyped = any(problem.path == "agent.listen" for problem in problems)
     probes = read_probes(raw.get("probes", {}), "" if mistyped else agent.listen, folder, problems)
     heartbeat = read_heartbeat(raw.get("heartbeat", {}), folder, problems)
+    pages = read_pages(raw.get("pages", {}), folder, problems)
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
     given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
@@ -212,7 +212,7 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     files = read_files(tables, folder, agent.timezone, problems)
     digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, pages, raw, probes, heartbeat)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, probes, heartbeat, pages, raw)
     systems = (*given, crm.name, *(sink.name for sink in sinks))
     problems += [
         Problem(f"alerts.silence.systems.{name}", "There is no system of this name.", nearest(name, systems))

@@ -14,6 +14,7 @@ from syncagent.config.person import free_mail, profile
 from syncagent.config.process import ProcessTranslation
 from syncagent.config.promises import promises
 from syncagent.config.reading import duration, nearest
+from syncagent.config.reports import reports
 from syncagent.config.routing import RoutingTranslation
 from syncagent.config.scoring import ScoringTranslation
 from syncagent.config.tables import (
@@ -53,6 +54,7 @@ class Translation:
         """`broken` are the paths that could not be read: what follows from them is not told again."""
         self._broken = broken
         self._systems = systems
+        self._costs = files.costs
         self._tables = tables
         self._zone = timezone
         self._problems = problems
@@ -98,6 +100,7 @@ class Translation:
             free_mail=free_mail(tables.identity, self._problem),
             accounts=account_lists(tables.accounts, self._problem),
             profile=profile(tables.profile, (*self._systems, crm_system), self._problem),
+            reports=reports(tables.reports, self._costs, self._problem),
             digest=digest,
         )
 

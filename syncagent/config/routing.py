@@ -7,7 +7,8 @@ from typing import TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from syncagent.config.conditions import Tell, conditions
-from syncagent.config.files import PATH, Files, Line, few, zone_of
+from syncagent.config.files import PATH, Files, zone_of
+from syncagent.config.lists import Line, few
 from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.tables import AgreementTables, PlaceTable, RepTable, RouteTable, RouteToTable
 from syncagent.policy import (

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from syncagent.config.alerts import AlertsTable
 from syncagent.config.insight import BriefTable, InsightTable
 from syncagent.config.process import RecycleTable, StageTable
+from syncagent.config.reports import ReportsTable
 from syncagent.model import Value
 from syncagent.model.address import MOBILE
 
@@ -341,3 +342,4 @@ class AgreementTables(Struct, frozen=True):
     accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()
     profile: dict[str, str | list[str]] = field(default_factory=dict)
+    reports: ReportsTable = ReportsTable()

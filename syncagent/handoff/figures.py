@@ -104,8 +104,10 @@ def _pools(policy: Policy) -> dict[str, str]:
 def _promises(handoff: Handoff, policy: Policy) -> Iterator[PromiseFigures]:
     """The promises as they stand; those to earlier owners were told while they were theirs."""
     number = len(handoff.assignments)
-    owner = handoff.assignments[-1].owner if handoff.assignments else ""
-    if handoff.sla is not None and handoff.clock_started_at is not None:
+    last = handoff.assignments[-1] if handoff.assignments else None
+    owner = last.owner if last is not None else ""
+    before = last is not None and handoff.touched_at is not None and handoff.touched_at < last.at  # by an earlier owner
+    if handoff.sla is not None and handoff.clock_started_at is not None and not before:
         clock = Running(0, handoff.sla, handoff.clock_started_at, number, frozenset())
         yield _promise(handoff, clock, owner, handoff.touched_at, policy)
     for place, one in enumerate(handoff.clocks, 1):

@@ -25,6 +25,7 @@ from syncagent.policy.insight import (
 )
 from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
 from syncagent.policy.promises import SlaTerms
+from syncagent.policy.reports import Cost, ReportPolicy
 from syncagent.policy.routing import (
     ORDER,
     POSTAL,
@@ -75,6 +76,7 @@ __all__ = [
     "BrakePolicy",
     "BriefPolicy",
     "Condition",
+    "Cost",
     "CrmPolicy",
     "Decay",
     "Duration",
@@ -102,6 +104,7 @@ __all__ = [
     "RecyclePolicy",
     "RejectionAlarm",
     "Rep",
+    "ReportPolicy",
     "Robots",
     "Route",
     "RouteTarget",
@@ -200,4 +203,5 @@ class Policy(Struct, frozen=True):
     profile: ProfilePolicy = ProfilePolicy()
     likelihood: Scorecard | None = None  # a trained model: its answer is the attribute "likelihood", 0 to 100
     routing: RoutingPolicy = RoutingPolicy()
+    reports: ReportPolicy = ReportPolicy()
     digest: str = ""  # hash of the config that this was built from

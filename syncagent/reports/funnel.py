@@ -136,10 +136,7 @@ def _wins(store: Store, months: Months, cut: str, low: int, high: int, zone: str
 
 def watched_since(store: Store, zone: str) -> tuple[date | None, date | None]:
     """The months of the first win and of the first stay in a stage that are known; None: nobody came in before it."""
-    [(first, won, stayed)] = store.ask(
-        "select (select min(entered_ms) from report_lead), (select min(closed_ms) from report_deal where won),"
-        " (select min(entered_ms) from report_stage)"
-    )
+    [(first, won, stayed)] = store.ask("select entered_ms, won_ms, stage_ms from report_since")
     days = [None if one is None else _day(one, zone).replace(day=1) for one in (first, won, stayed)]
     origin, *began = days
     won_in, stayed_in = (day if day is not None and origin is not None and day > origin else None for day in began)

@@ -11,8 +11,9 @@ from syncagent.handoff.moments import moment_of
 from syncagent.handoff.profile import Attribute
 from syncagent.model import Activity, Contribution, Dossier, Written
 from syncagent.policy import Policy
+from syncagent.state.proof import JournalEntry
 from syncagent.state.results import subject_of
-from syncagent.state.store import JournalEntry, Result, Store, Visit
+from syncagent.state.store import Result, Store, Visit
 
 POINTS = 60
 _WORK = 40_000

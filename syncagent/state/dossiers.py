@@ -52,6 +52,7 @@ class _Json(msgspec.Struct, array_like=True):
 
 
 _decode = msgspec.json.Decoder(_Json).decode
+_decode_done = msgspec.json.Decoder(list[tuple[int, tuple[Activity, ...] | None]]).decode
 
 
 _NULL, _DECISION, _ABSORBED = "'null'", "coalesce(decision, 'null')", "coalesce(absorbed, 'null')"
@@ -172,6 +173,21 @@ def evidence(db: sqlite3.Connection, after: int, until: int, *, decided: bool) -
     for start in range(0, len(people), IN):
         some = people[start : start + IN]
         found += with_accounts(db, _made(some, _fetch(db, some, sent=False, decided=decided), None))
+    return found
+
+
+def activities(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[Activity, ...]]:
+    """What these people did, oldest first; whoever did nothing is left out."""
+    found = {}
+    sql = (
+        f"select '[' || group_concat('[' || id || ',' || coalesce({bodies_of('person.id')}, 'null') || ']') || ']'"  # noqa: S608
+        " from person where id in (select value from json_each(?))"
+    )
+    for start in range(0, len(people), IN):
+        (told,) = db.execute(sql, (str(list(people[start : start + IN])),)).fetchone()
+        for person, done in _decode_done(told or "[]"):
+            if done is not None:
+                found[person] = _in_order(done)
     return found
 
 

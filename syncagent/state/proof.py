@@ -2,13 +2,26 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from syncagent.model import Dossier, Roster
 from syncagent.model.seal import Line
 from syncagent.policy import Policy
+
+
+class JournalEntry(Struct, frozen=True):
+    """What was decided, when and why; `data` holds figures for reports."""
+
+    id: int
+    at: datetime
+    person: int
+    kind: str
+    why: str
+    handoff: str
+    data: dict[str, Any]
+    config: str
 
 
 class Basis(Struct, frozen=True):

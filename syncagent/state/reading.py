@@ -24,7 +24,8 @@ from syncagent.state.codec import (
     ms,
     text,
 )
-from syncagent.state.store import Held, JournalEntry
+from syncagent.state.proof import JournalEntry
+from syncagent.state.store import Held
 
 IN = 500
 _NOTHING_SAID = Said()

@@ -2,7 +2,6 @@
 everything that writes is a job for the one writer thread.
 """
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from syncagent.clock import Clock, SystemClock
 from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
     Decision,
@@ -56,13 +56,14 @@ from syncagent.state.codec import ms
 from syncagent.state.failures import plain_errors
 from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
+from syncagent.state.proof import JournalEntry
+from syncagent.state.readers import Readers
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
     HandedOver,
     Held,
     InUse,
-    JournalEntry,
     OutboxItem,
     Post,
     Result,
@@ -77,7 +78,6 @@ from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 T = TypeVar("T")
 
 _CACHE_KIB = 32 * 1024
-_READER_CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
 
 
 class SqliteStore:
@@ -97,9 +97,8 @@ class SqliteStore:
         self.path = Path(path).absolute()
         self._clock = clock or SystemClock()
         self._addresses = Addresses(addresses or AddressRules())
-        self._idle: list[sqlite3.Connection] = []
+        self._reading = Readers(self.path)
         self._guard = threading.Lock()
-        self._closed = False
         self._offered: dict[Identity, int] = {}
         self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
@@ -156,37 +155,6 @@ class SqliteStore:
         if self._writer is None:
             raise UserError("The state was opened to be read only; ask the running agent, or stop it first.")
         return self._writer.submit(name, job, lane)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A read-only connection inside one read transaction."""
-        with self._guard:
-            if self._closed:
-                raise UserError("The state is closed.")
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode=ro",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=128,
-                timeout=10.0,
-            )
-            _pragma(connection, "cache_size", f"-{_READER_CACHE_KIB}")
-        healthy = False
-        try:
-            connection.execute("begin")
-            yield connection
-            connection.execute("commit")
-            healthy = True
-        finally:
-            with self._guard:
-                keep = healthy and not self._closed
-                if keep:
-                    self._idle.append(connection)
-            if not keep:
-                connection.close()
 
     # -- facts in
 
@@ -394,6 +362,10 @@ class SqliteStore:
         with self._reading() as db:
             return tuple(dossiers.evidence(db, after, until, decided=decided))
 
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        with self._reading() as db:
+            return dossiers.activities(db, people)
+
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
         with self._reading() as db:
             return auditing.watched(db, after, limit)
@@ -480,11 +452,7 @@ class SqliteStore:
         self._beside.close()
         if self._writer is not None:
             self._writer.close()
-        with self._guard:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._reading.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from syncagent.model import (
     AccountView,
+    Activity,
     AnyCommand,
     Cursor,
     Decision,
@@ -30,7 +31,7 @@ from syncagent.model import (
     Written,
 )
 from syncagent.policy import Policy
-from syncagent.state.proof import Basis, Ledger
+from syncagent.state.proof import Basis, JournalEntry, Ledger
 
 MOST_REFUSED = 10_000
 """So many deliveries that could not be read are kept at most; the oldest go first."""
@@ -131,19 +132,6 @@ class OutboxItem(Struct, frozen=True):
     not_before: datetime | None = None
     why: str = ""
     queued_at: datetime | None = None
-
-
-class JournalEntry(Struct, frozen=True):
-    """What was decided, when and why; `data` holds figures for reports."""
-
-    id: int
-    at: datetime
-    person: int
-    kind: str
-    why: str
-    handoff: str
-    data: dict[str, Any]
-    config: str
 
 
 class InUse(Struct, frozen=True):
@@ -402,6 +390,10 @@ class Store(Protocol):
 
         Of these dossiers the rest is empty: nothing may be planned from them.
         """
+        ...
+
+    def activities(self, people: Sequence[int]) -> Mapping[int, tuple[Activity, ...]]:
+        """What these people did and what was done to them, oldest first; whoever did nothing is left out."""
         ...
 
     def watched(self, after: int, limit: int) -> tuple[Watched, ...]:

@@ -32,7 +32,7 @@ from entry""",  # noqa: S608
     "report_stage": f"""CREATE VIEW report_stage as select v.person, v.stage, {_moment("v.entered_at")},
   {_moment("v.left_at")}, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  v.handoff, e.handoffs > 1 and v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
   e.source, e.campaign, e.content, e.medium, e.segment, {_band("(e.fit + e.interest)")} as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person""",  # noqa: S608
     "report_handoff": f"""CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
@@ -41,7 +41,8 @@ from visit as v join entry as e on e.person = v.person""",  # noqa: S608
   h.segment, e.source, e.campaign, e.content, e.medium, e.entered_at as entered_ms,
   h.system as trigger_system, h.campaign as trigger_campaign, h.rule as trigger_rule, {_moment("h.raised_at")},
   {_moment("h.clock_started_at", "delivered_at")}, {_moment("h.touched_at")},
-  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch, h.working as working_seconds_to_touch,
+  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch,
+  case when h.touched_at is not null then h.working end as working_seconds_to_touch,
   {_moment("h.closed_at")}, {_moment("h.come_back_at")}, h.sla
 from handoff as h left join entry as e on e.person = h.person""",  # noqa: S608
     "report_promise": f"""CREATE VIEW report_promise as select p.handoff, p.clock, p.turn, p.promised, p.name as sla,
@@ -59,6 +60,9 @@ from deal as d join child as c on (c.ext, c.object, c.system) = (d.ext, d.object
     "report_missing": """CREATE VIEW report_missing as select count(*) as people from person as p
 where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
 and not exists (select 1 from entry where person = p.id)""",
+    "report_since": """CREATE VIEW report_since as select (select min(entered_at) from entry) as entered_ms,
+  (select min(entered_at) from visit) as stage_ms,
+  (select min(closed_at) from deal where won and not deleted) as won_ms""",
     "report_rep": "CREATE VIEW report_rep as select id as owner, name, active, queue, system from crm_user",
 }
 

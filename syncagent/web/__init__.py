@@ -1,4 +1,4 @@
-"""What others reach us by over HTTP: the listener for webhooks, probes beside it, and the admin's pages."""
+"""What others reach us by over HTTP: the listener for webhooks, probes, and the admin's pages."""
 
 from syncagent.web.entry import Entry
 from syncagent.web.listener import Limits, Listener

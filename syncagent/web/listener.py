@@ -302,25 +302,29 @@ class Listener:
         clock: Clock,
         address: str,
         limits: Limits | None = None,
-        pages: Pages | None = None,
         probes: Probes | None = None,
+        pages: Pages | None = None,
     ) -> None:
         limits = limits or Limits()
         self.hooks = Hooks(doors, receive, ring, clock, limits)
         self.port = 0
         self.needed = bool(doors)
         self._pages = pages
-        told = [f"{PREFIX}/{name}" for name in doors]
-        told += ["/metrics"] if probes is not None else []
-        self._paths = (*told, *(("the admin's pages",) if pages is not None else ()))
+        served = (("/metrics",) if probes is not None else ()) + (("the admin's pages",) if pages is not None else ())
+        self._paths = (*(f"{PREFIX}/{name}" for name in doors), *served)
         self._address = address
         self._limits = limits
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
-        rest = [Mount("/", pages.app)] if pages is not None else []
         self._server = uvicorn.Server(
             uvicorn.Config(
-                Starlette(routes=[Mount(PREFIX, self.hooks), *(probes.routes() if probes is not None else ()), *rest]),
+                Starlette(
+                    routes=[
+                        Mount(PREFIX, self.hooks),
+                        *(probes.routes() if probes is not None else ()),
+                        *((Mount("/", pages.app),) if pages is not None else ()),
+                    ]
+                ),
                 http=_Protocol,
                 ws="none",
                 lifespan="off",

@@ -196,6 +196,19 @@ def test_deals_are_told_with_their_people_won_and_lost(portal):
     assert (fact.closed, fact.won) == (True, False)
 
 
+def test_the_currency_of_a_deal_is_told(portal):
+    [contact] = portal.contacts(1)
+    cursor = begin(portal)
+    portal.control.clock_advance(5)
+    deal = portal.act("create_deal", contact=contact.id, name="Big", amount=1200)["id"]
+    [fact], cursor = hear(portal, cursor, Opportunity)
+    assert fact.currency == ""
+    portal.control.clock_advance(5)
+    portal.act("edit", object="deals", id=deal, values={"deal_currency_code": "usd"})
+    [fact], _ = hear(portal, cursor, Opportunity)
+    assert fact.currency == "USD"
+
+
 def test_owners_are_told_and_archived_ones_are_inactive(portal):
     portal.act("archive_owner", owner=portal.second)
     pages = list(portal.crm.pull(portal.crm.begin(NOON)))

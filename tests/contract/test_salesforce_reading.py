@@ -187,6 +187,18 @@ def test_a_conversion_is_told_with_contact_and_deal(org):
     assert (deal.won, deal.amount, deal.closed_on) == (True, 1200, "2026-11-23")
 
 
+def test_the_currency_of_a_deal_is_told_where_the_org_has_several(org):
+    """Not asked for without the option: in an org with one currency there is no such field."""
+    org.act("add_field", object="Opportunity", field="CurrencyIsoCode string(3)")
+    [lead] = org.leads(1, OwnerId=org.rep)
+    several = org.connect(deal_currency="CurrencyIsoCode")
+    made = org.act("convert_lead", lead=lead.id, opportunity="Ten seats")
+    org.act("edit", object="Opportunity", id=made["opportunity"], fields={"CurrencyIsoCode": "USD"})
+    deal = Identity("salesforce", "Opportunity", made["opportunity"])
+    told = [[fact for fact in crm.look([deal]).facts if isinstance(fact, Opportunity)] for crm in (org.crm, several)]
+    assert [fact.currency for (fact,) in told] == ["", "USD"]
+
+
 def test_accounts_are_told_whole_at_the_start_and_by_turns_after_it(org):
     row = {"Name": "Nordvind", "Website": "nordvind.example", "Phone": "+46 8 987 650", "OwnerId": org.rep}
     [acme] = org.control.seed(accounts=[{**row, "Industry": "Steel", "NumberOfEmployees": 90}])["accounts"]

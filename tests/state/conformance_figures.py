@@ -143,13 +143,25 @@ class Figures:
             (2, "ben", "hour", "first touch", ms(at(70)), ms(at(130)), ms(at(100)), 1, 30.0, "Web"),
         ]
 
+    def test_a_promise_that_was_kept_stays_so_when_the_lead_passes_on(self, store):
+        take(store, lead(1))
+        [person] = store.find("1")
+        one = handoff(person)
+        kept = PromiseFigures(0, 1, "first touch", "hour", "ana", T0, at(60), at(30), met=True, minutes=30.0)
+        told = HandoffFigures(one.id, "", 30.0, 1, T0, (kept,))
+        decided(store, 1, decision=Decision(handoffs=(one,)), entry=WEB, figures=(told,))
+        take(store, lead(1, 2, title="CFO"))
+        passed = HandoffFigures(one.id, "", 30.0, 2, at(90))
+        decided(store, 1, minute=90, decision=Decision(handoffs=(one,)), entry=WEB, figures=(passed,))
+        assert rows(store, "report_promise", "turn", "met", "ended_ms") == [(1, 1, ms(at(30)))]
+
     def test_stays_in_stages_with_where_they_led(self, store):
         take(store, lead(1))
         for minute, stage, number in ((1, "mql", "1.1"), (5, "recycled", "1.1"), (9, "mql", "1.2")):
             take(store, lead(1, minute, title=str(minute)))
-            decided(
-                store, 1, minute=minute, entry=WEB, events=(Event("stage", at(minute), "", number, {"stage": stage}),)
-            )
+            passed = Decision(handoffs=tuple(handoff(1, each) for each in range(1, int(number[2:]) + 1)))
+            moved = Event("stage", at(minute), "", number, {"stage": stage})
+            decided(store, 1, minute=minute, decision=passed, entry=WEB, events=(moved,))
         columns = ("entered_ms", "stage", "left_ms", "seconds", "next_stage", "is_return")
         assert rows(store, "report_stage", *columns) == [
             (ms(at(1)), "mql", ms(at(5)), 240.0, "recycled", 0),

@@ -243,7 +243,8 @@ CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
   h.segment, e.source, e.campaign, e.content, e.medium, e.entered_at as entered_ms,
   h.system as trigger_system, h.campaign as trigger_campaign, h.rule as trigger_rule, strftime('%Y-%m-%dT%H:%M:%SZ', h.raised_at / 1000, 'unixepoch') as raised_at, h.raised_at as raised_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', h.clock_started_at / 1000, 'unixepoch') as delivered_at, h.clock_started_at as delivered_ms, strftime('%Y-%m-%dT%H:%M:%SZ', h.touched_at / 1000, 'unixepoch') as touched_at, h.touched_at as touched_ms,
-  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch, h.working as working_seconds_to_touch,
+  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch,
+  case when h.touched_at is not null then h.working end as working_seconds_to_touch,
   strftime('%Y-%m-%dT%H:%M:%SZ', h.closed_at / 1000, 'unixepoch') as closed_at, h.closed_at as closed_ms, strftime('%Y-%m-%dT%H:%M:%SZ', h.come_back_at / 1000, 'unixepoch') as come_back_at, h.come_back_at as come_back_ms, h.sla
 from handoff as h left join entry as e on e.person = h.person;
 CREATE VIEW report_lead as select person, strftime('%Y-%m-%dT%H:%M:%SZ', entered_at / 1000, 'unixepoch') as entered_at, entered_at as entered_ms, told_by, system,
@@ -260,9 +261,12 @@ CREATE VIEW report_promise as select p.handoff, p.clock, p.turn, p.promised, p.n
   strftime('%Y-%m-%dT%H:%M:%SZ', p.ended_at / 1000, 'unixepoch') as ended_at, p.ended_at as ended_ms, p.met, p.minutes
 from promise as p join handoff as h on h.id = p.handoff left join entry as e on e.person = h.person;
 CREATE VIEW report_rep as select id as owner, name, active, queue, system from crm_user;
+CREATE VIEW report_since as select (select min(entered_at) from entry) as entered_ms,
+  (select min(entered_at) from visit) as stage_ms,
+  (select min(closed_at) from deal where won and not deleted) as won_ms;
 CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  v.handoff, e.handoffs > 1 and v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
   e.source, e.campaign, e.content, e.medium, e.segment, cast((e.fit + e.interest) / 20 as integer) * 20 as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person;

@@ -16,7 +16,7 @@ from syncagent.agent.control import Control as Door
 from syncagent.agent.control import socket_path
 from syncagent.cli import logs, main
 from syncagent.clock import SystemClock
-from syncagent.state.store import JournalEntry
+from syncagent.state.proof import JournalEntry
 from tests.story.vendors import Row, Stage
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # a Monday

@@ -171,5 +171,5 @@ def test_where_others_can_come_metrics_need_a_token() -> None:
 
 
 def test_nobody_listens_where_nothing_is_to_be_served(tmp_path: Path) -> None:
-    with Theatre(tmp_path) as stage:
+    with Theatre(tmp_path, CONFIG + "[pages]\nserve = false\n") as stage:
         assert listener(stage.config, stage.agent) is None

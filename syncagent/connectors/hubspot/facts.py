@@ -50,6 +50,7 @@ DEAL: Final = (
     "dealstage",
     "pipeline",
     "amount",
+    "deal_currency_code",
     "closedate",
     "hs_is_closed",
     "hs_is_closed_won",
@@ -269,6 +270,7 @@ class Words:
                 closed_on=str(given.get("closedate") or "")[:10] if over else "",
                 account=next(iter(companies.get(ident, ())), ""),
                 deleted=bool(row.get("archived")),
+                currency=str(given.get("deal_currency_code") or "").upper(),
             )
 
     def owners(self, owners: Mapping[str, Owner], away: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Fact]:

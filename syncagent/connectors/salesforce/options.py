@@ -71,6 +71,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     over and above `fields` (`contact_fields = {status = "Contact_Status__c"}` gives contacts a status, written and
     heard as that of leads); `account_fields` those of accounts, read as "account.<our name>". `user_fields`: in which
     users say that they are out: dates or moments (`away_from` and `away_until`, the last day included).
+    `deal_currency`: the field of opportunities that names their currency; in an org with several: CurrencyIsoCode.
     `overlap`: how late after its stamp a change may be committed and still be found; `in_flight`: how long a save takes
     at the most as a rule, with the org's flows and triggers: a promise counts as broken so much later. `timezone`: in
     which a task's due moment becomes a date. `expect_status`: what `check` looks for among the statuses;
@@ -93,6 +94,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     task_key_field: str = "SyncAgent_Key__c"
     lead_key_field: str = "SyncAgent_Key__c"
     notification_type: str = ""
+    deal_currency: str = ""
     api_budget: ApiBudget = ApiBudget()
     poll: str = "60s"
     overlap: str = "600s"
@@ -109,7 +111,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if not re.fullmatch(r"\d+\.0", self.api_version):
             raise ValueError(f'api_version is written like "60.0", not {self.api_version!r}.')
         fields = (*self.fields.values(), *self.contact_fields.values(), *self.account_fields.values())
-        for name in (*fields, *self.user_fields.values(), self.task_key_field, self.lead_key_field):
+        more = (self.deal_currency,) if self.deal_currency else ()
+        for name in (*fields, *more, *self.user_fields.values(), self.task_key_field, self.lead_key_field):
             if not re.fullmatch(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)?", name):
                 raise ValueError(f"{name!r} is not the API name of a field.")
         if self.user_fields and (unknown := set(self.user_fields) ^ {"away_from", "away_until"}):

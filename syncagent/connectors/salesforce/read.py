@@ -192,6 +192,8 @@ class Reader:
             fields += self.ours[kind]
         elif kind == "Task":
             fields.append(self.options.task_key_field)
+        elif kind == "Opportunity" and self.options.deal_currency:
+            fields.append(self.options.deal_currency)
         elif kind == "User":
             fields += self.options.user_fields.values()
         shown = [field for field in dict.fromkeys(fields) if self.org.visible(kind, field)]
@@ -444,6 +446,7 @@ class Reader:
                 closed_on=(row.get("CloseDate") or "") if row.get("IsClosed") else "",
                 account=row.get("AccountId") or "",
                 deleted=bool(row.get("IsDeleted")),
+                currency=str(row.get(self.options.deal_currency) or "").upper(),
             )
             for row in rows
         ]

@@ -156,6 +156,7 @@ dealname
 dealstage
 pipeline
 amount number
+deal_currency_code
 closedate datetime
 dealtype enumeration newbusiness|existingbusiness
 hs_is_closed bool ro

@@ -92,6 +92,14 @@ def test_a_promise_that_runs_is_kept_or_is_broken() -> None:
     assert figures_of(handoff(clock_started_at=None), TEAM).promises == ()
 
 
+def test_who_gets_a_lead_that_was_touched_before_is_promised_no_first_touch() -> None:
+    taken = (Assignment("ana", T0, "all", "turn"), Assignment("ben", at(40), "crm", "Ana passed it on"))
+    passed = handoff(assignments=taken, touched_at=at(20), clock_started_at=at(45))
+    assert figures_of(passed, TEAM).promises == ()
+    [own] = figures_of(replace(passed, touched_at=at(42)), TEAM).promises
+    assert (own.owner, own.turn, own.met, own.minutes) == ("ben", 2, True, 0.0), "touched before the task was there"
+
+
 def test_working_time_leaves_out_the_night() -> None:
     untouched = figures_of(handoff(), TEAM)
     assert untouched.working is None
