@@ -13,6 +13,7 @@ from syncagent.connectors import memory
 from syncagent.errors import StoreFullError, UserError
 from syncagent.model import Activity, Identity, Lead, Page, Refused, Usage
 from syncagent.reports.catalog import REPORTS
+from syncagent.reports.formats.page import NOTHING
 from syncagent.reports.report import Chart, Column, Report, Table
 from syncagent.web import views
 from tests.web.desk import HOSTILE, Browser, browsing, serving, story, theatre
@@ -391,11 +392,13 @@ class TestReports:
             assert not re.search("<script|<img|<h1>owned", page)
             assert not re.search(r"<style|\sstyle=", page)
 
-    def test_one_with_numbers_of_this_state(self, play):
+    @pytest.mark.parametrize("name", REPORTS)
+    def test_each_with_the_numbers_of_this_state(self, play, name):
         with browsing(play) as browser:
-            status, text = browser.get("/reports/gate")
+            status, text = browser.get(f"/reports/{name}")
             assert status == 200
-            assert "<h2" in text
+            assert "<h2" in text or NOTHING in text
+            assert not re.search(r"<style|\sstyle=", text)
 
     def test_among_many_people_it_is_worked_out_beside_the_agent(self, play, monkeypatch):
         monkeypatch.setattr(views, "FEW_PEOPLE", 1)
