@@ -51,7 +51,7 @@ _OVER = frozenset((Stage.WON, Stage.LOST, Stage.DISQUALIFIED, Stage.CUSTOMER))
 REPLAN = "syncagent audit --mend"
 ADOPT = "syncagent audit --adopt"
 RUN = "syncagent run"
-BY_HAND = "say in the CRM by its status what has become of it"
+BY_HAND = "set its status in the CRM to what has become of it, or to another and back, which hands it off"
 
 
 class Standing(Struct, frozen=True):
