@@ -14,6 +14,7 @@ from syncagent.model import Activity, Dossier, Identity, Lane, Lead, Page
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
+AT_ONCE = 500
 EVERY = 1 << 40
 STUCK = ("parked", "unknown", "conflict")
 NOT_STUCK = ("queued", "sending", "done", "dropped")
@@ -82,18 +83,22 @@ def _history(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _adopt(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     """Whom sales works on, or has given back, without us; with "go", they are watched from now on (law 6)."""
-    count = 0
-    for person in _people(agent, with_sales=False):
+    count, after = 0, 0
+    while people := agent.store.people(after, AT_ONCE):
         with agent.deciding:
-            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
-            taken = adopt(dossier, agent.policy, roster, now) if dossier is not None else None
-            if dossier is None or taken is None:
-                continue
-            settlement = Settlement(person, dossier.revision, taken)
-            if not order.get("go") or agent.store.settle(
-                [settlement], taken.roster or roster, now=now, config=agent.policy.digest
-            ):
-                count += 1
+            now, roster = agent.clock.now(), agent.store.roster()
+            taken = []
+            for dossier in agent.store.dossiers(people):
+                made = adopt(dossier, agent.policy, roster, now)
+                if made is not None:
+                    taken.append(Settlement(dossier.person, dossier.revision, made))
+                    roster = made.roster or roster
+            done = len(taken)
+            if taken and order.get("go"):
+                done = agent.store.settle(taken, roster, now=now, config=agent.policy.digest)
+        count += done
+        if done == len(taken):  # else something new was heard of one of them: these are read again
+            after = people[-1]
     return {"people": count}
 
 

@@ -5,7 +5,7 @@ everything that writes is a job for the one writer thread.
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ from syncagent.state.lock import StateLock
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
+    Glance,
     HandedOver,
     Held,
     InUse,
@@ -383,9 +384,13 @@ class SqliteStore:
         with self._reading() as db:
             return tuple(reading.evidence(db, after, until, decided=decided))
 
-    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+    def watched(self, people: Sequence[int]) -> tuple[Watched, ...]:
         with self._reading() as db:
-            return auditing.watched(db, after, limit)
+            return auditing.watched(db, people)
+
+    def glances(self, after: int, limit: int, words: Collection[str], late: datetime) -> tuple[Glance, ...]:
+        with self._reading() as db:
+            return tuple(auditing.glances(db, after, limit, words, late))
 
     def visits(self, person: int) -> tuple[Visit, ...]:
         with self._reading() as db:

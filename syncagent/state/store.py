@@ -4,7 +4,7 @@ Words: a *stream* is one cursor's name ("marketo/poll", "marketo/backfill/2026-0
 of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, and no admin hold stands against them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
@@ -82,6 +82,25 @@ class Watched(Struct, frozen=True):
     wake_at: datetime | None
     held: str
     dirty: bool
+
+
+class Glance(Struct, frozen=True, gc=False):
+    """Whether somebody need be looked at whole: as much as tells that without reading what they did.
+
+    `dirty`: they are about to be planned. `open_`: they had a handoff, wait for one, were found in work, nothing was
+    decided, or their timer is late. `said`: one of the words stands in what the CRM says. The score is the one that was
+    decided last.
+    """
+
+    person: int
+    held: str
+    dirty: bool
+    erased: bool
+    open_: bool
+    said: bool
+    fit: float
+    interest: float
+    grade: str
 
 
 class Visit(Struct, frozen=True):
@@ -396,8 +415,15 @@ class Store(Protocol):
         """
         ...
 
-    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
-        """The next people behind `after`, in the order of their ids, with all that an audit asks for."""
+    def watched(self, people: Sequence[int]) -> tuple[Watched, ...]:
+        """These, in the order of their ids, with all that an audit asks for; merged-away ones are left out."""
+        ...
+
+    def glances(self, after: int, limit: int, words: Collection[str], late: datetime) -> tuple[Glance, ...]:
+        """The next people behind `after`, in the order of their ids; `words` are values that the CRM may show.
+
+        A timer from before `late` has been missed.
+        """
         ...
 
     def visits(self, person: int) -> tuple[Visit, ...]:

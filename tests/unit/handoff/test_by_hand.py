@@ -1,4 +1,4 @@
-"""Whoever sets a closed, returning or new lead to ready by hand hands it off: a person wins (law 5), and law 6 holds."""
+"""Whoever sets a closed, returning or new lead to ready by hand hands it off: a person wins, and no hole is dug."""
 
 from datetime import timedelta
 
