@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 
+from syncagent.agent.stuck import STUCK, record_of, tell_stuck
 from syncagent.clock import Clock
 from syncagent.errors import StoreFullError
 from syncagent.handoff.alerting import after_quiet, beside
-from syncagent.model import Alert, AnyCommand, Dossier, Identity, Lane
+from syncagent.model import Alert, AnyCommand, Lane
 from syncagent.policy import Policy, RejectionAlarm
 from syncagent.reports.rejections import Rejections, days_of, rejections
 from syncagent.state.store import Store
@@ -40,15 +41,22 @@ class Watch:
             return 0
         self._looked = now
         try:
-            made = watch(self._store, self._policy(), now)
+            made = watch(self._store, self._policy(), now) + tell_stuck(self._store, self._policy(), now)
         except StoreFullError:
             raise
         except Exception:
-            log.exception("What is rejected could not be looked at; it is tried again in an hour.")
+            log.exception("What is rejected or stuck could not be looked at; it is tried again in an hour.")
             return 0
         for door in self._doors.values() if made else ():
             door.set()
         return made
+
+
+def standing(store: Store) -> list[dict[str, str]]:
+    """The alarms that stand now: what each `says`, and `since` when (ISO, UTC)."""
+    rejected = json.loads(store.meta(STANDING) or "{}").values()
+    stuck = json.loads(store.meta(STUCK) or "{}").get("standing", {}).values()
+    return [one for one in (*rejected, *stuck) if one["says"]]
 
 
 def watch(store: Store, policy: Policy, now: datetime) -> int:
@@ -103,7 +111,7 @@ def _alert(
     first = min(new, key=lambda one: (one.answered, one.by, one.name))  # the fewest leads say most of where to look
     to = alarm.tell or policy.manager
     dossier = store.dossier(first.example)
-    record = _record_of(dossier) if dossier is not None else None
+    record = record_of(dossier) if dossier is not None else None
     if not to or record is None:
         return []
     matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
@@ -121,10 +129,3 @@ def _alert(
         remind_at=now if quiet is None else after_quiet(now, quiet, policy.timezone),
     )
     return [alert, *beside(alert, policy, now)]
-
-
-def _record_of(dossier: Dossier) -> Identity | None:
-    decision = dossier.decision
-    if decision is not None and decision.desired is not None and decision.desired.record is not None:
-        return decision.desired.record
-    return next((one.identity for one in dossier.records if not one.deleted), None)

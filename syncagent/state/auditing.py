@@ -9,7 +9,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Dossier
 from syncagent.state.codec import maybe_moment, ms
-from syncagent.state.reading import dossiers
+from syncagent.state.dossiers import dossiers
 from syncagent.state.store import Glance, Watched
 
 

@@ -60,15 +60,23 @@ def _news(db: sqlite3.Connection, new: Sequence[tuple[int, str, int]]) -> set[in
     return found
 
 
-def of(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[Crowd, ...]]:
-    """The crowds of these people's changes, by person; who was alone is left out."""
-    sql = (
-        "select e.person, e.by, e.at, (select count(distinct o.person) from edit as o"  # noqa: S608
-        " where o.at between e.at - 1 and e.at + 1 and o.by = e.by) as people"
-        f" from edit as e where e.person in ({','.join('?' * len(people))}) order by e.at, e.by"
+Row = tuple[int, str, int, int]
+"""Whose change, by whom, in which second, and how many people changed with it."""
+
+
+def sql_of(people: str) -> str:
+    """SQL for each change of these people (a table of which `value` is one's id): a `Row` as JSON, named `j`."""
+    return (
+        "select json_array(e.person, e.by, e.at, (select count(distinct o.person) from edit as o"  # noqa: S608
+        " where o.at between e.at - 1 and e.at + 1 and o.by = e.by)) as j"
+        f" from {people} as asked cross join edit as e on e.person = asked.value"
     )
+
+
+def read(rows: Iterable[Row]) -> dict[int, tuple[Crowd, ...]]:
+    """The crowds of people's changes, by person, in the order of time; who was alone is left out."""
     found: dict[int, tuple[Crowd, ...]] = {}
-    for person, by, at, count in db.execute(sql, people):
+    for person, by, at, count in sorted(rows, key=lambda row: (row[2], row[1])):
         if count > 1:
             found[person] = (*found.get(person, ()), Crowd(by, moment(at * 1000), count))
     return found

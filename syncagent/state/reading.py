@@ -1,35 +1,25 @@
-"""Reading: dossiers in a few queries a batch, and what `status`, `explain` and the loop ask.
+"""Reading: whom to plan, the roster, and what `status`, `explain` and the loop ask (dossiers: `dossiers.py`).
 
 Every function takes a read-only connection; who calls holds a read transaction around one batch and not longer, for a
 long one keeps the writer's log from being folded into the file.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
 
 from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Activity, Dossier, HealthSnapshot, Identity, Lane, OutboxEntry, Roster
+from syncagent.model import HealthSnapshot, Lane, Roster
 from syncagent.model.address import read_address
-from syncagent.model.commands import Receipt
-from syncagent.state import crowds, hints, inbox
-from syncagent.state.activities import bodies_of
+from syncagent.state import hints, inbox
 from syncagent.state.codec import (
     Said,
-    decode_activities,
     decode_data,
-    decode_decision,
-    decode_decisions,
-    decode_receipt,
     decode_roster,
-    decode_said,
     maybe_moment,
     moment,
     ms,
 )
-from syncagent.state.companies import with_accounts
 from syncagent.state.store import Held, JournalEntry
 
 IN = 500
@@ -58,135 +48,6 @@ def unsettled_ids(db: sqlite3.Connection, now: datetime, limit: int, lane: Lane 
             due = {row[2] for row in woken}
             rows = sorted([row for row in rows if row[2] not in due] + woken)[:limit]
     return [row[2] for row in rows]
-
-
-def dossiers(db: sqlite3.Connection, people: Sequence[int]) -> list[Dossier]:
-    """Everything that `plan` reads of these people, in their order; unknown and merged-away ids are left out."""
-    seen_until = crm_seen_until(db)
-    found: list[Dossier] = []
-    for start in range(0, len(people), IN):
-        some = people[start : start + IN]
-        found += _batch(db, some, seen_until)
-    return found
-
-
-def evidence(db: sqlite3.Connection, after: int, until: int, *, decided: bool) -> list[Dossier]:
-    """As `dossiers`, of the people behind `after` up to `until`; of what was sent nothing is read.
-
-    `decided`: also our last decision on each.
-    """
-    sql = "select id from person where id > ? and id <= ? and merged_into is null order by id"
-    people = [row[0] for row in db.execute(sql, (after, until))]
-    found: list[Dossier] = []
-    for start in range(0, len(people), IN):
-        found += _batch(db, people[start : start + IN], None, sent=False, decided=decided)
-    return found
-
-
-def _batch(
-    db: sqlite3.Connection,
-    people: Sequence[int],
-    seen_until: datetime | None,
-    *,
-    sent: bool = True,
-    decided: bool = True,
-) -> list[Dossier]:
-    within = f"in ({_marks(len(people))})"
-    sql = (
-        "select id, revision, lane, erased, released, said.body, decision, absorbed,"  # noqa: S608
-        f" {bodies_of('person.id')} from person left join said on said.person = id"
-        f" left join judged on judged.person = id where id {within} and merged_into is null"
-    )
-    # One row a person: each row costs a turn at the interpreter's lock.
-    persons = {row[0]: row for row in db.execute(sql, people)}
-    identities: dict[int, list[Identity]] = {}
-    for person, system, kind, ext in db.execute(
-        f"select person, system, object, ext from identity where person {within}",  # noqa: S608
-        people,
-    ):
-        identities.setdefault(person, []).append(Identity(system, kind, ext))
-    emails: dict[int, list[str]] = {}
-    shared: dict[int, set[str]] = {}
-    for person, each in db.execute(f"select person, address from email where person {within}", people):  # noqa: S608
-        if "@" not in each:
-            continue  # a telephone number
-        if " " in each:
-            shared.setdefault(person, set()).add(each.partition(" ")[0])
-        else:
-            emails.setdefault(person, []).append(each)
-    split_at = dict(
-        db.execute(f"select person, max(at) from apart where person {within} group by person", people).fetchall()  # noqa: S608
-    )
-    outbox = _outbox(db, people) if sent else {}
-    together = crowds.of(db, people) if sent else {}
-    made = []
-    for person in people:
-        row = persons.get(person)
-        if row is None:
-            continue
-        _, revision, lane, erased, released, body, decision, absorbed, done = row
-        told = _NOTHING_SAID if body is None else decode_said(body)
-        made.append(
-            Dossier(
-                person,
-                revision,
-                Lane.COLD if lane else Lane.HOT,
-                tuple(sorted(identities.get(person, ()))),
-                tuple(sorted(emails.get(person, ()))),
-                told.leads,
-                () if done is None else _in_order(decode_activities(done)),
-                told.records,
-                told.changes,
-                told.tasks,
-                told.opportunities,
-                None,
-                outbox.get(person, ()),
-                decode_decision(decision) if decided and decision is not None else None,
-                decode_decisions(absorbed) if sent and absorbed is not None else (),
-                seen_until,
-                bool(erased),
-                bool(released),
-                tuple(sorted(shared[person])) if person in shared else (),
-                told.histories,
-                maybe_moment(split_at.get(person)) if split_at else None,
-                crowds=together.get(person, ()),
-            )
-        )
-    return with_accounts(db, made)
-
-
-_at = attrgetter("at")
-_in_time = attrgetter("at", "identity.system", "key")
-
-
-def _in_order(told: tuple[Activity, ...]) -> tuple[Activity, ...]:
-    """By time; those of one moment by system and key, which is asked only where there are such."""
-    if len(set(map(_at, told))) == len(told):
-        return tuple(sorted(told, key=_at))
-    return tuple(sorted(told, key=_in_time))
-
-
-def _outbox(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple[OutboxEntry, ...]]:
-    found: dict[int, list[OutboxEntry]] = {}
-    for person, key, verb, state, revision, handoff, why, receipt, hangs_on, waits_for in db.execute(
-        "select person, key, verb, state, coalesce(next_revision, revision), handoff, why, receipt,"  # noqa: S608
-        " case when state = 'queued' and verb = 'CreateTask' then json_extract(body, '$.record.id') end,"
-        " case when state = 'queued' and verb = 'CreateTask' then json_extract(body, '$.depends_on[0]') end from outbox"
-        f" where person in ({_marks(len(people))}) order by person, coalesce(done_at, 9e15), id",
-        people,
-    ):
-        told: Receipt | None = None if receipt is None else decode_receipt(receipt)
-        entry = OutboxEntry(key, verb, state, revision, handoff, why, told, hangs_on or "", waits_for or "")
-        found.setdefault(person, []).append(entry)
-    return {person: _current(entries) for person, entries in found.items()}
-
-
-def _current(entries: list[OutboxEntry]) -> tuple[OutboxEntry, ...]:
-    """Of several writes that are done, only the last says what stands in the CRM."""
-    done = [entry for entry in entries if entry.state == "done" and entry.verb == "WriteLead"]
-    if len(done) < 2:
-        return tuple(entries)
-    return tuple(entry for entry in entries if entry is done[-1] or entry not in done)
 
 
 def crm_seen_until(db: sqlite3.Connection) -> datetime | None:

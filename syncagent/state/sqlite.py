@@ -5,7 +5,7 @@ everything that writes is a job for the one writer thread.
 import contextlib
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
 from syncagent.clock import Clock, SystemClock
-from syncagent.errors import StoreBrokenError, StoreFullError, UserError
+from syncagent.errors import UserError
 from syncagent.model import (
     AccountView,
     AnyCommand,
@@ -37,6 +37,7 @@ from syncagent.state import (
     backup,
     companies,
     decisions,
+    dossiers,
     facts,
     hints,
     inbox,
@@ -49,6 +50,7 @@ from syncagent.state import (
 )
 from syncagent.state.codec import ms
 from syncagent.state.lock import StateLock
+from syncagent.state.plain import plain_errors
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
@@ -63,6 +65,7 @@ from syncagent.state.store import (
     Result,
     Settlement,
     StageNumbers,
+    Stuck,
     Unsettled,
     Visit,
     Watched,
@@ -101,6 +104,7 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._closed = False
         self._offered: dict[Identity, int] = {}
+        self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
         self._lock: StateLock | None = None
         if read_only:
@@ -111,7 +115,7 @@ class SqliteStore:
     def _open_to_read(self) -> None:
         if not self.path.exists():
             raise UserError(f"There is no state file at {self.path}. Start the agent once: `syncagent run`.")
-        with _plain_errors(), self._reading() as db:
+        with plain_errors(), self._reading() as db:
             state = Database(db, execute_plugins=False)
             refuse_newer(state)
             refuse_unfinished(state)
@@ -119,7 +123,7 @@ class SqliteStore:
     def _open_to_write(self) -> None:
         self._lock = StateLock(self.path)
         try:
-            with _plain_errors():
+            with plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
                     backup.quick_check(self.path, ours=True)
                 self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
@@ -294,11 +298,10 @@ class SqliteStore:
         with self._reading() as db:
             people = reading.unsettled_ids(db, now, limit, lane)
             first, rest = people[:at_once], people[at_once:] if at_once is not None else ()
-            return Unsettled(tuple(reading.dossiers(db, first)), reading.roster(db), tuple(rest))
+            return Unsettled(tuple(dossiers.dossiers(db, first)), reading.roster(db), tuple(rest))
 
-    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
-        with self._reading() as db:
-            return tuple(reading.dossiers(db, people))
+    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
+        return self._beside.dossiers(people)
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
@@ -377,12 +380,12 @@ class SqliteStore:
 
     def dossier(self, person: int) -> Dossier | None:
         with self._reading() as db:
-            found = reading.dossiers(db, [person])
+            found = dossiers.dossiers(db, [person])
         return found[0] if found else None
 
     def evidence(self, after: int, until: int, *, decided: bool = False) -> tuple[Dossier, ...]:
         with self._reading() as db:
-            return tuple(reading.evidence(db, after, until, decided=decided))
+            return tuple(dossiers.evidence(db, after, until, decided=decided))
 
     def watched(self, people: Sequence[int]) -> tuple[Watched, ...]:
         with self._reading() as db:
@@ -403,6 +406,10 @@ class SqliteStore:
     def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
         with self._reading() as db:
             return visits.moves(db, since)
+
+    def stuck(self, stage: str, after: datetime, until: datetime) -> Stuck:
+        with self._reading() as db:
+            return visits.stuck(db, stage, after, until)
 
     def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
         with self._reading() as db:
@@ -454,10 +461,11 @@ class SqliteStore:
         self._write("set_meta", lambda db: _run(db, "insert or replace into meta values (?, ?)", (name, value)))
 
     def backup(self, path: str) -> None:
-        with _plain_errors():
+        with plain_errors():
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
+        self._beside.close()
         if self._writer is not None:
             self._writer.close()
         with self._guard:
@@ -478,22 +486,3 @@ def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> None:
 
 def _pragma(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(f"pragma {name} = {value}").close()
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """SQLite's errors at opening and backup as ours, with what helps."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name == "SQLITE_FULL":
-            raise StoreFullError("The disk is full. Make room, then try again.") from error
-        if name == "SQLITE_READONLY_ROLLBACK":
-            raise UserError(
-                "The state file was left half written by an agent that was killed. "
-                "Start the agent, which takes that back: `syncagent run`."
-            ) from error
-        raise StoreBrokenError(
-            f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
-        ) from error

@@ -4,7 +4,7 @@ Words: a *stream* is one cursor's name ("marketo/poll", "marketo/backfill/2026-0
 of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, and no admin hold stands against them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
@@ -27,6 +27,12 @@ from syncagent.model import (
     Roster,
 )
 from syncagent.policy import Policy
+from syncagent.state.looks import Glance as Glance
+from syncagent.state.looks import HandedOver as HandedOver
+from syncagent.state.looks import StageNumbers as StageNumbers
+from syncagent.state.looks import Stuck as Stuck
+from syncagent.state.looks import Visit as Visit
+from syncagent.state.looks import Watched as Watched
 
 MOST_REFUSED = 10_000
 """So many deliveries that could not be read are kept at most; the oldest go first."""
@@ -70,69 +76,6 @@ class Held(Struct, frozen=True):
     why: str
     since: datetime
     revision: int | None = None
-
-
-class Watched(Struct, frozen=True):
-    """A person as an audit looks at them: the dossier, when they are looked at next, and why they are not planned.
-
-    `held`: the brake's cause, empty when it holds them not; `dirty`: they are about to be planned.
-    """
-
-    dossier: Dossier
-    wake_at: datetime | None
-    held: str
-    dirty: bool
-
-
-class Glance(Struct, frozen=True, gc=False):
-    """Whether somebody need be looked at whole: as much as tells that without reading what they did.
-
-    `dirty`: they are about to be planned. `open_`: they had a handoff, wait for one, were found in work, nothing was
-    decided, or their timer is late. `said`: one of the words stands in what the CRM says. The score is the one that was
-    decided last.
-    """
-
-    person: int
-    held: str
-    dirty: bool
-    erased: bool
-    open_: bool
-    said: bool
-    fit: float
-    interest: float
-    grade: str
-
-
-class Visit(Struct, frozen=True):
-    """A stay in a stage; `left_at` None: they are there."""
-
-    stage: str
-    entered_at: datetime
-    left_at: datetime | None
-    handoff: str
-
-
-class StageNumbers(Struct, frozen=True):
-    """How a stage stands: who is there, who of them for too long; of those who left lately, how many, after how long.
-
-    `median` in seconds; None: nobody left.
-    """
-
-    here: int = 0
-    stuck: int = 0
-    left: int = 0
-    median: float | None = None
-
-
-class HandedOver(Struct, frozen=True):
-    """A handoff as reports look at it: where the lead came from, what became of it; `outcome` empty: nothing yet."""
-
-    person: int
-    opened_at: datetime
-    source: str
-    campaign: str
-    rule: str
-    outcome: str
 
 
 class OutboxItem(Struct, frozen=True):
@@ -306,8 +249,11 @@ class Store(Protocol):
         """Whom to plan next, with everything that `plan` reads; of more than `at_once` only the first are read."""
         ...
 
-    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
-        """Everything that `plan` reads of these, in their order; unknown and merged-away ids are left out."""
+    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
+        """Everything that `plan` reads of these, in their order; unknown and merged-away ids are left out.
+
+        It is fetched on another core while the caller goes on: call what is returned to have it.
+        """
         ...
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
@@ -436,6 +382,10 @@ class Store(Protocol):
 
     def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
         """How many went from which stage to which since."""
+        ...
+
+    def stuck(self, stage: str, after: datetime, until: datetime) -> Stuck:
+        """Who is in a stage since `until` or before, and not with sales; new of them: who came to it after `after`."""
         ...
 
     def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
