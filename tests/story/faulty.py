@@ -140,7 +140,7 @@ class Lives:
             decided = dossier.decision.handoffs if dossier.decision is not None else ()
             who = min((*dossier.emails, "nobody"))
             handoffs += [(who, one.number, str(one.state), one.outcome, one.recycle_reason) for one in decided]
-        tasks = [row for row in outcome["tasks"] if any(str(part).endswith(":task") for part in row)]
+        tasks = [row for row in outcome["tasks"] if any(":task" in str(part) for part in row)]
         kinds = ("reassigned", "escalated", "recycled", "came_back", "closed", "reminded", "touched")
         told = store.journal(limit=100_000)
         assert theatre is not None
@@ -167,4 +167,6 @@ def _whole(row: tuple[Any, ...]) -> tuple[Any, ...]:
         "recycle_until",
     )
     kept = [part for part in row if not str(part).startswith(moments)]
+    if "deleted" in kept:  # with its record: nobody closes it, or has closed it before
+        kept = [part for part in kept if part not in ("open", "closed", "COMPLETED", "NOT_STARTED")]
     return tuple(part for part in kept if not (isinstance(part, str) and part[:4] == "2026"))
