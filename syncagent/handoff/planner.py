@@ -16,7 +16,6 @@ from syncagent.handoff.calendar import before
 from syncagent.handoff.commands import (
     give_task,
     leave_what_stands,
-    nurture,
     opening_row,
     push,
     score_row,
@@ -28,6 +27,7 @@ from syncagent.handoff.erasing import erase
 from syncagent.handoff.gate import answers, changes_at, obstacle
 from syncagent.handoff.insight import moment_of, origin
 from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.nurturing import nurture
 from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.process import forbidden, tell_journal

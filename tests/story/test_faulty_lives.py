@@ -35,7 +35,7 @@ def _at(vendor: str, match: Any, fault: Fault) -> tuple[str, Fault]:
 
 def _each(vendor: str, matches: Iterable[Any], fault: Fault) -> Trouble:
     """The same happens to leads, to tasks, and to what is changed: a call of each kind goes wrong in each beat."""
-    return Trouble(tuple(_at(vendor, one, fault) for one in matches))
+    return Trouble(tuple(_at(vendor, one, fault) for one in matches), slow=fault.get("times", 1) > 1)
 
 
 def _rule(lives: Lives) -> Callable[[], None]:
