@@ -57,6 +57,22 @@ def _locked(lives: Lives) -> Callable[[], None]:
     return lambda: act("clear_rule", name="row_lock")
 
 
+def _no_list(lives: Lives) -> Callable[[], None]:
+    """Marketing does not let us use its list; then the admin mends it."""
+    theatre = lives.theatre
+    if hasattr(theatre, "marketo"):
+        theatre.marketo.plant(match={"path": r"/lists/\d+/leads"}, code="603", times=None)
+    else:
+        body = '{"status":"error","category":"VALIDATION_ERROR","message":"No."}'
+        theatre.hubspot.plant(match={"path": "/memberships/"}, status=400, body=body, times=None)
+
+    def undo() -> None:
+        lives._clear()
+        lives.retry()
+
+    return undo
+
+
 def _refused(lives: Lives) -> Callable[[], None]:
     """HubSpot refuses a whole batch with one contact in it; then the admin mends it."""
     theatre = lives.theatre
@@ -81,6 +97,7 @@ SALESFORCE = {
     "sessions end": Trouble((_at("salesforce", SF_WRITES, {"expire_session": True}),)),
     "rows are locked": Trouble(bad=_locked),
     "a rule refuses one of a batch": Trouble(bad=_rule),
+    "the list may not be used": Trouble(bad=_no_list),
     "the day's calls are spent": Trouble((_at("salesforce", SF_WRITES, {"daily_limit": True}),), slow=True),
 }
 HUBSPOT = {
@@ -89,8 +106,9 @@ HUBSPOT = {
     "records are locked": Trouble((_at("hubspot", HS_WRITES, {"locked": True}),)),
     "a full bucket": Trouble((_at("hubspot", HS_WRITES, {"rate_limit": "burst"}),)),
     "one of a batch is refused": Trouble(bad=_refused),
+    "the list may not be used": Trouble(bad=_no_list),
 }
-QUICK = ("500, done", "answer lost", "stale views", "spent", "locked")
+QUICK = ("500, done", "answer lost", "stale views", "spent", "locked", "be used")
 """Of each kind one; the others are for who has the time."""
 
 

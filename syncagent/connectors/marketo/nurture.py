@@ -17,6 +17,7 @@ from syncagent.model import AnyCommand, Done, Key, Nurture, Outcome, Receipt, Re
 _MAX_REQUESTED: Final = 100
 _LEAD_NOT_FOUND: Final = "1004"
 _NO_SUCH_LIST: Final = "1013"
+_NOT_IN_IT: Final = frozenset({_LEAD_NOT_FOUND, "1015"})
 _ABOUT_ONE_LEAD: Final = frozenset({"1001", "1002", "1003", _LEAD_NOT_FOUND})
 
 _Sent = Iterator[tuple[Key, Outcome]]
@@ -72,7 +73,7 @@ def _enlist(wire: Wire, number: int, commands: Sequence[Nurture], *, remove: boo
         fate = fates.get(command.lead.id)
         if fate is None:
             yield command.key, Retry(60.0, "Marketo's answer did not tell what became of it.")
-        elif fate.status == "skipped" and fate.reasons and not (remove and fate.reasons[0].code == _LEAD_NOT_FOUND):
+        elif fate.status == "skipped" and fate.reasons and not (remove and fate.reasons[0].code in _NOT_IN_IT):
             yield command.key, _refused(fate.reasons[0], f"list {number}")
         else:  # added or removed; or skipped without a reason: it was so already
             yield command.key, _done(command, now, f"{how} list {number}", adopted=fate.status == "skipped")
