@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import stages
 from syncagent.handoff.companies import placed
+from syncagent.handoff.figures import entry_of, figures_of
 from syncagent.handoff.scoring import Judged, judge, routed_by
 from syncagent.handoff.team import called_by
 from syncagent.handoff.turns import Loads
@@ -253,6 +254,8 @@ class Draft:
             withdraw=tuple(self.withdraw),
             cause=self.cause,
             owner=self.owner,
+            entry=entry_of(self.dossier, self.judged.segment),
+            figures=tuple([figures_of(one, self.policy) for one in self.handoffs]),
         )
 
     def adopt(self, field: str, value: Value) -> None:

@@ -68,6 +68,15 @@ def profile_of(dossier: Dossier, policy: Policy) -> tuple[Attribute, ...]:
     return tuple(made)
 
 
+def first_told(dossier: Dossier, name: str) -> Value:
+    """What was said of an attribute before anything else was; None: nothing ever."""
+    if len(dossier.leads) == 1 and not dossier.records and not dossier.histories:
+        value = dossier.leads[0].attributes.get(name)
+        return value if is_known(value) else None
+    found = _chosen(("first",), list(_claims(dossier, name)))
+    return None if found is None else found.value
+
+
 def _newest(dossier: Dossier) -> dict[str, Value]:
     leads = dossier.leads
     known: dict[str, Value] = {}

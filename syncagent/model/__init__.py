@@ -42,6 +42,7 @@ from syncagent.model.facts import (
     Page,
     Value,
 )
+from syncagent.model.figures import Entry, HandoffFigures, PromiseFigures
 from syncagent.model.judgement import (
     Assignment,
     Clock,
@@ -90,11 +91,13 @@ __all__ = [
     "Desired",
     "Done",
     "Dossier",
+    "Entry",
     "Event",
     "Fact",
     "Feature",
     "FieldChange",
     "Handoff",
+    "HandoffFigures",
     "HandoffState",
     "HealthSnapshot",
     "Held",
@@ -116,6 +119,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Plan",
+    "PromiseFigures",
     "Receipt",
     "Refused",
     "Retry",

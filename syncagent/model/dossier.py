@@ -17,6 +17,7 @@ from syncagent.model.facts import (
     Opportunity,
     Value,
 )
+from syncagent.model.figures import Entry, HandoffFigures
 from syncagent.model.judgement import Decision, Event
 from syncagent.model.profile import History
 
@@ -146,6 +147,7 @@ class Plan(Struct, frozen=True):
 
     `cause` ("handoff", "reassign", "recycle", "score" or "") and `owner` are what the brake counts. `withdraw` are
     keys of commands that no longer make sense and have not been sent. `waits_on`: "roster:POOL", "account:ID".
+    `entry` and `figures` (of a handoff each) are for reports; what a plan leaves out stays as it was kept.
     """
 
     decision: Decision
@@ -157,6 +159,8 @@ class Plan(Struct, frozen=True):
     withdraw: tuple[Key, ...] = ()
     cause: str = ""
     owner: str = ""
+    entry: Entry | None = None
+    figures: tuple[HandoffFigures, ...] = ()
 
 
 class HealthSnapshot(Struct, frozen=True):

@@ -119,6 +119,7 @@ class Opportunity(Struct, frozen=True, tag=True, tag_field="fact"):
     closed_on: str = ""  # ISO date
     account: str = ""
     deleted: bool = False
+    currency: str = ""  # ISO code; empty: the CRM has only one
 
 
 class Account(Struct, frozen=True, tag=True, tag_field="fact"):

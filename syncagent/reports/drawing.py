@@ -9,7 +9,7 @@ from html import escape
 
 from syncagent.reports.process import Arrow, Box, Picture, lasted
 
-_W, _H, _GAP, _ROW, _TOP, _LEFT = 190, 104, 74, 218, 150, 40
+_W, _H, _GAP, _ROW, _TOP, _LEFT = 190, 122, 74, 236, 150, 40
 _PLACES = {
     "suspect": (0, 0),
     "prospect": (1, 0),
@@ -92,14 +92,14 @@ def _box(box: Box) -> str:
     x, y = _corner(box.stage)
     owner = _short(box.owner, 25) if box.owner else ("nobody answers for it" if box.on_the_map else "not on the map")
     stay = f"median {lasted(box.median)}" + (f", longest {box.longest}" if box.longest else "")
-    told = f' class="stuck" x="{x + _W - 12}" y="{y + 74}" text-anchor="end">{box.stuck:,} stuck'
+    told = f' class="stuck" x="{x + 12}" y="{y + 93}">{box.stuck:,} for too long'  # a line of its own: both may be long
     return (
         f'<g><rect class="box{"" if box.on_the_map else " none"}" x="{x}" y="{y}" width="{_W}" height="{_H}" rx="8"/>'
         f'<text class="name" x="{x + 12}" y="{y + 24}">{_said(_called(box.stage))}</text>'
         f'<text class="soft" x="{x + 12}" y="{y + 43}">{_said(owner)}</text>'
         f'<text class="here" x="{x + 12}" y="{y + 74}">{box.here:,}</text>'
         + (f"<text{told}</text>" if box.stuck else "")
-        + f'<text class="soft" x="{x + 12}" y="{y + 94}">{_said(stay)}</text></g>'
+        + f'<text class="soft" x="{x + 12}" y="{y + 111}">{_said(stay)}</text></g>'
     )
 
 
@@ -180,5 +180,6 @@ def _short(text: str, most: int) -> str:
 
 
 def _said(text: str) -> str:
-    """Text that is only text: escaped, and without what XML cannot hold."""
-    return escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text))
+    """Text that is only text: escaped, without what XML cannot hold, or what turns the direction of reading."""
+    bare = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
+    return escape(re.sub(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", bare))

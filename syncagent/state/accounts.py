@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Account, CrmRecord, Opportunity
+from syncagent.model import Account, CrmRecord
 from syncagent.model.company import keys_of_account, mail_domain
 from syncagent.state.activities import any_of
 from syncagent.state.codec import Said, decode_account, decode_said, ms, text
@@ -54,25 +54,6 @@ def tell(db: sqlite3.Connection, account: Account) -> bool | None:
     )
     _put_keys(db, ident, account, row[1] if row is not None else "")
     return (old.attributes, old.deleted) != (account.attributes, account.deleted) if old is not None else True
-
-
-def tell_deal(db: sqlite3.Connection, deal: Opportunity) -> set[str]:
-    """Put a deal in its place, with or without people; the companies whose picture is another now."""
-    row = db.execute("select account, owner, open, modified from deal where ext = ?", (deal.identity.id,)).fetchone()
-    is_open = int(not deal.closed and not deal.deleted and bool(deal.account))
-    if row is None and not is_open:
-        return set()
-    if row is not None and row[3] > ms(deal.modified_at):
-        return set()
-    new = (deal.account, deal.owner, is_open)
-    db.execute(
-        "insert or replace into deal (ext, account, owner, open, created, modified) values (?, ?, ?, ?, ?, ?)",
-        (deal.identity.id, *new, ms(deal.created_at), ms(deal.modified_at)),
-    )
-    before = tuple(row[:3]) if row is not None else ("", "", 0)
-    if before == new or not (before[2] or is_open):
-        return set()
-    return {ident for ident, live in ((before[0], before[2]), (deal.account, is_open)) if live}
 
 
 def _put_keys(db: sqlite3.Connection, ident: str, account: Account | None, name: str) -> None:

@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
-from syncagent.model import Handoff, Roster
-from syncagent.state import accounts, outbox, reading, results, visits, waking
+from syncagent.model import Roster
+from syncagent.state import accounts, figures, outbox, reading, results, visits, waking
 from syncagent.state.codec import maybe_ms, ms, text
 from syncagent.state.store import Held, Settlement
 
@@ -33,6 +33,9 @@ class Prepared(Struct):
     visits: list[visits.Row]
     account: str
     results: list[tuple[object, ...]]
+    entry: figures.Row | None
+    promises: list[figures.Row]
+    passed_on: list[figures.Row]
 
 
 def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:
@@ -51,32 +54,18 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,
                 [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
-                [] if settlement.unchanged else [_handoff_row(person, handoff) for handoff in plan.decision.handoffs],
+                figures.handoff_rows(person, plan),
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
                 visits.rows_of(person, plan.events),
                 plan.decision.account,
                 [] if settlement.unchanged else results.rows(person, plan.decision.models, at),
+                figures.entry_row(person, plan),
+                figures.promise_rows(plan.figures),
+                figures.taken_away(plan.figures),
             )
         )
     return made
-
-
-def _handoff_row(person: int, handoff: Handoff) -> tuple[object, ...]:
-    owner = handoff.assignments[-1].owner if handoff.assignments else ""
-    return (
-        handoff.id,
-        person,
-        handoff.number,
-        handoff.state.value,
-        owner,
-        handoff.cause,
-        handoff.outcome,
-        ms(handoff.opened_at),
-        maybe_ms(handoff.clock_started_at),
-        maybe_ms(handoff.touched_at),
-        maybe_ms(handoff.closed_at),
-    )
 
 
 def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster, now: datetime) -> int:
@@ -103,7 +92,11 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
         [row for each in taken for row in each.journal],
     )
     visits.put(db, [row for each in taken for row in each.visits])
-    _project(db, [row for each in taken for row in each.handoffs])
+    figures.put_entries(db, [each.entry for each in taken if each.entry is not None])
+    figures.put_handoffs(db, [row for each in taken for row in each.handoffs])
+    figures.put_promises(
+        db, [row for each in taken for row in each.promises], [row for each in taken for row in each.passed_on]
+    )
     withdrawn = [key for each in taken for key in each.withdraw]
     outbox.withdraw(db, withdrawn)
     outbox.only_look(db, withdrawn)
@@ -151,19 +144,6 @@ def _up_to_first_stale(
         # A second plan of the same dossier would not know the first.
         revisions[each.person] = each.revision + 1
     return prepared, wakes
-
-
-def _project(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
-    db.executemany(
-        "insert into handoff (id, person, number, state, owner, cause, outcome, opened_at, clock_started_at,"
-        " touched_at, closed_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
-        " person = excluded.person, state = excluded.state, owner = excluded.owner, outcome = excluded.outcome,"
-        " clock_started_at = excluded.clock_started_at, touched_at = excluded.touched_at,"
-        " closed_at = excluded.closed_at where (person, state, owner, outcome, clock_started_at, touched_at, closed_at)"
-        " is not (excluded.person, excluded.state, excluded.owner, excluded.outcome, excluded.clock_started_at,"
-        " excluded.touched_at, excluded.closed_at)",
-        rows,
-    )
 
 
 def _save_roster(db: sqlite3.Connection, roster: Roster, now: int) -> None:

@@ -30,7 +30,7 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import accounts, activities
+from syncagent.state import accounts, activities, deals
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
@@ -250,7 +250,7 @@ class _Taking:
         gone = self._gone.get(deal.identity)
         if gone is not None and deal.modified_at <= gone.at:
             deal = replace(deal, deleted=True)
-        companies = accounts.tell_deal(self._db, deal)
+        companies = deals.tell(self._db, deal)
         self.people.companies |= companies
         holders = self.people.holders(deal.identity)
         for holder in holders:
@@ -298,6 +298,7 @@ class _Taking:
             "update crm_user set active = 0 where system = ? and id = ? and ? in ('User', 'Group', 'user', 'queue')",
             (identity.system, identity.id, identity.object),
         )
+        self.people.companies |= deals.end(self._db, identity, at)
         holders = self.people.holders(identity)
         known = self.people.known(identity)
         if known is not None:

@@ -19,10 +19,11 @@ company_title  the titles of those who have done something · company_key: what 
 clue       what could name the company of somebody (model/company.py)
 company_wake   companies whose people are being woken, up to `after` (NULL: they rest until `rest_until`)
 result     what models said of "person:7", "deal:006", "account:001", and when
-member     who is of which company, told by the CRM or matched by us · deal: whose each deal is, and whether it is open
+member     who is of which company, told by the CRM or matched by us · deal: each deal (`open`: for its company)
 unanswered what a hint named and its system did not know: asked again at `again_at`, NULL: given up, and shown
 apart      two people whom an admin has split, both ways round, and when
 edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
+entry      how each living person came in, and stands · promise: each promise, to each owner (both for views.py)
 visit      every stay in a stage of the process map; `left_at` NULL: they are there
 brake      what was settled when, counted by the second, for the sliding hour
 
@@ -36,7 +37,9 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
+from syncagent.state import deals
 from syncagent.state.activities import LAST, SHIFT, slot
+from syncagent.state.figures import OF_DEALS, OF_HANDOFFS, TABLES
 
 migrations = Migrations("syncagent")
 
@@ -452,3 +455,13 @@ def absences(db: Database) -> None:
     """When CRM users say that they are out."""
     db.conn.execute("alter table crm_user add column away_from integer")
     db.conn.execute("alter table crm_user add column away_until integer")
+
+
+@migrations()
+def figures(db: Database) -> None:
+    """What reports count, in columns. Everybody who was decided is planned again in the cold lane: that fills them."""
+    for table, columns in (("handoff", OF_HANDOFFS), ("deal", OF_DEALS)):
+        for column in columns.split(";"):
+            db.conn.execute(f"alter table {table} add column {column.strip()}")
+    _execute(db, TABLES)
+    deals.fill(db.conn)

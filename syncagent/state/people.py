@@ -10,7 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Identity, Lane
 from syncagent.model.address import own_key
-from syncagent.state import accounts, activities, clues, crowds, results, waking
+from syncagent.state import accounts, activities, clues, crowds, figures, results, waking
 from syncagent.state.codec import Said, decode_decision, decode_decisions, decode_ids, decode_said, text
 
 _IN = 500
@@ -164,6 +164,7 @@ class People:
         for (key,) in rows:
             self._email.pop(key, None)
         self._db.execute("update person set erased = 1 where id = ?", (person,))
+        figures.forget(self._db, person)
         self.any_erased = True
         return {key.partition(" ")[0] for (key,) in rows if "@" in key}
 
@@ -253,6 +254,7 @@ class People:
         self.companies |= accounts.forget(self._db, loser)
         clues.forget(self._db, loser)
         results.move(self._db, winner, loser)
+        figures.forget(self._db, loser)
         self._merge_judged(winner, loser)
         self._db.execute("delete from said where person = ?", (loser,))
         # The tombstone's newer revision makes every plan from the old dossier stale.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
@@ -426,6 +426,10 @@ class SqliteStore:
     def results(self, subject: str) -> tuple[Result, ...]:
         with self._reading() as db:
             return results.of(db, subject)
+
+    def ask(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        with self._reading() as db:
+            yield from db.execute(sql, values)
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:

@@ -4,7 +4,7 @@ Words: a *stream* is one cursor's name ("marketo/poll", "marketo/backfill/2026-0
 of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, and no admin hold stands against them.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
@@ -402,6 +402,13 @@ class Store(Protocol):
 
     def results(self, subject: str) -> tuple[Result, ...]:
         """What models beside the live one have said of "person:7", "deal:006..." or "account:001...", oldest first."""
+        ...
+
+    def ask(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows that a query of the views in `docs/reports.md` finds, all of one moment; `?` stand for the values.
+
+        Nothing can be written that way. Read on to the end, or close it: until then the file cannot be folded.
+        """
         ...
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:

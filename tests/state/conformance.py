@@ -18,6 +18,7 @@ from syncagent.policy import Threshold
 from syncagent.state.store import Held, Settlement
 from tests.state.conformance_accounts import Accounts, Candidates, Waking
 from tests.state.conformance_facts import FactsIn, Records, WhoIsWho
+from tests.state.conformance_figures import Figures
 from tests.state.conformance_inbox import Inbox
 from tests.state.conformance_outbox import CommandsOut
 from tests.state.conformance_people import Crowds, Forgotten, Joins, Splits
@@ -272,6 +273,7 @@ class StoreConformance(
     WhoIsWho,
     Records,
     Inbox,
+    Figures,
     Decisions,
     CommandsOut,
     Looking,

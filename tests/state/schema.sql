@@ -74,10 +74,15 @@ CREATE TABLE crm_user (
   primary key (system, id)
 ) strict, without rowid;
 CREATE TABLE deal (ext text primary key, account text not null, owner text not null, open integer not null,
-  created integer not null, modified integer not null) strict, without rowid;
+  created integer not null, modified integer not null, system text not null default '', object text not null default '', stage text not null default '', amount
+  integer, currency text not null default '', closed integer not null default 0, won integer not null default 0, closed_on text not null default '', closed_at integer, deleted integer not null default 0) strict, without rowid;
 CREATE TABLE edit (at integer not null, by text not null, person integer not null, primary key (at, by, person))
   strict, without rowid;
 CREATE TABLE email (address text primary key, person integer not null) strict, without rowid;
+CREATE TABLE entry (person integer primary key, entered_at integer not null, told_by text not null,
+  system text not null, source text not null, campaign text not null, content text not null, medium text not null,
+  segment text not null, stage text not null, fit real not null, interest real not null, grade text not null,
+  owner text not null, handoffs integer not null) strict;
 CREATE TABLE gone (
   ext text not null,
   object text not null,
@@ -97,7 +102,10 @@ CREATE TABLE handoff (
   clock_started_at integer,
   touched_at integer,
   closed_at integer
-) strict, without rowid;
+, first_owner text not null default '', queue integer not null default 0, route text not null default '', grade
+  text not null default '', score real, segment text not null default '', sla text not null default '', reason
+  text not null default '', attempts integer not null default 0, assignments integer not null default 0, raised_at
+  integer, come_back_at integer, system text, campaign text, rule text, team text, working integer) strict, without rowid;
 CREATE TABLE heard (
   source text not null,
   name text not null,
@@ -185,6 +193,9 @@ CREATE TABLE person (
 CREATE TABLE policy (digest text primary key, body blob not null, first_used integer not null) strict, without rowid;
 CREATE TABLE policy_use (since integer primary key, digest text not null) strict
 ;
+CREATE TABLE promise (handoff text not null, clock integer not null, turn integer not null, promised text not null,
+  name text not null, owner text not null, started_at integer not null, due_at integer, ended_at integer, met integer,
+  minutes real, primary key (handoff, clock, turn)) strict, without rowid;
 CREATE TABLE result (subject text not null, model text not null, at integer not null, fit real not null,
   interest real not null, grade text not null, primary key (subject, model, at)) strict, without rowid;
 CREATE TABLE said (person integer primary key, body text not null) strict;
@@ -210,3 +221,37 @@ CREATE TABLE waits (
   person integer not null,
   primary key (what, person)
 ) strict, without rowid;
+CREATE VIEW report_deal as select ext as deal, system, object, account, owner, stage, amount,
+  currency, closed, won, not closed as open, closed_on, strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch') as created_at, created as created_ms, strftime('%Y-%m-%dT%H:%M:%SZ', closed_at / 1000, 'unixepoch') as closed_at, closed_at as closed_ms,
+  strftime('%Y-%m-%dT%H:%M:%SZ', modified / 1000, 'unixepoch') as modified_at, modified as modified_ms,
+  (select count(*) from child as c where (c.ext, c.object, c.system) = (deal.ext, deal.object, deal.system)) as people
+from deal where deleted = 0;
+CREATE VIEW report_deal_person as select d.ext as deal, c.person
+from deal as d join child as c on (c.ext, c.object, c.system) = (d.ext, d.object, d.system) where d.deleted = 0;
+CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
+  h.number > 1 as is_return, strftime('%Y-%m-%dT%H:%M:%SZ', h.opened_at / 1000, 'unixepoch') as opened_at, h.opened_at as opened_ms, h.state, h.outcome, h.reason, h.cause, h.route, h.team,
+  h.owner, h.first_owner, h.queue, h.assignments, h.attempts, h.grade, h.score, cast(h.score / 20 as integer) * 20 as score_band,
+  h.segment, e.source, e.campaign, e.content, e.medium, e.entered_at as entered_ms,
+  h.system as trigger_system, h.campaign as trigger_campaign, h.rule as trigger_rule, strftime('%Y-%m-%dT%H:%M:%SZ', h.raised_at / 1000, 'unixepoch') as raised_at, h.raised_at as raised_ms,
+  strftime('%Y-%m-%dT%H:%M:%SZ', h.clock_started_at / 1000, 'unixepoch') as delivered_at, h.clock_started_at as delivered_ms, strftime('%Y-%m-%dT%H:%M:%SZ', h.touched_at / 1000, 'unixepoch') as touched_at, h.touched_at as touched_ms,
+  max(h.touched_at - h.opened_at, 0) / 1000.0 as seconds_to_touch, h.working as working_seconds_to_touch,
+  strftime('%Y-%m-%dT%H:%M:%SZ', h.closed_at / 1000, 'unixepoch') as closed_at, h.closed_at as closed_ms, strftime('%Y-%m-%dT%H:%M:%SZ', h.come_back_at / 1000, 'unixepoch') as come_back_at, h.come_back_at as come_back_ms, h.sla
+from handoff as h left join entry as e on e.person = h.person;
+CREATE VIEW report_lead as select person, strftime('%Y-%m-%dT%H:%M:%SZ', entered_at / 1000, 'unixepoch') as entered_at, entered_at as entered_ms, told_by, system,
+  source, campaign, content, medium, segment, stage, fit, interest, fit + interest as score,
+  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs
+from entry;
+CREATE VIEW report_missing as select count(*) as people from person as p
+where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
+and not exists (select 1 from entry where person = p.id);
+CREATE VIEW report_promise as select p.handoff, p.clock, p.turn, p.promised, p.name as sla,
+  p.owner, h.team, h.route, h.person, h.number > 1 as is_return, h.grade, h.score, cast(h.score / 20 as integer) * 20 as score_band,
+  h.segment, e.source, e.campaign, e.content, e.medium, strftime('%Y-%m-%dT%H:%M:%SZ', p.started_at / 1000, 'unixepoch') as started_at, p.started_at as started_ms, strftime('%Y-%m-%dT%H:%M:%SZ', p.due_at / 1000, 'unixepoch') as due_at, p.due_at as due_ms,
+  strftime('%Y-%m-%dT%H:%M:%SZ', p.ended_at / 1000, 'unixepoch') as ended_at, p.ended_at as ended_ms, p.met, p.minutes
+from promise as p join handoff as h on h.id = p.handoff left join entry as e on e.person = h.person;
+CREATE VIEW report_rep as select id as owner, name, active, queue, system from crm_user;
+CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
+  strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
+  (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
+  v.handoff, cast(substr(v.handoff, instr(v.handoff, '.') + 1) as integer) > 1 as is_return
+from visit as v join entry as e on e.person = v.person;
