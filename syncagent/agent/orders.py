@@ -9,7 +9,7 @@ from msgspec import structs
 
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
-from syncagent.handoff import adopt, plan, renewed
+from syncagent.handoff import adopt, mend, plan, renewed
 from syncagent.model import Activity, Dossier, Identity, Lane, Lead, Page
 from syncagent.state.store import Settlement
 
@@ -103,9 +103,15 @@ def _adopt(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replan(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
-    """These are planned anew, here and now when no daemon does it."""
+    """These are planned anew, here and now when no daemon does it; what no plan would have decided is mended first."""
     people = [int(person) for person in order["people"]]
     for person in people:
+        with agent.deciding:
+            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
+            mended = mend(dossier, agent.policy, roster, now) if dossier is not None else None
+            if dossier is not None and mended is not None:
+                settlement = Settlement(person, dossier.revision, mended)
+                agent.store.settle([settlement], mended.roster or roster, now=now, config=agent.policy.digest)
         agent.store.sweep(person - 1, 1, now=agent.clock.now())
     while agent.decide():
         pass

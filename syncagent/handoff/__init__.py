@@ -2,6 +2,7 @@
 
 from syncagent.handoff.audit import LATE, Seen, Standing, adopt, may_be_ready, stand, telling
 from syncagent.handoff.explain import score_lines, why
+from syncagent.handoff.mending import mend
 from syncagent.handoff.past import as_of
 from syncagent.handoff.planner import plan
 from syncagent.handoff.process import allowed, longest_stay
@@ -19,6 +20,7 @@ __all__ = [
     "is_over",
     "longest_stay",
     "may_be_ready",
+    "mend",
     "plan",
     "profile_of",
     "renewed",
