@@ -4,6 +4,7 @@ In these lives leads are reassigned, escalated, given back, returned, put on hol
 killed here: calls fail, answers are lost, records are refused, views are stale, quotas are spent.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -40,13 +41,17 @@ class Trouble(Struct, frozen=True):
 
 
 class Ends(Struct):
-    """What came of everybody. `steps`: work tasks and what was decided, as often as it was."""
+    """What came of everybody; `tasks` are those for reps, `journal` counts what was decided.
+
+    `returns`: who came up again, why, whether with the rep who had them before, and what their task says.
+    """
 
     people: list[tuple[Any, ...]]
     handoffs: list[tuple[Any, ...]]
     members: list[str]
     tasks: list[tuple[Any, ...]]
     journal: Counter[tuple[str, str]]
+    returns: list[tuple[str, str, bool, str]]
     struck: int
 
 
@@ -133,12 +138,15 @@ class Lives:
 
     def _ends(self, outcome: Mapping[str, Any]) -> Ends:
         theatre, store = self.theatre, self.agent.store
-        handoffs = []
+        handoffs, returns, bodies = [], [], self._bodies()
         for person in store.people(0, 1000):
             dossier = store.dossier(person)
             assert dossier is not None
             decided = dossier.decision.handoffs if dossier.decision is not None else ()
-            who = min((*dossier.emails, "nobody"))
+            who = next(iter(dossier.emails), "nobody")
+            for before, after in itertools.pairwise(decided):
+                same = before.assignments[-1].owner == after.assignments[0].owner
+                returns.append((who, after.cause, same, bodies.get(f"{after.id}:a1:task", "")))
             handoffs += [(who, one.number, str(one.state), one.outcome, one.recycle_reason) for one in decided]
         tasks = [row for row in outcome["tasks"] if any(":task" in str(part) for part in row)]
         kinds = ("reassigned", "escalated", "recycled", "came_back", "closed", "reminded", "touched")
@@ -150,8 +158,18 @@ class Lives:
             members=outcome["list"],
             tasks=sorted(_whole(row) for row in tasks),
             journal=Counter((one.handoff, one.kind) for one in told if one.kind in kinds),
+            returns=sorted(returns),
             struck=self.struck,
         )
+
+    def _bodies(self) -> dict[str, str]:
+        """What the tasks say in the CRM, by their keys without the installation's part."""
+        if hasattr(self.theatre, "salesforce"):
+            told = [(row.get("SyncAgent_Key__c"), row.get("Description")) for row in self.theatre.rows("Task")]
+        else:
+            rows = [row["properties"] for row in self.theatre.rows("tasks")]
+            told = [(row["syncagent_key"], row.get("hs_task_body", "")) for row in rows]
+        return {str(key).partition(":")[2]: str(text) for key, text in told}
 
 
 def _whole(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -148,6 +148,22 @@ def test_these_lives_hold_all_that_can_become_of_a_lead(undisturbed: Callable[[s
     assert {("closed", one) for one in ("won", "lost", "disqualified", "deleted", "recycled", "on hold")} <= ended
 
 
+@pytest.mark.parametrize("world", ["salesforce", "hubspot"])
+def test_who_comes_up_again_goes_to_the_rep_who_knows_them_and_the_task_says_so(
+    undisturbed: Callable[[str], Ends], world: str
+) -> None:
+    told = {who.partition("@")[0]: (cause, same, body) for who, cause, same, body in undisturbed(world).returns}
+    assert {who: (cause, same) for who, (cause, same, _) in told.items()} == {
+        "dora": (told["dora"][0], True),
+        "hana": ("came back on its date", True),
+        "priya": ("came back on its date", True),
+    }
+    assert "since it was given back" in told["dora"][0], "early, on a strong signal"
+    for who, (_, _, body) in told.items():
+        assert "This is a return (handoff number 2)." in body, who
+        assert ("on hold" if who == "hana" else "recycled") in body, "what happened before"
+
+
 @pytest.mark.parametrize(("world", "name"), CASES)
 def test_it_ends_as_without_a_fault(tmp_path: Path, undisturbed: Callable[[str], Ends], world: str, name: str) -> None:
     trouble = (SALESFORCE if world == "salesforce" else HUBSPOT)[name]
