@@ -31,6 +31,7 @@ from syncagent.connectors.memory import Memory
 from syncagent.model import Activity, Alert, AnyCommand, CrmRecord, Identity, Key, Lane, Lead, Outcome, Page
 from syncagent.state import open_store
 from syncagent.state.activities import SHIFT
+from syncagent.state.codec import not_before
 from syncagent.state.reading import unsettled_ids
 
 TIMERS = 1_000_000
@@ -73,11 +74,11 @@ def run(timers: Sequence[int], *, quick: bool) -> list[Figure]:
         folder = Path(name)
         began = monotonic()
         _one(folder)
-        due = _copies(folder / "state.db", count, seconds * RATE)
+        whose, rows = _copies(folder / "state.db", count, seconds * RATE)
         size = (folder / "state.db").stat().st_size / 1e9
         tell(f"{count:,} timers in {size:.1f} GB, made in {monotonic() - began:.0f} s")
         steps = _steps(folder / "state.db")
-        late = _fire(folder, due, quick=quick)
+        late = _fire(folder, whose, rows)
     return [
         Figure(f"{RATE} due a second beside {count:,} timers: the latest", max(late), "s", LATEST, at_most=True),
         Figure("    p95", statistics.quantiles(late, n=100, method="inclusive")[94], "s", note="for comparison"),
@@ -116,8 +117,8 @@ Pairs = Iterable[tuple[int, datetime]]
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def _copies(path: Path, count: int, due: int) -> dict[int, datetime]:
-    """Fill the file: when the reminder of whom is due, of those that come due in the run."""
+def _copies(path: Path, count: int, due: int) -> tuple[list[int], Rows]:
+    """Fill the file: who comes due in the run, and the one lead's rows. When they do is set once the daemon is open."""
     every = max(1, count // due)
     whose = list(range(every, count + 1, every))[:due]
     chosen, later = frozenset(whose), SystemClock().now() + timedelta(hours=3)
@@ -136,11 +137,9 @@ def _copies(path: Path, count: int, due: int) -> dict[int, datetime]:
         for table in TABLES[:3]:
             _fill(db, table, rows, others)
         db.execute("commit")
-        begin = SystemClock().now().replace(microsecond=0) + BEFORE + timedelta(seconds=due / 100 + 2 * _opening(path))
         db.execute("begin")
-        told = {number: begin + timedelta(seconds=place / RATE) for place, number in enumerate(whose)}
         for table in TABLES:
-            _fill(db, table, rows, lambda: told.items())
+            _fill(db, table, rows, lambda: ((number, later) for number in whose))
         moved = ((n - (ONE << SHIFT) + (whom << SHIFT), _named(body, whom)) for whom in whose for n, body in doings)
         db.executemany("insert into activity values (?, ?)", moved)
         db.execute("update sqlite_sequence set seq = ? where name = 'person'", (count,))
@@ -148,17 +147,25 @@ def _copies(path: Path, count: int, due: int) -> dict[int, datetime]:
         db.execute("insert or replace into meta values ('roster', ?)", (with_sales,))
         db.execute("commit")
         db.execute("pragma journal_mode = wal")
-    return told
-
-
-def _opening(path: Path) -> float:
-    """Seconds that a daemon's start takes: it looks through the whole file, whose pages are on the disk by then."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-    began = monotonic()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("pragma quick_check").fetchall()
-    return monotonic() - began
+    return whose, rows
+
+
+def _set_due(path: Path, whose: Sequence[int], rows: Rows) -> dict[int, datetime]:
+    """When the reminder of each is due, from a few seconds on: written beside the open agent, which has not begun."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        began = monotonic()
+        for once_more in (True, False):  # the first time only shows how long it takes
+            begin = SystemClock().now().replace(microsecond=0) + BEFORE + timedelta(seconds=2 * (monotonic() - began))
+            told = {number: begin + timedelta(seconds=place / RATE) for place, number in enumerate(whose)}
+            db.execute("begin immediate")
+            for table in TABLES[:3]:
+                column = "id" if table == "person" else "person"
+                db.executemany(f"delete from {table} where {column} = ?", [(number,) for number in whose])
+                _fill(db, table, rows, told.items)
+            db.execute("rollback" if once_more else "commit")
+    return told
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
@@ -182,7 +189,7 @@ def _copy(row: Mapping[str, Any], number: int, started: str, at: datetime) -> li
     made: list[Any] = []
     for name, value in row.items():
         if name == "wake_at":
-            made.append(round(at.timestamp() * 1000))
+            made.append(not_before(at))
         elif value == ONE:
             made.append(number)
         elif isinstance(value, str):
@@ -220,14 +227,15 @@ def _steps(path: Path) -> float:
     return made
 
 
-def _fire(folder: Path, due: Mapping[int, datetime], *, quick: bool) -> list[float]:
+def _fire(folder: Path, whose: Sequence[int], rows: Rows) -> list[float]:
     """Run the daemon until every reminder has been told: how many seconds each of them was late."""
     crm = Watched()
-    for number in due:
+    for number in whose:
         place = Identity("crm", "Lead", f"L1-{number}")
         crm.records[place] = CrmRecord(place, world.NOW, world.NOW, "agent", {"status": "Sales Ready", "owner": "ben"})
     agent = _agent(folder, crm)
-    if min(due.values()) < SystemClock().now() and not quick:
+    due = _set_due(folder / "state.db", whose, rows)
+    if min(due.values()) < SystemClock().now():
         raise SystemExit("The first reminder was due before the daemon could start: this measures nothing.")
     daemon = threading.Thread(target=Daemon(agent, folder / "state.db").run)
     daemon.start()

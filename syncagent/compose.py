@@ -4,7 +4,6 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -12,8 +11,11 @@ from typing import Any, cast
 from msgspec import Struct, structs
 
 from syncagent.agent import Agent, Settings
+from syncagent.agent.heartbeat import Heartbeat
 from syncagent.agent.orders import sweep
 from syncagent.agent.rounds import no_failpoint
+from syncagent.agent.starting import live_from, refuse_orphans
+from syncagent.agent.vitals import figures, vitals
 from syncagent.clock import Clock, SystemClock
 from syncagent.config import (
     CRM_KEYS,
@@ -33,12 +35,14 @@ from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Sink, Source, Target
 from syncagent.connectors.files import ROWS
+from syncagent.connectors.http import Http
 from syncagent.connectors.mapping import Reading, Table
-from syncagent.errors import ConfigError, Problem, UserError
-from syncagent.policy import Policy
+from syncagent.errors import ConfigError, Problem, RetryableError, UserError
+from syncagent.model import HealthSnapshot
+from syncagent.model.vitals import Figures
 from syncagent.state import open_store
 from syncagent.state.store import Store
-from syncagent.web import Listener
+from syncagent.web import Listener, Probes
 
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
@@ -238,7 +242,8 @@ def _with_whole_people(alerts: AlertsTable, whole: Callable[[str], str]) -> Aler
         found[name] = structs.replace(sink, to=people)
     alarm = alerts.rejections
     told = structs.replace(alarm, tell=whole(alarm.tell)) if alarm is not None else None
-    return structs.replace(alerts, sinks=found, rejections=told)
+    silence = structs.replace(alerts.silence, tell=whole(alerts.silence.tell))
+    return structs.replace(alerts, sinks=found, rejections=told, silence=silence)
 
 
 def _module(table: ConnectorTable) -> ModuleType:
@@ -374,7 +379,13 @@ def compose(
         },
         policy=policy,
         clock=clock,
-        settings=Settings(polls=polls, crm=config.crm.name, keep_refused=seconds(config.agent.keep_refused)),
+        settings=Settings(
+            polls=polls,
+            crm=config.crm.name,
+            posting=frozenset(table.name for table in config.sources if table.type == POSTING),
+            keep_refused=seconds(config.agent.keep_refused),
+            keep_inputs=seconds(config.agent.keep_inputs),
+        ),
         failpoint=failpoint,
     )
     known = state.meta("policy")
@@ -386,14 +397,38 @@ def compose(
 
 
 def listener(config: Config, agent: Agent) -> Listener | None:
-    """What others post to, not yet listening; None when no system of the config posts anything."""
-    if not agent.webhooks:
+    """What others post to, and probes, not yet listening; None when nobody posts anything, and no probe is served."""
+    if not (agent.webhooks or config.probes.serve):
         return None
 
     def ring(name: str) -> None:
         agent.posted[name].set()
 
-    return Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen)
+    def health() -> HealthSnapshot:
+        return agent.store.health(agent.clock.now())
+
+    def told() -> Figures:
+        return figures(agent, agent.policy.digest, made.hooks.answered)
+
+    token = config.probes.token.reveal if config.probes.token is not None else None
+    probes = Probes(lambda: vitals(agent), health, told, token) if config.probes.serve else None
+    made = Listener(agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, probes=probes)
+    return made
+
+
+def heartbeat(config: Config) -> Heartbeat | None:
+    """Whom the agent calls as long as it lives; None: nobody. Raises `ConfigError` for an address that is none."""
+    url = config.heartbeat.url
+    if url is None:
+        return None
+
+    def send() -> None:
+        with Http(url.reveal(), name="heartbeat", timeout=(3.05, 10.0), tries=1, secret_path=True) as http:
+            reply = http.call("GET", "")
+        if not reply.ok:
+            raise RetryableError(f"the heartbeat was answered HTTP {reply.status}.")
+
+    return Heartbeat(send, seconds(config.heartbeat.every))
 
 
 def take_over_doors(agent: Agent, listening: Listener | None, config: Config) -> None:
@@ -428,6 +463,7 @@ def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, 
         for config in (old, new)
     ]
     paths += sorted(path for path in tables[0].keys() | tables[1].keys() if tables[0].get(path) != tables[1].get(path))
+    paths += [name for name in ("probes", "heartbeat") if getattr(old, name) != getattr(new, name)]
     if old.addresses != new.addresses:
         paths.append("identity")
     if (old.sinks, old.tables.alerts.sinks) != (new.sinks, new.tables.alerts.sinks):
@@ -435,41 +471,3 @@ def from_next_start(old: Config, new: Config, *, listening: bool) -> tuple[str, 
     if not listening:
         paths += [table.path for table in new.sources if table.type == POSTING]
     return tuple(paths)
-
-
-def refuse_orphans(store: Store, policy: Policy) -> None:
-    """A status in use cannot be removed without a mapping (law 13). Raises `ConfigError`."""
-    known = {*policy.crm.write_status.values(), *policy.crm.answers, *policy.crm.untouched}
-    problems = [
-        Problem(
-            "crm.status",
-            f"{count} open handoffs have the status {status!r}, which is not there any more.",
-            f'Keep it as an answer, for example: accepted = ["{status}"].',
-        )
-        for status, count in store.statuses_in_use().items()
-        if status not in known
-    ]
-    if problems:
-        raise ConfigError(problems)
-
-
-def _short(moment: datetime) -> str:
-    """A moment to the millisecond, in few characters."""
-    number, text = int(moment.timestamp() * 1000), ""
-    while number:
-        number, digit = divmod(number, 36)
-        text = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + text
-    return text
-
-
-def live_from(store: Store, clock: Clock) -> datetime:
-    """The moment of the first start: only what happens from then on opens a handoff (law 11)."""
-    known = store.meta("live_from")
-    if known is None:
-        # A second installation on the same CRM, or a new file in an old one's place, must never use a key again.
-        # Before the other: a kill in between makes the next start a first one still.
-        store.set_meta("epoch", f"{_short(clock.now())}-e1")
-        # Sources tell whole seconds: what happens within this one must not seem to have been before.
-        known = clock.now().replace(microsecond=0).isoformat()
-        store.set_meta("live_from", known)
-    return datetime.fromisoformat(known).astimezone(UTC)

@@ -5,12 +5,15 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from threading import Event
+from threading import Event, Lock
 
-from syncagent.agent.stuck import STUCK, record_of, tell_stuck
+from syncagent.agent.silence import STANDING as SILENT
+from syncagent.agent.silence import Silence, record_of
+from syncagent.agent.stuck import STUCK, tell_stuck
 from syncagent.clock import Clock
 from syncagent.errors import StoreFullError
 from syncagent.handoff.alerting import after_quiet, beside
+from syncagent.handoff.harmless import harmless
 from syncagent.model import Alert, AnyCommand, Lane
 from syncagent.policy import Policy, RejectionAlarm
 from syncagent.reports.rejections import Rejections, days_of, rejections
@@ -19,6 +22,9 @@ from syncagent.state.store import Store
 log = logging.getLogger("syncagent")
 
 EVERY = timedelta(hours=1)
+FOLDS = 50
+"""So many times an hour some of what decisions were made from is let go of."""
+LISTENS_EVERY = timedelta(seconds=15)
 STANDING = "alarms/rejections"
 """The setting that keeps which matters are told, since when, and how often each was."""
 _OVER = 0.8
@@ -26,29 +32,54 @@ _OVER = 0.8
 
 
 class Watch:
-    """Looks, at most hourly, at many leads at once, and rings at the targets' doors when somebody is to be told."""
+    """Looks, at most hourly, at many leads at once, and every few seconds whether a system is silent; rings at the
+    targets' doors when somebody is to be told. Hourly it lets go of what old decisions were made from (`keep_inputs`
+    seconds). Any thread may call it.
+    """
 
     def __init__(
-        self, store: Store, clock: Clock, policy: Callable[[], Policy], doors: Mapping[tuple[str, Lane], Event]
+        self,
+        store: Store,
+        clock: Clock,
+        policy: Callable[[], Policy],
+        doors: Mapping[tuple[str, Lane], Event],
+        silence: Silence,
+        keep_inputs: float,
     ) -> None:
-        self._store, self._clock, self._policy, self._doors = store, clock, policy, doors
+        self._store, self._clock, self._policy, self._doors, self._silence = store, clock, policy, doors, silence
+        self._keep = timedelta(seconds=keep_inputs)
         self._looked: datetime | None = None
+        self._listened: datetime | None = None
+        self._lock = Lock()
 
     def __call__(self) -> int:
         """How many alerts were made; what goes wrong is logged, and tried again at the next look."""
-        now = self._clock.now()
-        if self._looked is not None and now - self._looked < EVERY:
-            return 0
-        self._looked = now
+        if not self._lock.acquire(blocking=False):
+            return 0  # somebody else is looking
         try:
-            made = watch(self._store, self._policy(), now) + tell_stuck(self._store, self._policy(), now)
+            made = self._look(self._clock.now())
         except StoreFullError:
             raise
         except Exception:
-            log.exception("What is rejected or stuck could not be looked at; it is tried again in an hour.")
+            log.exception("What alarms could not be looked at; it is tried again.")
             return 0
+        finally:
+            self._lock.release()
         for door in self._doors.values() if made else ():
             door.set()
+        return made
+
+    def _look(self, now: datetime) -> int:
+        made = 0
+        if self._listened is None or now - self._listened >= LISTENS_EVERY:
+            self._listened = now
+            made += self._silence()
+        if self._looked is None or now - self._looked >= EVERY:
+            self._looked = now
+            made += watch(self._store, self._policy(), now) + tell_stuck(self._store, self._policy(), now)
+            for _ in range(FOLDS):
+                if not self._store.fold(now - self._keep):
+                    break
         return made
 
 
@@ -56,7 +87,8 @@ def standing(store: Store) -> list[dict[str, str]]:
     """The alarms that stand now: what each `says`, and `since` when (ISO, UTC)."""
     rejected = json.loads(store.meta(STANDING) or "{}").values()
     stuck = json.loads(store.meta(STUCK) or "{}").get("standing", {}).values()
-    return [one for one in (*rejected, *stuck) if one["says"]]
+    silent = json.loads(store.meta(SILENT) or "{}").values()
+    return [one for one in (*rejected, *silent, *stuck) if one["says"]]
 
 
 def watch(store: Store, policy: Policy, now: datetime) -> int:
@@ -116,7 +148,7 @@ def _alert(
         return []
     matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
     key = f"{store.roster().epoch}:alarm:{hashlib.sha256(json.dumps(matters).encode()).hexdigest()[:12]}:alert"
-    says = "\n".join(one.sentence(days_of(alarm)) for one in new)
+    says = "\n".join(harmless(one.sentence(days_of(alarm)), 60, 400) for one in new)  # campaigns are anybody's words
     quiet = policy.alerts.quiet
     alert = Alert(
         key=key,
@@ -124,7 +156,7 @@ def _alert(
         person=first.example,
         record=record,
         to=to,
-        subject=f"Many leads are rejected: {first.by} {first.name}",
+        subject=harmless(f"Many leads are rejected: {first.by} {first.name}"),
         body=f"{says}\nThis lead is the latest of them. See `syncagent status`.",
         remind_at=now if quiet is None else after_quiet(now, quiet, policy.timezone),
     )

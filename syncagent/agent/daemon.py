@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syncagent.agent.control import Control, socket_path
+from syncagent.agent.heartbeat import Heartbeat
 from syncagent.agent.outages import DECIDING, READING, UNPACKING
 from syncagent.agent.process import tuned
 from syncagent.agent.rounds import AGENT, Agent
@@ -22,6 +23,7 @@ log = logging.getLogger("syncagent")
 FULL_AGAIN = 5.0
 BETWEEN_PAGES = 0.05
 LONGEST_SLEEP = 30.0
+WATCH_EVERY = 15.0
 DRAIN = 8.0
 YIELD, LONGEST_YIELD = 3.0, 0.5
 """While deliveries flood in, so many times as long as a batch took to read nothing is read; seconds at most."""
@@ -32,8 +34,9 @@ IN_FLIGHT = {Lane.HOT: 4, Lane.COLD: 1}
 class Daemon:
     """Runs an agent until it is told to stop."""
 
-    def __init__(self, agent: Agent, state: Path) -> None:
+    def __init__(self, agent: Agent, state: Path, heartbeat: Heartbeat | None = None) -> None:
         self._agent = agent
+        self._heartbeat = heartbeat
         self._state = state
         self._full = False
         self._failed: BaseException | None = None
@@ -49,6 +52,8 @@ class Daemon:
         threads = [
             *(self._thread(f"gather-{name}", self._gathering(name)) for name in agent.sources),
             self._thread("decide", self._deciding),
+            self._thread("watch", self._watching),
+            *([self._thread("heartbeat", self._beating(self._heartbeat))] if self._heartbeat is not None else ()),
             *(
                 self._thread(f"deliver-{name}-{lane.name.lower()}-{number}", self._delivering(name, lane))
                 for name in agent.targets
@@ -160,6 +165,22 @@ class Daemon:
             until = (wake - agent.clock.now()).total_seconds() if wake else LONGEST_SLEEP
             until = max(until, agent.outages.rest(AGENT, DECIDING), 0.02)
             agent.clock.wait(agent.bell, min(until, LONGEST_SLEEP))
+
+    def _watching(self) -> None:
+        """Whoever decides without a pause must not keep us from seeing that a system is silent."""
+        agent = self._agent
+        while not agent.clock.wait(agent.stopping, WATCH_EVERY):
+            self._patiently(agent.watch)
+
+    def _beating(self, heartbeat: Heartbeat) -> Callable[[], None]:
+        agent = self._agent
+
+        def work() -> None:
+            heartbeat(agent)
+            while not agent.clock.wait(agent.stopping, heartbeat.every):
+                heartbeat(agent)
+
+        return work
 
     def _delivering(self, name: str, lane: Lane) -> Callable[[], None]:
         agent = self._agent

@@ -44,6 +44,8 @@ class Outages:
         self._again = again
         self._known: dict[tuple[str, str], Outage] = {}
         self._silent: set[tuple[str, str]] = set()  # of whom the state is known to say nothing
+        self._heard: dict[tuple[str, str], datetime] = {}  # when it was last used well
+        self._unheard: dict[tuple[str, str], datetime] = {}  # since when it has not been, though it was tried
         self._lock = RLock()
 
     def rest(self, name: str, part: str) -> float:
@@ -62,6 +64,8 @@ class Outages:
         """It was used, and all was well: also what an earlier process has said of it is over."""
         now = self._clock.now()
         with self._lock:
+            self._heard[name, part] = now
+            self._unheard.pop((name, part), None)
             for each in (ALL, part):
                 known = self._known.get((name, each))
                 if known is None or known.until <= now:  # else another thread has met a failure meanwhile
@@ -73,6 +77,8 @@ class Outages:
         if isinstance(error, StoreFullError | StoreBrokenError):
             raise error
         now = self._clock.now()
+        with self._lock:
+            self._unheard.setdefault((name, part), now)
         if isinstance(error, ConnectorDownError | ConfigError):
             part = ALL
         broken = not isinstance(error, ConnectorDownError | ConfigError | RetryableError)
@@ -111,6 +117,16 @@ class Outages:
                 return now + timedelta(seconds=max(after, grown, 0.1))
             case _:
                 return now + timedelta(seconds=max(FIRST, grown))
+
+    def heard(self, name: str, part: str) -> datetime | None:
+        """When this part of a system was last used well since the start; None: not yet."""
+        with self._lock:
+            return self._heard.get((name, part))
+
+    def unheard(self, name: str, part: str) -> datetime | None:
+        """Since when it has only failed; None: it was not tried, or it worked the last time."""
+        with self._lock:
+            return self._unheard.get((name, part))
 
     def troubles(self) -> dict[str, str]:
         """What has failed since it was last used well, and why."""

@@ -1,10 +1,11 @@
-"""What a system answered to a batch of commands: grouped for the store, and told in the log."""
+"""What a system answered to a batch of commands: grouped for the store, and told in the log; and who is held."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from syncagent.model import Outcome, Refused, Retry
-from syncagent.state.store import OutboxItem
+from syncagent import correlation
+from syncagent.model import AnyCommand, Outcome, Refused, Retry
+from syncagent.state.store import Held, OutboxItem
 
 log = logging.getLogger("syncagent")
 
@@ -35,14 +36,33 @@ def all_answered(unanswered: Mapping[str, OutboxItem]) -> None:
         raise LookupError(f"no answer for {next(iter(unanswered))}, and {len(unanswered) - 1} more")
 
 
-def log_refusals(outcomes: list[tuple[str, int, Outcome]]) -> None:
-    """A line for each refusal; what only waits, in one line a reason: a failed call postpones thousands."""
-    waiting: dict[str, list[str]] = {}
-    for key, _, outcome in outcomes:
+def log_answers(answers: Sequence[tuple[AnyCommand, Outcome]]) -> None:
+    """A line for each command of a handoff, and for each refusal; what only waits, in one line a reason: a failed call
+    postpones thousands.
+    """
+    waiting: dict[str, list[AnyCommand]] = {}
+    for command, outcome in answers:
+        about = {"person": command.person, "handoff": command.handoff, "key": command.key}
         if isinstance(outcome, Refused):
-            log.warning("refused: %s: %s", key, outcome.why, extra={"key": key})
+            log.warning("refused: %s: %s", command.key, outcome.why, extra=about)
         elif isinstance(outcome, Retry):
-            waiting.setdefault(outcome.why, []).append(key)
-    for why, keys in waiting.items():
-        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        log.warning("retry: %s%s: %s", keys[0], more, why, extra={"key": keys[0]})
+            waiting.setdefault(outcome.why, []).append(command)
+        else:
+            level = logging.INFO if command.handoff else logging.DEBUG
+            log.log(level, "%s: %s is done.", command.target, type(command).__name__, extra=about)
+    for why, commands in waiting.items():
+        first, more = commands[0], f" and {len(commands) - 1} more" if len(commands) > 1 else ""
+        about = {"person": first.person, "handoff": first.handoff, "key": first.key}
+        log.warning("retry: %s%s: %s", first.key, more, why, extra=about)
+
+
+def speak_of(items: Sequence[OutboxItem]) -> None:
+    """What is logged until the next call is about these."""
+    correlation.speak_of([correlation.id_of(item.command.person, item.command.handoff) for item in items])
+
+
+def warn_held(held: Sequence[Held]) -> None:
+    """A line for all whom the brake holds now."""
+    causes = ", ".join(sorted({one.cause for one in held}))
+    says = "%d people are held (%s); see `syncagent status`, let go with `syncagent release`"
+    log.warning(says, len(held), causes)

@@ -22,8 +22,9 @@ from syncagent.agent.alarms import Watch
 from syncagent.agent.brake import WINDOW, Brake
 from syncagent.agent.mistrust import Mistrust
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
-from syncagent.agent.outcomes import all_answered, chunks, log_refusals
+from syncagent.agent.outcomes import all_answered, chunks, log_answers, speak_of, warn_held
 from syncagent.agent.pace import Pace
+from syncagent.agent.silence import Silence, Watched
 from syncagent.agent.suspects import Suspects, told
 from syncagent.agent.unpacking import unpack
 from syncagent.clock import Clock
@@ -32,6 +33,7 @@ from syncagent.errors import RetryableError, StoreFullError
 from syncagent.handoff import plan
 from syncagent.model import Dossier, Lane, Outcome, Plan, Refused
 from syncagent.policy import Policy
+from syncagent.state.journal import basis_of
 from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
@@ -59,6 +61,8 @@ class Settings(Struct, frozen=True):
 
     polls: Mapping[str, float]
     crm: str
+    keep_inputs: float = 400 * 86_400.0  # what decisions were made from
+    posting: frozenset[str] = frozenset()  # sources that are never read: they post to us
     batch: int = 500
     down_again: float = 300.0
     poll_fast: float = 5.0
@@ -102,11 +106,14 @@ class Agent:
         self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self._mistrust = Mistrust(store, clock.now, settings.mistrust, settings.down_again)
+        self.mistrusts = self._mistrust.doubts
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
-        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing)
+        watched = Watched(settings.polls, settings.posting, tuple(targets))
+        self.silence = Silence(store, clock, lambda: self.policy, self.outages, watched)
+        self.watch = Watch(store, clock, lambda: self.policy, self.outgoing, self.silence, settings.keep_inputs)
         self._unread = set() if self._knows_crm() else set(sources)  # of the first start
         self._unread_until = clock.now() + FIRST_READ
 
@@ -357,16 +364,17 @@ class Agent:
             brake.let(planned)
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
-            roster = planned.roster or roster
             # Most of what people do moves nothing: a decision that stands is not written again.
             unchanged = planned.decision == dossier.decision and not dossier.absorbed
-            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged))
+            basis = basis_of(planned, dossier, policy, roster, now)
+            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged, basis))
+            roster = planned.roster or roster
         self._failpoint("settle.before")
         taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
         self._failpoint("settle.after")
         if held:
             self.store.hold(held)
-            self._warn_held(held)
+            warn_held(held)
         for settlement in settlements[:taken]:
             self._tell(settlement.person, settlement.plan)
 
@@ -380,14 +388,6 @@ class Agent:
                 )
             return structs.replace(self.policy, write_scores=False)
         return self.policy
-
-    def _warn_held(self, held: list[Held]) -> None:
-        causes = sorted({one.cause for one in held})
-        log.warning(
-            "%d people are held (%s); see `syncagent status`, let go with `syncagent release`",
-            len(held),
-            ", ".join(causes),
-        )
 
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
@@ -416,20 +416,24 @@ class Agent:
         if not items:
             return 0
         unanswered = {item.command.key: item for item in items}
+        speak_of(items)
         try:
             self._failpoint("apply.before")
             for outcomes in chunks(target.apply([item.command for item in items]), dict(unanswered)):
                 self._failpoint("confirm.before")
                 self._stubbornly(partial(self.store.confirm, outcomes, now=self.clock.now()))
                 self._failpoint("confirm.after")
-                suspects.answered((unanswered.pop(key).command, outcome) for key, _, outcome in outcomes)
+                answers = [(unanswered.pop(key).command, outcome) for key, _, outcome in outcomes]
+                suspects.answered(answers)
                 self.bell.set()
-                log_refusals(outcomes)
+                log_answers(answers)
             all_answered(unanswered)
         except Exception as error:  # noqa: BLE001 - one system's failure is shown, and nobody else's
             self._failed(name, unanswered, error)
         else:
             self.outages.over(name, WRITING)
+        finally:
+            speak_of(())
         return len(items)
 
     def _failed(self, name: str, unanswered: dict[str, OutboxItem], error: Exception) -> None:

@@ -11,9 +11,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from syncagent.agent.silence import record_of
 from syncagent.handoff.alerting import after_quiet, beside, next_time
 from syncagent.handoff.calendar import before, zone_of
-from syncagent.model import Alert, AnyCommand, Dossier, Identity
+from syncagent.model import Alert, AnyCommand, Identity
 from syncagent.policy import Duration, Policy, StageRule
 from syncagent.state.store import Store, Stuck
 
@@ -104,11 +105,3 @@ def _example(store: Store, people: list[int]) -> tuple[int, Identity] | None:
         if record is not None:
             return dossier.person, record
     return None
-
-
-def record_of(dossier: Dossier) -> Identity | None:
-    """Where an alert about this person can hang."""
-    decision = dossier.decision
-    if decision is not None and decision.desired is not None and decision.desired.record is not None:
-        return decision.desired.record
-    return next((one.identity for one in dossier.records if not one.deleted), None)

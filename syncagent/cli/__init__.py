@@ -22,6 +22,7 @@ COMMANDS = {
     "restore": "syncagent.cli.change",
     "status": "syncagent.cli.look",
     "explain": "syncagent.cli.explain",
+    "brief": "syncagent.cli.brief",
     "audit": "syncagent.cli.audit",
     "process": "syncagent.cli.process",
     "lint": "syncagent.cli.lint",
@@ -34,6 +35,7 @@ COMMANDS = {
     "inbox": "syncagent.cli.inbox",
     "model": "syncagent.cli.model",
     "outbox": "syncagent.cli.outbox",
+    "journal": "syncagent.cli.journal",
     "sandbox": "syncagent.cli.sandbox",
 }
 """Where each command lives; a module is imported when its command is called, so that `--help` answers at once."""

@@ -36,11 +36,17 @@ def check(config_path: Path, *, as_json: bool) -> None:
         finally:
             system.close()
     fatal = any(problem.fatal for problems in found.values() for problem in problems)
+    warnings = config.files.passed_over
     if as_json:
         shown = {name: [vars_of(problem) for problem in problems] for name, problems in found.items()}
-        click.echo(json.dumps({"ready": not fatal, "sqlite": sqlite_version(), "systems": shown}, indent=2))
+        told = [vars_of(problem) for problem in warnings]
+        click.echo(
+            json.dumps({"ready": not fatal, "sqlite": sqlite_version(), "config": told, "systems": shown}, indent=2)
+        )
         sys.exit(FAILED if fatal else 0)
     click.echo(f"✓ config: {config_path} reads well (SQLite {sqlite_version()}).")
+    for problem in warnings:
+        click.echo(f"! {problem}")
     for name, problems in found.items():
         if not problems:
             click.echo(f"✓ {name}: everything that is needed is there.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from syncagent.agent import Agent
@@ -69,13 +70,17 @@ class Story:
             act()
         for seconds in (30, *[15] * 8):
             self.agent.once()
-            if seconds < 30 and not self.agent.store.outbox(("queued", "sending")):
+            if seconds < 30 and not self._is_busy():
                 break
             # Meetings and deals are read by turns, so one round has not seen all; and where an answer was lost, the
             # agent waits before it looks and repeats. So time has to pass.
             self._clock.advance(timedelta(seconds=seconds))
             self.salesforce.clock_set(self._clock.now())
         self._show()
+
+    def _is_busy(self) -> bool:
+        store = self.agent.store
+        return bool(store.outbox(("queued", "sending")) or store.health(self._clock.now()).waiting_for_crm)
 
     def _show(self) -> None:
         news = [entry for entry in self.agent.store.journal(limit=400) if entry.id > self._told]
@@ -104,6 +109,28 @@ class Story:
         lead = self.lead(email)
         found = self.salesforce.act("find", object="Task", where={"WhoId": lead["Id"]})["records"] if lead else []
         return sorted((dict(task) for task in found if task.get("SyncAgent_Key__c")), key=lambda one: one["Id"])
+
+    def reads(self, email: str) -> None:
+        """What the rep reads in the CRM: the newest task's brief, and the moments on the record."""
+        record = self.lead(email)
+        task = self.tasks(email)[-1]
+        self._quote(f"Task: {task['Subject']}", task["Description"])
+        self._quote("On the lead:", record["Lead_Insight__c"])
+
+    def alerts(self, email: str) -> list[dict[str, Any]]:
+        """What the owner of the open deal was told."""
+        contact = self.lead(email)["ConvertedContactId"]
+        found = self.salesforce.act("find", object="Task", where={"WhoId": contact})["records"]
+        return [dict(task) for task in found if ":deal." in str(task["SyncAgent_Key__c"])]
+
+    def hears(self, email: str) -> None:
+        """Show what the owner of the open deal was told."""
+        for task in self.alerts(email):
+            self._quote(f"Alert: {task['Subject']}", task["Description"])
+
+    def _quote(self, title: str, text: str) -> None:
+        for line in (title, *text.split("\n")):
+            self.console.print(f"      [dim]│[/dim] {escape(line)}", highlight=False)
 
     def visits(self, email: str, *pages: str) -> None:
         """Somebody looks at pages."""
@@ -154,11 +181,14 @@ def perform(story: Story) -> list[tuple[str, bool]]:
 
     def convert() -> None:
         lead = story.lead(lena)
-        made = sf.act("convert_lead", lead=lead["Id"], opportunity="Nordwind, 40 seats", **{"as": lead["OwnerId"]})
-        sf.act("win_opportunity", opportunity=made["opportunity"], amount=48_000)
+        sf.act("convert_lead", lead=lead["Id"], opportunity="Nordwind, 40 seats", **{"as": lead["OwnerId"]})
+
+    def win() -> None:
+        sf.act("win_opportunity", opportunity=story.lead(lena)["ConvertedOpportunityId"], amount=48_000)
 
     story.at(MONDAY, "The agent starts. Otto has been in work with sales for weeks.")
     story.at(MONDAY + minute, "Lena and Tom look at prices and ask for a demo; so do a student and Otto.", visit)
+    story.reads(lena)
     first_owner = story.lead(tom).get("OwnerId")
     came += [
         ("Lena was handed off with a task", len(story.tasks(lena)) == 1),
@@ -195,7 +225,12 @@ def perform(story: Story) -> list[tuple[str, bool]]:
         ("Carla stays with Mia, who took her", story.lead(carla).get("OwnerId") == story.ids["manager_user_id"]),
         ("Whoever was called heard no more reminders", len(story.tasks(lena)) == 1),
     ]
-    story.at(MONDAY + timedelta(days=2), "Lena becomes a customer.", convert)
+    story.at(MONDAY + timedelta(days=2), "Lena's rep opens a deal.", convert)
+    prices = "While the deal is open, Lena looks at the prices again."
+    story.at(MONDAY + timedelta(days=2, hours=4), prices, lambda: story.visits(lena, "/pricing/enterprise"))
+    story.hears(lena)
+    came.append(("The deal's owner was told, once", len(story.alerts(lena)) == 1))
+    story.at(MONDAY + timedelta(days=3), "Lena becomes a customer.", win)
     story.at(MONDAY + timedelta(days=21, minutes=5), "The 23rd: Priya's day has come.")
     came += [
         ("Priya came back on her date", story.lead(priya).get("Status") == "Sales Ready"),

@@ -21,10 +21,12 @@ from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
 from syncagent.policy import Policy
+from syncagent.reports.replay import Replay, again, until
 from syncagent.state.results import subject_of
 from syncagent.state.store import InUse, JournalEntry, Result
 
 Journal = tuple[JournalEntry, ...]
+ALL = 1_000_000
 
 
 @click.command(short_help="Explain somebody's score, stage, owner, promise, commands.")
@@ -35,7 +37,8 @@ Journal = tuple[JournalEntry, ...]
 def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) -> None:
     """Explain WHO (an email, a person's number, or any system's id): score, stage, owner, promise, commands.
 
-    With --at only score and journal can be told; companies and who is one person are as today.
+    With --at: the last decision until then, made once more from all that it was made from, and whether it comes out
+    the same; and the score of that moment, for which companies and who is one person are as today.
     """
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
@@ -46,13 +49,15 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         if len(people) > 1:
             raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
         dossier = store.dossier(people[0])
-        journal = store.journal(people[0], limit=200)
+        journal = store.journal(people[0], limit=ALL if at_text else 200)
         live_from, roster = store.meta("live_from"), store.roster()
         now = moment_of(at_text) if at_text else SystemClock().now()
         kept = store.policy_at(now)
         about = dossier.decision.models if dossier is not None and dossier.decision is not None else ()
         subjects = dict.fromkeys((f"person:{people[0]}", *(subject_of(people[0], one.about) for one in about)))
         said = tuple(one for subject in subjects for one in store.results(subject) if one.at <= now)
+        made = until(store.ledger(), people[0], now) if at_text else None
+        replay = again(store.ledger(), made, dossier) if made is not None else None
     finally:
         store.close()
     if dossier is None:
@@ -60,15 +65,14 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
     policy = config.policy(datetime.fromisoformat(live_from) if live_from else now)
     if at_text:
         policy = kept.policy if kept is not None and kept.policy is not None else policy
-        # What stands in the CRM and in the outbox is today's; of that moment only score and journal can be told.
         dossier = as_of(dossier, now, guess=kept is None)
         journal = tuple(entry for entry in journal if entry.at <= now)
     if as_json:
         planned = None if at_text else outlook(dossier, policy, roster, now)
-        _print_json(dossier, policy, now, kept, planned, journal, said)
+        _print_json(dossier, policy, now, kept, planned, journal, said, replay)
         return
     if at_text:
-        told = (_by(kept, policy, now), *score_lines(dossier, policy, now))
+        told = (_by(kept, policy, now), *score_lines(dossier, policy, now), *_replayed(replay))
     else:
         told = (*why(dossier, policy, roster, now), *_too_early(dossier, policy, now))
     _print(dossier, told, policy, journal)
@@ -83,10 +87,11 @@ def _print_json(
     planned: Outlook | None,
     journal: Journal,
     said: tuple[Result, ...],
+    replay: Replay | None,
 ) -> None:
     """All that the text says, for a program. `policy.digest` names the policy that was used, `policy.kept` the one
     that decided at that moment (None: before the first that was kept), `decision` is our last word, `planned` what
-    would be decided now (None with --at).
+    would be decided now (None with --at). `replay`: the last decision until --at, made once more.
     """
     known = standing(dossier, policy, now)
     told = msgspec.to_builtins(known)
@@ -104,9 +109,43 @@ def _print_json(
             "outbox": dossier.outbox,
             "journal": journal,
             "said": said,
+            "replay": _replay_json(replay) if replay is not None else None,
         }
     )
     click.echo(json.dumps(told))
+
+
+def _replayed(replay: Replay | None) -> tuple[str, ...]:
+    """The decision that stood at a past moment, as it was made then."""
+    if replay is None:
+        return ("Nothing had been decided of them until then.",)
+    first, last = replay.made.lines[0], replay.made.lines[-1]
+    numbers = f"line {first.id}" if first is last else f"lines {first.id} to {last.id}"
+    by = f", by the policy {first.config}" if first.config else ""
+    engine = f", syncagent {first.engine}" if first.engine else ""
+    head = (
+        f"The last decision until then: {replay.made.at:%Y-%m-%d %H:%M:%S} UTC ({numbers} of the journal{by}{engine})."
+    )
+    if replay.basis is None or replay.policy is None:
+        return head, f"  {replay.says}"
+    then = why(replay.basis.dossier, replay.policy, replay.basis.roster, replay.basis.now)
+    return head, f"  {replay.says}", *(f"  {line}" for line in then)
+
+
+def _replay_json(replay: Replay) -> dict[str, object]:
+    """`how` and `says` as in `Replay`; `inputs` is all that the decision was made from, the pool's state among it."""
+    first = replay.made.lines[0]
+    return {
+        "at": replay.made.at,
+        "lines": [line.id for line in replay.made.lines],
+        "config": first.config,
+        "engine": first.engine,
+        "how": replay.how,
+        "says": replay.says,
+        "digest": {"inputs": replay.made.inputs.hex(), "plan": replay.made.plan.hex()},
+        "inputs": replay.basis,
+        "plan": replay.plan,
+    }
 
 
 def _by(kept: InUse | None, policy: Policy, at: datetime) -> str:

@@ -23,8 +23,9 @@ from rich.table import Table
 from syncagent.agent import Agent
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
+from syncagent.agent.starting import refuse_orphans
 from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
-from syncagent.compose import compose, connectors, from_next_start, listener, refuse_orphans, take_over_doors
+from syncagent.compose import compose, connectors, from_next_start, heartbeat, listener, take_over_doors
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
@@ -42,7 +43,12 @@ SHOWN = 40
 @json_option
 @click.option("--once", is_flag=True, help="Do one whole round and end.")
 @click.option("--dry-run", is_flag=True, help="Do all but the writing, and show it. Leaves no trace.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    show_default="log_format of [agent], or text",
+    help="Of the log.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
 def run(
     config_path: Path,
@@ -50,15 +56,16 @@ def run(
     once: bool,
     dry_run: bool,
     as_json: bool,
-    log_format: Literal["text", "json"],
+    log_format: Literal["text", "json"] | None,
     log_level: str,
 ) -> None:
     """Run the agent until SIGTERM (drains within 10 s) or Ctrl-C; SIGHUP reads the config again."""
     config = load(config_path)
-    logs.set_up(log_format, "warning" if dry_run and log_level == "info" else log_level)
+    logs.set_up(log_format or config.agent.log_format, "warning" if dry_run and log_level == "info" else log_level)
     if dry_run:
         _rehearse(config, as_json=as_json)
         return
+    _tell_passed_over(config)
     agent = compose(config)
     try:
         if once:
@@ -70,12 +77,17 @@ def run(
         _obey_signals(agent, config, config_path, doors)
         with _listening(doors):
             _notify_systemd("READY=1")
-            Daemon(agent, Path(config.agent.state)).run()
+            Daemon(agent, Path(config.agent.state), heartbeat(config)).run()
             _notify_systemd("STOPPING=1")
         if agent.outages.broken():
             _tell_troubles(agent.outages.troubles())
     finally:
         agent.close()
+
+
+def _tell_passed_over(config: Config) -> None:
+    for problem in config.files.passed_over:
+        log.warning("%s", problem)
 
 
 @contextlib.contextmanager
@@ -136,12 +148,13 @@ def _obey_signals(agent: Agent, config: Config, config_path: Path, doors: Listen
                 log.error("The config was not taken over, the old one goes on: %s", error)
                 return
             agent.take_over(policy)
+            _tell_passed_over(told)
             if later := from_next_start(running, told, listening=doors is not None):
                 log.warning(
                     "The config was read again; this of it counts from the next start on: %s.", ", ".join(later)
                 )
             try:
-                agent.store.use_policy(policy, now=agent.clock.now())
+                agent.store.use_policy(agent.policy, now=agent.clock.now())
                 log.info("The config was read again; %d people are planned by it.", sweep(agent))
                 agent.store.set_meta("policy", policy.digest)
             except StoreFullError as error:

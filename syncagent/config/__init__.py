@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from syncagent.config.agreement import Translation, within
 from syncagent.config.alerts import SINK_KEYS
 from syncagent.config.files import Files, read_files
+from syncagent.config.probes import HeartbeatTable, ProbesTable, is_loopback, read_heartbeat, read_probes
 from syncagent.config.process import nurtures
 from syncagent.config.reading import close, join, nearest, read_leniently, read_table, seconds
 from syncagent.config.scorecard import read_scorecard
@@ -34,6 +35,7 @@ __all__ = [
     "ConnectorTable",
     "Secret",
     "draft",
+    "is_loopback",
     "load",
     "nearest",
     "parse",
@@ -48,13 +50,16 @@ __all__ = [
 class AgentTable(Struct, frozen=True):
     """[agent]: where the state lives, where to listen, the zone that calendar days are meant in.
 
-    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at.
+    `keep_refused`: so long deliveries that could not be read are kept for an admin to look at; `keep_inputs`: so
+    long what decisions were made from is kept for replay.
     """
 
     state: str = "syncagent.db"
     listen: str = "127.0.0.1:8474"
     timezone: str = "UTC"
     keep_refused: str = "30d"
+    log_format: Literal["text", "json"] = "text"
+    keep_inputs: str = "400d"
 
 
 class ConnectorTable(Struct, frozen=True):
@@ -81,6 +86,8 @@ class Config(Struct, frozen=True):
     likelihood: Scorecard | None = None
     files: Files = Files()
     sinks: tuple[ConnectorTable, ...] = ()
+    probes: ProbesTable = ProbesTable()
+    heartbeat: HeartbeatTable = HeartbeatTable()
 
     @property
     def addresses(self) -> AddressRules:
@@ -108,7 +115,7 @@ AGREED = tuple(name for name in AgreementTables.__struct_fields__ if name != "cr
 CRM_KEYS = CrmPolicyTable.__struct_fields__
 """Keys of [crm] that are the agreement's; the connector reads the others."""
 
-TABLES = ("agent", "sources", "crm", *AGREED)
+TABLES = ("agent", "probes", "heartbeat", "sources", "crm", *AGREED)
 _LAST_PORT = 65535
 
 
@@ -171,6 +178,9 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
         Problem(join("", key), "This table is not known.", nearest(key, TABLES)) for key in raw if key not in TABLES
     ]
     agent = _agent(raw.get("agent", {}), folder, problems)
+    mistyped = any(problem.path == "agent.listen" for problem in problems)
+    probes = read_probes(raw.get("probes", {}), "" if mistyped else agent.listen, folder, problems)
+    heartbeat = read_heartbeat(raw.get("heartbeat", {}), folder, problems)
     given = _table(raw.get("sources", {}), "sources", problems)
     sources = tuple(_connector(name, table, join("sources", name), problems) for name, table in given.items())
     given_crm = _table(raw["crm"], "crm", problems) if "crm" in raw else {}
@@ -197,7 +207,13 @@ def draft(text: str, folder: Path = Path(), *, model: bool = True) -> tuple[Conf
     scorecard, trained = read_scorecard(tables.score, folder, problems) if model else (None, b"")
     files = read_files(tables, folder, agent.timezone, problems)
     digest = hashlib.sha256(text.encode() + trained + files.content).hexdigest()[:12]
-    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks)
+    config = Config(agent, sources, crm, tables, digest, folder, scorecard, files, sinks, probes, heartbeat)
+    systems = (*given, crm.name, *(sink.name for sink in sinks))
+    problems += [
+        Problem(f"alerts.silence.systems.{name}", "There is no system of this name.", nearest(name, systems))
+        for name in tables.alerts.silence.systems
+        if name not in systems
+    ]
     for sink in sinks:
         if sink.name in (*given, crm.name):
             problems.append(Problem(sink.path, f"A system is called {sink.name!r} too.", "Give it another name."))
@@ -227,13 +243,14 @@ def _agent(raw: object, folder: Path, problems: list[Problem]) -> AgentTable:
                 "agent.listen", f"{agent.listen!r} is not a host and a port.", 'Write for example "127.0.0.1:8474".'
             )
         )
-    keep = agent.keep_refused
-    try:
-        seconds(keep)
-    except ValueError as error:
-        problems.append(Problem("agent.keep_refused", str(error), "Write for example 30d."))
-        keep = AgentTable().keep_refused
-    return AgentTable(str(folder / agent.state), agent.listen, zone, keep)
+    kept = {"keep_refused": agent.keep_refused, "keep_inputs": agent.keep_inputs}
+    for name, text in kept.items():
+        try:
+            seconds(text)
+        except ValueError as error:
+            problems.append(Problem(f"agent.{name}", str(error), "Write for example 30d."))
+            kept[name] = str(getattr(AgentTable(), name))
+    return structs.replace(agent, state=str(folder / agent.state), timezone=zone, **kept)
 
 
 def _sinks(shape: dict[str, Any], problems: list[Problem]) -> tuple[ConnectorTable, ...]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from syncagent.config.alerts import alerts
 from syncagent.config.companies import account_lists, check_asked
 from syncagent.config.files import Files
+from syncagent.config.insight import brief, insight
 from syncagent.config.person import free_mail, profile
 from syncagent.config.process import ProcessTranslation
 from syncagent.config.promises import promises
@@ -81,6 +82,8 @@ class Translation:
             recycle=process.recycle(),
             stages=process.stages(),
             alerts=alerts(tables.alerts, self._problem, self._user),
+            brief=brief(tables.handoff.brief, self._problem),
+            insight=insight(tables.insight, self._problem),
             brake=BrakePolicy(
                 tables.handoff.brake.per_hour,
                 tables.handoff.brake.share,

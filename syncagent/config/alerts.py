@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
-from syncagent.config.reading import duration
-from syncagent.policy import AlertPolicy, Duration, RejectionAlarm
+from syncagent.config.reading import duration, seconds
+from syncagent.policy import AlertPolicy, Duration, RejectionAlarm, SilenceAlarm
 
 Tell = Callable[[str, str, str], None]
 """Takes a problem: its path, what is wrong, what helps."""
@@ -20,6 +20,14 @@ class RejectionsTable(Struct, frozen=True):
     share: float = 0.4
     least: int = 10
     within: str = "28d"
+    tell: str = ""
+
+
+class SilenceTable(Struct, frozen=True):
+    """[alerts.silence]: how long a system may not be heard of. `within` empty: ten polls, 15 minutes at least."""
+
+    within: str = ""
+    systems: dict[str, str] = field(default_factory=dict)
     tell: str = ""
 
 
@@ -37,6 +45,7 @@ class AlertsTable(Struct, frozen=True):
     budget: int | None = None
     digest: str = "08:00"
     rejections: RejectionsTable | None = None
+    silence: SilenceTable = SilenceTable()
     sinks: dict[str, SinkTable] = field(default_factory=dict)
 
 
@@ -57,6 +66,7 @@ def alerts(table: AlertsTable, tell: Tell, user: Callable[[str, str], str]) -> A
         },
         digests=tuple(name for name, sink in table.sinks.items() if sink.digest),
         rejections=_rejections(table.rejections, tell, user) if table.rejections is not None else None,
+        silence=_silence(table.silence, tell, user),
     )
 
 
@@ -79,6 +89,23 @@ def _rejections(table: RejectionsTable, tell: Tell, user: Callable[[str, str], s
     except ValueError as error:
         tell(f"{path}.within", str(error), "")
     return RejectionAlarm(table.share, table.least, within, user(table.tell, f"{path}.tell"))
+
+
+def _silence(table: SilenceTable, tell: Tell, user: Callable[[str, str], str]) -> SilenceAlarm:
+    path = "alerts.silence"
+
+    def read(text: str, where: str) -> float:
+        try:
+            return seconds(text)
+        except ValueError as error:
+            tell(where, str(error), "For example: 30m.")
+            return 3600.0
+
+    return SilenceAlarm(
+        read(table.within, f"{path}.within") if table.within else None,
+        {name: read(text, f"{path}.systems.{name}") for name, text in table.systems.items()},
+        user(table.tell, f"{path}.tell"),
+    )
 
 
 def _quiet(text: str, tell: Tell) -> tuple[int, int] | None:

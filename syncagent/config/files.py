@@ -5,21 +5,20 @@ They are part of what was agreed: their bytes go into the config's hash, and `sy
 
 import csv
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
+from syncagent.config.calendars import Absences, Busy, absences
 from syncagent.config.reading import nearest
-from syncagent.config.tables import AgreementTables
+from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.errors import Problem
 
 COLUMNS = ("to", "account", "domain", "company", "country", "postal")
 PATH = "routing.territories"
 _TOLD = 5
-
-Busy = tuple[tuple[datetime, datetime], ...]
 
 
 class Line(Struct, frozen=True):
@@ -30,11 +29,19 @@ class Line(Struct, frozen=True):
 
 
 class Files(Struct, frozen=True):
-    """What stands in them: the list's lines, and by calendar file when its rep is away (UTC). `content`: all bytes."""
+    """What stands in them: the list's lines, and by calendar file and time zone when its rep is away (UTC).
+
+    `content`: all bytes. `passed_over`: what could not be read in a calendar, as warnings.
+    """
 
     lines: tuple[Line, ...] = ()
-    calendars: dict[str, Busy] = {}
+    calendars: dict[tuple[str, str], Busy] = {}
     content: bytes = b""
+    passed_over: tuple[Problem, ...] = ()
+
+    def absences_of(self, calendar: str, zone: str) -> Busy:
+        """When a rep is away by this calendar file, in this zone."""
+        return self.calendars.get((calendar, zone), ())
 
 
 def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[Problem]) -> Files:
@@ -45,18 +52,41 @@ def read_files(tables: AgreementTables, folder: Path, zone: str, problems: list[
         read = _bytes(folder / tables.routing.territories, PATH, problems)
         content += read
         lines = tuple(_lines(read, problems)) if read else ()
-    calendars: dict[str, Busy] = {}
+    calendars: dict[tuple[str, str], Busy] = {}
+    warnings: list[Problem] = []
     for n, rep in enumerate(tables.reps, 1):
-        if not rep.calendar or rep.calendar in calendars:
+        where = zone_of(rep, tables) or zone
+        if not rep.calendar or (rep.calendar, where) in calendars:
             continue
         path = f"reps[{n}].calendar"
         read = _bytes(folder / rep.calendar, path, problems)
         content += read
         try:
-            calendars[rep.calendar] = _absences(read, rep.timezone or zone) if read else ()
+            away = absences(read, _zone(where)) if read else Absences((), ())
         except ValueError as error:
             problems.append(Problem(path, f"This is no calendar: {error}.", "Export it as iCalendar (.ics)."))
-    return Files(lines, calendars, content)
+            continue
+        calendars[rep.calendar, where] = away.busy
+        few(partial(_warn, warnings), path, list(away.skipped))
+    return Files(lines, calendars, content, tuple(warnings))
+
+
+def zone_of(rep: RepTable, tables: AgreementTables) -> str:
+    """The time zone that is named for a rep: their own, that of the first team that names them, or that of [team]."""
+    named = rep.name.casefold()
+    teams = (team for team in tables.teams.values() if named in (one.casefold() for one in team.members))
+    return rep.timezone or next((team.timezone for team in teams), "") or tables.team.timezone
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):  # told with the rep's hours
+        return ZoneInfo("UTC")
+
+
+def _warn(warnings: list[Problem], path: str, says: str) -> None:
+    warnings.append(Problem(path, says, fatal=False))
 
 
 def _bytes(path: Path, where: str, problems: list[Problem]) -> bytes:
@@ -95,33 +125,4 @@ def few(tell: Callable[[str, str], None], path: str, found: list[str]) -> None:
     for one in found[:_TOLD]:
         tell(path, one)
     if len(found) > _TOLD:
-        tell(path, f"And {len(found) - _TOLD} lines more like these.")
-
-
-def _absences(content: bytes, zone: str) -> Busy:
-    """When a rep is away: whole days, and what is marked as out of office; never what is free or cancelled.
-
-    Meetings are no absences. Repeated events are passed over: a free afternoon every week is part of the hours.
-    Raises ValueError for what is no iCalendar.
-    """
-    import icalendar  # for who names a calendar
-
-    found: list[tuple[datetime, datetime]] = []
-    for event in icalendar.Calendar.from_ical(content).walk("VEVENT"):
-        begin = event.decoded("DTSTART", None)
-        if begin is None or "RRULE" in event:
-            continue
-        free = str(event.get("TRANSP", "")).upper() == "TRANSPARENT" or str(event.get("STATUS", "")) == "CANCELLED"
-        out = str(event.get("X-MICROSOFT-CDO-BUSYSTATUS", "")).upper() == "OOF"
-        if (free and not out) or not (out or not isinstance(begin, datetime)):
-            continue
-        whole = timedelta(0) if isinstance(begin, datetime) else timedelta(days=1)
-        end = event.decoded("DTEND", None) or begin + (event.decoded("DURATION", None) or whole)
-        found.append((_moment(begin, zone), _moment(end, zone)))
-    return tuple(sorted(one for one in found if one[0] < one[1]))
-
-
-def _moment(given: date | datetime, zone: str) -> datetime:
-    if not isinstance(given, datetime):
-        given = datetime(given.year, given.month, given.day, tzinfo=ZoneInfo(zone))
-    return (given if given.tzinfo is not None else given.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+        tell(path, f"And {len(found) - _TOLD} more like these.")

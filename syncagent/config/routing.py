@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from syncagent.config.conditions import Tell, conditions
-from syncagent.config.files import PATH, Files, Line, few
+from syncagent.config.files import PATH, Files, Line, few, zone_of
 from syncagent.config.reading import days, duration, hours, nearest
 from syncagent.config.tables import AgreementTables, PlaceTable, RepTable, RouteTable, RouteToTable
 from syncagent.policy import (
@@ -97,11 +97,12 @@ class RoutingTranslation:
     def _rep(self, rep: RepTable, path: str) -> Rep:
         team = self._tables.teams.get(self._team_of.get(rep.name.casefold(), ""))
         team_path = f"teams.{self._team_of.get(rep.name.casefold(), '')}"
-        own = self._hours(rep, path)
+        zone = zone_of(rep, self._tables)
+        own = self._hours(rep, path, zone)
         if own is None and team is not None:
-            own = self._hours(team, team_path, rep.timezone)
+            own = self._hours(team, team_path, zone)
         if own is None:
-            own = self._hours(self._tables.team, "team", rep.timezone)
+            own = self._hours(self._tables.team, "team", zone)
         holidays = None
         for one, where in ((rep, path), (team, team_path)):
             if one is not None and one.country and holidays is None:
@@ -123,7 +124,7 @@ class RoutingTranslation:
             away=tuple(dict.fromkeys(away)),
             manager=manager,
             holidays=holidays,
-            busy=self._files.calendars.get(rep.calendar, ()),
+            busy=self._files.absences_of(rep.calendar, zone or self._zone),
             skills={name: (given,) if isinstance(given, str) else given for name, given in rep.skills.items()},
         )
 

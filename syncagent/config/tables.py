@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from syncagent.config.alerts import AlertsTable
+from syncagent.config.insight import BriefTable, InsightTable
 from syncagent.config.process import RecycleTable, StageTable
 from syncagent.model import Value
 from syncagent.model.address import MOBILE
@@ -179,6 +180,7 @@ class HandoffTable(Struct, frozen=True):
     segments: tuple[SegmentTable, ...] = ()
     brake: BrakeTable = BrakeTable()
     live_from: date | datetime | None = None
+    brief: BriefTable = BriefTable()
 
 
 class CapTable(Struct, frozen=True):
@@ -334,6 +336,7 @@ class AgreementTables(Struct, frozen=True):
     sla: tuple[SlaTable, ...] = ()
     recycle: RecycleTable = RecycleTable()
     alerts: AlertsTable = AlertsTable()
+    insight: InsightTable = InsightTable()
     stages: dict[str, StageTable] = field(default_factory=dict)
     accounts: AccountsTable = AccountsTable()
     identity: IdentityTable = IdentityTable()

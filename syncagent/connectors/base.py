@@ -31,7 +31,7 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct
 
 from syncagent.errors import Problem
-from syncagent.model import AnyCommand, Cursor, Fact, Identity, Key, Outcome, Page
+from syncagent.model import AnyCommand, Cursor, Fact, Identity, Key, Outcome, Page, Value, WriteLead
 
 
 @runtime_checkable
@@ -165,3 +165,16 @@ class Webhook(Protocol):
     def renew(self) -> None:
         """Read the secrets anew for the next delivery: they may have been changed where they are kept."""
         ...
+
+
+def not_ours(command: WriteLead, shown: Mapping[str, Value]) -> tuple[str, ...]:
+    """Fields of the row that show neither what it may be written `over`, nor nothing, nor what it tells already."""
+    return tuple(
+        name
+        for name, ours in command.over.items()
+        if _plain(shown.get(name)) not in ("", *(_plain(one) for one in (*ours, command.values.get(name))))
+    )
+
+
+def _plain(value: Value) -> str:
+    return "" if value is None else " ".join(str(value).split())  # systems keep line breaks in their own ways

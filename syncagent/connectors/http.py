@@ -13,6 +13,7 @@ Messages name the system, the verb and the path, never a query string, a header 
 people.
 """
 
+import logging
 import os
 import re
 import threading
@@ -34,8 +35,11 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from syncagent.clock import Clock, SystemClock
+from syncagent.clock import Clock, SystemClock, monotonic
+from syncagent.correlation import spoken_of
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
+
+log = logging.getLogger("syncagent.http")
 
 T = TypeVar("T")
 
@@ -271,6 +275,7 @@ class Http:
         with self._slots:
             if counted:
                 self.budget.spend()
+            began = monotonic()
             try:
                 response = self._session.request(
                     method,
@@ -295,6 +300,9 @@ class Http:
             except requests.exceptions.RequestException as error:
                 raise RetryableError(f"{where}: no connection ({_root(error)}).", after=5) from None
         reply = Reply(response.status_code, response.headers, content, where)
+        # A poll a minute is no news; what is written for somebody's handoff is.
+        level = logging.INFO if any("." in one for one in spoken_of()) else logging.DEBUG
+        log.log(level, "%s answered HTTP %d after %.0f ms.", where, reply.status, (monotonic() - began) * 1000)
         if self._judge is not None:
             self._judge(reply)
         _refuse(reply)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from syncagent.clock import SystemClock
+from syncagent.connectors.base import not_ours
 from syncagent.errors import ConnectorDownError, Problem, RetryableError
 from syncagent.model import (
     Account,
@@ -361,11 +362,14 @@ class Memory:
             return Refused(f"Somebody has changed {', '.join(moved)} meanwhile.", "conflict", fields=moved)
         watched = {*command.values, *command.expects, "status", "owner"}
         old = {name: record_now.fields[name] for name in watched if name in record_now.fields}
-        record_now = self._write(record_now, command.values, self.options.me, now)
+        theirs = not_ours(command, record_now.fields)
+        given = {name: value for name, value in command.values.items() if name not in theirs}
+        record_now = self._write(record_now, given, self.options.me, now)
         if made:
             self._revisions[command.key] = command.revision
-        values = dict(command.values)
-        return Done(Receipt(command.key, identity, record_now.modified_at, values, old, command.revision))
+        values = {name: record_now.fields.get(name) for name in command.values}
+        at = record_now.modified_at
+        return Done(Receipt(command.key, identity, at, values, old, command.revision, left_out=theirs))
 
     def _create_task(self, command: CreateTask | Alert, before: Sequence[Receipt]) -> Outcome:
         now = self.clock()

@@ -10,15 +10,16 @@ date is not among the days away. What follows for days on which the clocks chang
   that is repeated is taken the first time.
 
 Pairs are minutes after midnight, end exclusive; a window over midnight is two pairs, one on each date, and each goes by
-its own date's absences. `away` are ISO dates in the zone of the hours.
+its own date's absences. `away` are ISO dates in the zone of the hours; `busy` are absences from a moment to a moment,
+UTC, in order and apart from each other (`apart` makes them so).
 
 Nothing is stepped: between two changes of the clocks local time is a straight line, along which the working time up to
 any moment is whole weeks, the days of the last one, and the pairs of the last day, less what the days away would have
 held. Inside, all is whole microseconds: nothing is lost by adding and taking away.
 """
 
-from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -76,7 +77,29 @@ def start_of_day(day: date, zone: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone_of(zone)).astimezone(UTC)
 
 
-def add_working(start: datetime, minutes: float, hours: Hours | None, away: Collection[str] = ()) -> datetime:
+Spans = tuple[tuple[datetime, datetime], ...]
+
+
+def apart(spans: Iterable[tuple[datetime, datetime]]) -> Spans:
+    """The same time as spans in order, none of which touches another one."""
+    made: list[tuple[datetime, datetime]] = []
+    for begin, end in sorted(spans):
+        if made and begin <= made[-1][1]:
+            made[-1] = (made[-1][0], max(made[-1][1], end))
+        elif begin < end:
+            made.append((begin, end))
+    return tuple(made)
+
+
+def back_at(moment: datetime, busy: Spans) -> datetime | None:
+    """When the absence that holds this moment ends; None when none does."""
+    place = bisect_right(busy, moment, key=_begin_of)
+    return busy[place - 1][1] if place and moment < busy[place - 1][1] else None
+
+
+def add_working(
+    start: datetime, minutes: float, hours: Hours | None, away: Collection[str] = (), busy: Spans = ()
+) -> datetime:
     """The earliest moment by which `minutes` of working time have passed since `start`; at most a hundred years on.
 
     `hours` None, or with no working minute in the week: every minute counts.
@@ -84,6 +107,49 @@ def add_working(start: datetime, minutes: float, hours: Hours | None, away: Coll
     if minutes <= 0:
         return start
     left = round(minutes * _MINUTE)
+    end = _add(start, left, hours, away)
+    if not busy:
+        return end
+    for begin, back in busy[_first_after(start, busy) :]:
+        if end <= begin:
+            break
+        if start < begin:
+            left -= _between(start, begin, hours, away)
+        start = back
+        end = _add(start, left, hours, away)
+    return end
+
+
+def working_between(
+    start: datetime, end: datetime, hours: Hours | None, away: Collection[str] = (), busy: Spans = ()
+) -> float:
+    """Minutes of working time between two moments; 0 when `end` is not later."""
+    if end <= start:
+        return 0.0
+    total = _between(start, end, hours, away)
+    if not busy:
+        return total / _MINUTE
+    for begin, back in busy[_first_after(start, busy) :]:
+        if end <= begin:
+            break
+        total -= _between(max(start, begin), min(end, back), hours, away)
+    return total / _MINUTE
+
+
+def _begin_of(span: tuple[datetime, datetime]) -> datetime:
+    return span[0]
+
+
+def _end_of(span: tuple[datetime, datetime]) -> datetime:
+    return span[1]
+
+
+def _first_after(moment: datetime, busy: Spans) -> int:
+    """The place of the first absence that ends after the moment."""
+    return bisect_right(busy, moment, key=_end_of)
+
+
+def _add(start: datetime, left: int, hours: Hours | None, away: Collection[str]) -> datetime:
     work = _work(hours, away)
     begin = _micros(start)
     if hours is None or work is None:
@@ -97,20 +163,17 @@ def add_working(start: datetime, minutes: float, hours: Hours | None, away: Coll
     return _moment(begin + _FURTHEST_YEARS * 365 * _DAY)
 
 
-def working_between(start: datetime, end: datetime, hours: Hours | None, away: Collection[str] = ()) -> float:
-    """Minutes of working time between two moments; 0 when `end` is not later."""
-    if end <= start:
-        return 0.0
+def _between(start: datetime, end: datetime, hours: Hours | None, away: Collection[str]) -> int:
     work = _work(hours, away)
     begin, last = _micros(start), _micros(end)
     if hours is None or work is None:
-        return (last - begin) / _MINUTE
+        return last - begin
     total = 0
     for reached, stop, offset in _straight(hours.zone, begin):
         total += work.until(min(stop, last) + offset) - work.until(reached + offset)
         if stop >= last:
             break
-    return total / _MINUTE
+    return total
 
 
 class _Work(NamedTuple):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from syncagent.handoff import stages
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.sla import DROPPED
-from syncagent.model import Clock, FieldChange, Handoff, Hold
+from syncagent.model import Absence, Clock, FieldChange, Handoff, Hold
 
 
 def note_holds(draft: Draft) -> None:
@@ -36,6 +36,29 @@ def note_holds(draft: Draft) -> None:
     holds = [one for one in holds if one.until is None or one.until > handoff.opened_at]
     if tuple(holds) != handoff.holds:
         draft.put(replace(handoff, holds=tuple(holds)))
+
+
+def note_absences(draft: Draft) -> None:
+    """Keep when the owner is away by what they say in the CRM, which they will take back or write over.
+
+    What is taken back before it began has never been; what is taken back while it lasts is over now.
+    """
+    handoff = draft.handoffs[-1]
+    owner, told = handoff.assignments[-1].owner, draft.loads.absent(handoff.assignments[-1].owner)
+    known = handoff.absences
+    if told is None and not known:
+        return
+    kept: list[Absence] = []
+    for one in known:
+        if one.owner != owner or one.until <= draft.now:
+            kept.append(one)
+        elif told is None or one.since != told[0]:
+            kept += [replace(one, until=draft.now)] if one.since < draft.now else []
+    if told is not None and told[1] > handoff.opened_at:
+        now_told = Absence(owner, *told)
+        kept = [one for one in kept if one.owner != owner or one.since != told[0]] + [now_told]
+    if tuple(kept) != known:
+        draft.put(replace(handoff, absences=tuple(kept)))
 
 
 def _from_history(told: list[FieldChange], pausing: set[str]) -> list[Hold]:

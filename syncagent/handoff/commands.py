@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from syncagent.handoff.alerting import beside, remind_at
+from syncagent.handoff.brief import brief, subject
 from syncagent.handoff.conditions import is_known
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.insight import brief, name_of
+from syncagent.handoff.fresh import FRESH, insight, over
 from syncagent.handoff.sla import promised_at, step_of
 from syncagent.handoff.view import WATCHED
 from syncagent.model import (
@@ -31,8 +32,6 @@ from syncagent.model import (
 )
 from syncagent.model.address import read_address
 
-_SCORE_STEP = 5
-_SCORE_EVERY = timedelta(days=1)
 _NEW_RECORD = ("first_name", "last_name", "company", "title", "phone", "country", "website", "industry")
 UNSENT = frozenset(("queued", "parked", "conflict"))
 _SEEN_AFTER = timedelta(minutes=1)
@@ -83,7 +82,7 @@ def write_row(draft: Draft) -> None:
         expects = {name: draft.current[name] for name in ("status", "owner") if name in draft.current}
     draft.desired = Desired(record, dict(draft.want), revision + 1, expects, rounds)
     handoff = draft.handoff
-    cold = handoff is None or not draft.is_open or set(values) <= {"score", "grade"}
+    cold = handoff is None or not draft.is_open or FRESH.issuperset(values)
     draft.commands.insert(
         0,
         WriteLead(
@@ -96,6 +95,7 @@ def write_row(draft: Draft) -> None:
             values=values,
             revision=revision + 1,
             expects=expects,
+            over={"insight": over(draft)} if "insight" in values else {},
             emails=draft.dossier.emails,
             create=_new_record(draft) if record is None else None,
         ),
@@ -144,7 +144,8 @@ def _stands(draft: Draft) -> bool:
         return False
     shown = {**draft.view.record.fields, **draft.current}
     return all(
-        name in draft.contested or (name in shown and shown[name] == value) for name, value in draft.want.items()
+        name in draft.contested or name == "insight" or (name in shown and shown[name] == value)
+        for name, value in draft.want.items()
     )
 
 
@@ -176,49 +177,6 @@ def _address_of(draft: Draft) -> str:
     return next(iter((*told, *draft.dossier.emails, *draft.dossier.shared)), "")
 
 
-def score_row(draft: Draft) -> None:
-    """Score and grade, when they have moved enough, at most once a day, and never beside another write."""
-    fields = draft.policy.crm.fields
-    mapped: list[str] = [name for name in ("score", "grade") if name in fields]
-    if (
-        not mapped
-        or not draft.policy.write_scores
-        or draft.view is None
-        or draft.view.record.converted_to is not None
-        or draft.write_pending
-    ):
-        return
-    if any(draft.want.get(name) != draft.told.get(name) for name in draft.want):
-        return  # another write is about to go, and carries its own score
-    values: dict[str, Value] = {"score": round(draft.score.total), "grade": draft.score.grade}
-    shown = {name: draft.told.get(name, draft.view.record.fields.get(name)) for name in mapped}
-    if (
-        "grade" in mapped
-        and shown["grade"] == values["grade"]
-        and not _far(shown.get("score"), values["score"], mapped)
-    ):
-        return
-    if "grade" not in mapped and not _far(shown.get("score"), values["score"], mapped):
-        return
-    if not is_known(shown.get("score")) and not is_known(shown.get("grade")) and not draft.score.contributions:
-        return
-    if draft.score_written_at is not None and draft.now - draft.score_written_at < _SCORE_EVERY:
-        draft.wake(draft.score_written_at + _SCORE_EVERY)
-        return
-    draft.want.update((name, values[name]) for name in mapped)
-    draft.score_written_at = draft.now
-    if not draft.cause:
-        draft.cause = "score"
-
-
-def _far(shown: Value, value: Value, mapped: list[str]) -> bool:
-    if "score" not in mapped:
-        return False
-    if not isinstance(shown, int | float) or not isinstance(value, int | float):
-        return bool(value)
-    return abs(shown - value) >= _SCORE_STEP
-
-
 def give_task(draft: Draft) -> None:
     """The present owner's task, once: not for a queue, and not for what sales took up by itself."""
     handoff = draft.handoff
@@ -243,10 +201,8 @@ def give_task(draft: Draft) -> None:
             depends_on=write_keys(draft),
             record=record_of(draft),
             owner=last.owner,
-            subject=f"Follow up {name_of(draft.attributes, draft.dossier.emails)}: {handoff.cause}",
-            body=brief(
-                draft.dossier, draft.policy, draft.score, draft.handoffs, draft.attributes, draft.view, draft.called
-            ),
+            subject=subject(draft),
+            body=brief(draft),
             due=due,
             remind_at=remind_at(draft, last.owner, alert=False),
             priority="high",
@@ -346,7 +302,7 @@ def tidy(draft: Draft) -> None:
     for entry in sorted(given, key=lambda one: one.key):
         _, hid, step, verb = [*entry.key.split(":"), "", "", ""][:4]
         if entry.state == "dropped":
-            draft.withdraw_keys(_queued_behind(draft, entry))
+            draft.withdraw_keys(queued_behind(draft, entry))
             continue
         handoff = handoffs.get(hid)
         if handoff is None or not verb:
@@ -355,13 +311,13 @@ def tidy(draft: Draft) -> None:
         if not reason:
             continue
         if entry.state in UNSENT:
-            draft.withdraw_keys((entry.key, *_queued_behind(draft, entry)))
+            draft.withdraw_keys((entry.key, *queued_behind(draft, entry)))
         elif entry.state in ("done", "sending"):
             draft.withdraw_keys(_waiting_beside(draft, entry))
-            _close(draft, entry, hid, step, reason)
+            close(draft, entry, hid, step, reason)
 
 
-def _queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
+def queued_behind(draft: Draft, task: OutboxEntry) -> list[Key]:
     """The push beside a task and its closing, while they wait for it."""
     behind = (draft.entry(f"{task.key}:push"), draft.entry(f"{task.key.rpartition(':')[0]}:close"))
     return [one.key for one in behind if one is not None and one.state == "queued"] + _waiting_beside(draft, task)
@@ -395,7 +351,8 @@ def _is_reminder(handoff: Handoff, key: str) -> bool:
     return step is not None and step.do == "remind"
 
 
-def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:
+def close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -> None:
+    """Close a task or an alert of ours, once, unless it is closed or gone already."""
     key = draft.key(hid, step, "close")
     if draft.entry(key) is not None or (entry.receipt is not None and entry.receipt.gone):
         return
@@ -408,7 +365,7 @@ def _close(draft: Draft, entry: OutboxEntry, hid: str, step: str, reason: str) -
             key=key,
             target=draft.policy.crm.system,
             person=draft.dossier.person,
-            handoff=hid,
+            handoff=entry.handoff,
             depends_on=() if entry.state == "done" else (entry.key,),
             task=entry.key,
             reason=reason,
@@ -426,6 +383,8 @@ def opening_row(draft: Draft, handoff: Handoff, at: datetime) -> dict[str, Value
         "recycle_until": None,
     }
     row = {name: value for name, value in every.items() if name in crm.fields}
+    if "insight" in crm.fields and (news := insight(draft)):
+        row["insight"] = news
     if row.get("recycle_until", "") is None and not is_known(draft.current.get("recycle_until")):
         del row["recycle_until"]
     status = crm.write_status.get("mql")

@@ -61,6 +61,7 @@ class Draft:
         self.told: dict[str, Value] = dict(decision.desired.values) if decision.desired is not None else {}
         self.want: dict[str, Value] = dict(self.told)
         self.models: tuple[ModelScore, ...] = ()
+        self.noticed = decision.noticed
         self.held: Held | None = None
         self.commands: list[AnyCommand] = []
         self.events: list[Event] = []
@@ -218,7 +219,8 @@ class Draft:
         """Look again at `at`, or a moment from now if that is past."""
         if at is None:
             return
-        at = max(at, self.now + _A_MOMENT)
+        if at <= self.now:
+            at = self.now + _A_MOMENT
         if self._wake is None or at < self._wake:
             self._wake = at
 
@@ -240,6 +242,7 @@ class Draft:
             adopted=self.adopted,
             waiting=self.waiting,
             models=self.models,
+            noticed=() if self.dossier.erased else self.noticed,
             stage_since=self.before.stage_since if self.stage is self.before.stage else self.now,
             account=self.matched,
             held=self.held,

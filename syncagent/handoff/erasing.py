@@ -1,6 +1,7 @@
 """A person who must be forgotten: their tasks are closed and what is unsent is withdrawn; nothing else is told."""
 
 from syncagent.handoff.commands import tidy
+from syncagent.handoff.deals import take_back
 from syncagent.handoff.draft import Draft
 from syncagent.model import Stage
 
@@ -15,4 +16,5 @@ def erase(draft: Draft) -> None:
         sorted(one.key for one in draft.dossier.outbox if one.state in _UNSENT and one.verb != "CloseTask")
     )
     tidy(draft)
+    take_back(draft, "The person was forgotten.")
     draft.stage = Stage.SUSPECT

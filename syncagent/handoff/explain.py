@@ -7,8 +7,8 @@ from msgspec import Struct
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.fit import shown
 from syncagent.handoff.gate import answers, attribute_of
-from syncagent.handoff.insight import moment_of
 from syncagent.handoff.likelihood import LETTER, likelihood, told
+from syncagent.handoff.moments import moment_of
 from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
 from syncagent.handoff.scoring import excluded, is_ready, judge, known_of, list_of
@@ -239,7 +239,7 @@ def _handoff(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     elif handoff.state is HandoffState.WITH_SALES and handoff.sla is not None and handoff.clock_started_at is None:
         lines.append(f"  SLA {handoff.sla.name}: the clock starts when owner and task stand in the CRM.")
     if handoff.state is HandoffState.WITH_SALES:
-        lines += _clocks(handoff, policy)
+        lines += _clocks(handoff, policy, roster)
     if handoff.come_back_at is not None:
         lines.append(f"  Comes back {_moment(handoff.come_back_at)}.")
     if handoff.outcome:
@@ -247,7 +247,7 @@ def _handoff(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     return lines
 
 
-def _clocks(handoff: Handoff, policy: Policy) -> list[str]:
+def _clocks(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     """What was done and did not count, when the clocks stood still, and what they will do."""
     lines = []
     for one in handoff.touches:
@@ -257,6 +257,9 @@ def _clocks(handoff: Handoff, policy: Policy) -> list[str]:
     for hold in handoff.holds:
         until = f"until {_moment(hold.until)}" if hold.until is not None else "and still is"
         lines.append(f"  On hold: the status was {hold.status} from {_moment(hold.since)} {until}.")
+    for away in handoff.absences:
+        who = called_by(policy, roster, away.owner)
+        lines.append(f"  Away, by the CRM: {who} from {_moment(away.since)} until {_moment(away.until)}.")
     waiting = pending_steps(handoff, policy)
     for clock in running(handoff):
         due = [f"{one.step.do} at {_moment(one.at)}" for one in waiting if one.clock.number == clock.number]

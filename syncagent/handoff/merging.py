@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from syncagent.handoff.deals import keep_noticed
 from syncagent.handoff.draft import Draft
 from syncagent.model import Decision, Handoff, HandoffState
 
@@ -39,6 +40,7 @@ def fold_absorbed(draft: Draft) -> None:
     draft.contested, draft.overwritten = row.contested, row.overwritten
     written = [one.score_written_at for one in everyone if one.score_written_at is not None]
     draft.score_written_at = max(written, default=None)
+    keep_noticed(draft)
     draft.look()
     _tell_doubles(draft)
 

@@ -1,18 +1,18 @@
 """Who of a pool gets the lead: who can take it now, and whose turn it is among them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from syncagent.handoff.calendar import add_working, is_away
+from syncagent.handoff.calendar import add_working, back_at, is_away
 from syncagent.handoff.conditions import fold, is_known
 from syncagent.handoff.team import Team
-from syncagent.handoff.turns import Loads
+from syncagent.handoff.turns import LEAST_WEIGHT, Loads
 from syncagent.model import Turn, Value
 from syncagent.policy import Hours, Rep, RouteTarget
 
 ALWAYS = ((0, 24 * 60),)
-_SECOND = timedelta(seconds=1)
+_LEAST = timedelta(microseconds=1)
 _MOST_ABSENCES = 50
 
 
@@ -61,7 +61,8 @@ def pick(name: str, members: Collection[str], to: RouteTarget, asked: Asked, tea
         credit = {one: held + turn.shares[one] for one, held in credit.items()}
     else:
         loads.meet(name, ids)
-    told = [_state(one, credit[one.crm_id], loads) for one in able]
+    by_turn = to.pick == "weighted"
+    told = [_state(one, credit[one.crm_id] if by_turn else None, to, asked, team, loads) for one in able]
     if to.sticky and asked.company:
         loads.remember(name, asked.company, rep.crm_id)
     return Picked(rep, why, (*told, *states), turn)
@@ -76,11 +77,13 @@ def _choose(
             if rep.crm_id == known:
                 return rep, f"{rep.name} has the company's last lead.", None
     if to.pick == "least_busy":
-        rep = min(able, key=lambda one: (loads.open_of(one.crm_id) / max(one.weight, 1e-6), ids.index(one.crm_id)))
+        rep = min(able, key=lambda one: (_load(one, loads), ids.index(one.crm_id)))
         return rep, f"{rep.name} has the least to do for their weight.", None
     if to.pick == "first_available":
-        rep = next((one for one in able if first_moment(one, asked.now, team, loads) <= asked.now), able[0])
-        return rep, f"{rep.name} is the first who can take it.", None
+        for rep in able:
+            if first_moment(rep, asked.now, team, loads) <= asked.now:
+                return rep, f"{rep.name} is the first of the list who is at work.", None
+        return able[0], f"nobody is at work now, and {able[0].name} is the first of the list.", None
     rep, turn, _ = loads.turn(name, ids, able)
     return rep, f"it was {rep.name}'s turn.", turn
 
@@ -114,7 +117,7 @@ def absent_until(rep: Rep, asked: Asked, team: Team, loads: Loads) -> tuple[str,
     Without `at_work` any hour of a day on which they work will do.
     """
     away = is_away(asked.now, team.zone(rep), team.days_off(rep))
-    gone = any(begin <= asked.now < end for begin, end in _gone(rep, loads))
+    gone = gone_until(rep, asked.now, team, loads) is not None
     if not away and not gone and not asked.at_work:
         return None
     moment = first_moment(rep, asked.now, team, loads)
@@ -131,22 +134,41 @@ def first_moment(rep: Rep, now: datetime, team: Team, loads: Loads) -> datetime:
     off = team.days_off(rep)
     moment = now
     for _ in range(_MOST_ABSENCES):
-        moment = add_working(moment, _SECOND.total_seconds() / 60, hours, off) - _SECOND
-        end = max((end for begin, end in _gone(rep, loads) if begin <= moment < end), default=None)
+        moment = add_working(moment, _LEAST / timedelta(minutes=1), hours, off, team.busy(rep)) - _LEAST
+        end = gone_until(rep, moment, team, loads)
         if end is None:
             break
         moment = end
     return moment
 
 
-def _gone(rep: Rep, loads: Loads) -> Iterator[tuple[datetime, datetime]]:
-    yield from rep.busy
-    told = loads.absent(rep.crm_id)
-    if told is not None:
-        yield told
+def gone_until(rep: Rep, now: datetime, team: Team, loads: Loads) -> datetime | None:
+    """When an absence that holds this moment ends, by calendar or CRM; None when none does."""
+    end, told = back_at(now, team.busy(rep)), loads.absent(rep.crm_id)
+    if told is not None and told[0] <= now < told[1]:
+        return max(end or told[1], told[1])
+    return end
 
 
-def _state(rep: Rep, credit: float, loads: Loads) -> str:
-    """One line on a rep who could take it: what they had to come with this lead's share, and what they have."""
-    limit = f"/{rep.cap_open}" if rep.cap_open is not None else ""
-    return f"{rep.name}: {credit:.2f} leads to come, {loads.open_of(rep.crm_id)}{limit} open"
+def _state(rep: Rep, credit: float | None, to: RouteTarget, asked: Asked, team: Team, loads: Loads) -> str:
+    """One line on a rep who could take it: what the way of picking looks at, and what they have.
+
+    `credit`: in a rotation, what they had to come with this lead's share.
+    """
+    held, given = loads.open_of(rep.crm_id), loads.given_today(rep.crm_id)
+    told = [f"{held}/{rep.cap_open} open" if rep.cap_open is not None else f"{held} open"]
+    if rep.cap_per_day is not None:
+        told.append(f"{given}/{rep.cap_per_day} today")
+    if credit is not None:
+        told.insert(0, f"{round(credit, 2) + 0.0:.2f} leads to come")  # never -0.00
+    elif to.pick == "least_busy":
+        told.append(f"{_load(rep, loads):.2f} by their weight of {rep.weight:g}")
+    else:
+        moment = first_moment(rep, asked.now, team, loads)
+        told.insert(0, "at work" if moment <= asked.now else f"not at work before {moment:%Y-%m-%d %H:%M} UTC")
+    return f"{rep.name}: {', '.join(told)}"
+
+
+def _load(rep: Rep, loads: Loads) -> float:
+    """How much somebody has to do for their weight."""
+    return loads.open_of(rep.crm_id) / max(rep.weight, LEAST_WEIGHT)

@@ -18,15 +18,17 @@ from syncagent.handoff.commands import (
     leave_what_stands,
     opening_row,
     push,
-    score_row,
     tidy,
     write_row,
 )
+from syncagent.handoff.deals import watch_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
+from syncagent.handoff.fresh import FRESH, freshen
 from syncagent.handoff.gate import answers, changes_at, obstacle
-from syncagent.handoff.insight import moment_of, origin
+from syncagent.handoff.insight import origin
 from syncagent.handoff.merging import fold_absorbed
+from syncagent.handoff.moments import moment_of
 from syncagent.handoff.nurturing import nurture
 from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
@@ -77,7 +79,7 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
 def _command(draft: Draft) -> None:
     """What the systems are told of all that was decided."""
     if draft.view is not None:
-        score_row(draft)
+        freshen(draft)
     if draft.want != draft.told or draft.desired is not None:
         write_row(draft)
     if draft.policy.models:
@@ -87,6 +89,8 @@ def _command(draft: Draft) -> None:
         _after_the_write(draft)
         nurture(draft)
         tidy(draft)
+    if draft.dossier.opportunities or draft.noticed:
+        watch_deals(draft)
     if draft.commands:
         push(draft)
 
@@ -284,11 +288,14 @@ def _start_row(draft: Draft, handoff: Handoff) -> None:
     revision = old.revision if old is not None else 0
     if old is None or old.record != record:
         draft.desired = Desired(record, {}, revision)
+    moments = draft.told.get("insight")  # what we told there is remembered: it tells our words from a person's
     draft.told, draft.want = {}, opening_row(draft, handoff, draft.now)
+    if moments is not None and "insight" not in draft.want:
+        draft.adopt("insight", moments)
     for name in ("status", "recycle_until") if draft.contact else ("status", "owner", "recycle_until"):
         if name in draft.current and name not in draft.want:
             draft.adopt(name, draft.current[name])
-    draft.score_written_at = draft.now if {"score", "grade"} & set(draft.want) else draft.score_written_at
+    draft.score_written_at = draft.now if FRESH & set(draft.want) else draft.score_written_at
 
 
 def _last_rep(handoff: Handoff) -> str:

@@ -10,6 +10,7 @@ from syncagent.handoff.alerting import remind_at
 from syncagent.handoff.commands import record_of, write_keys
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
+from syncagent.handoff.harmless import harmless
 from syncagent.handoff.insight import name_of
 from syncagent.handoff.scoring import Judged, is_ready, judge_account, judge_by
 from syncagent.model import Alert, ModelScore, Opportunity, Stage
@@ -123,7 +124,7 @@ def _tell(draft: Draft, model: NamedModel, judged: Judged, deal: Opportunity | N
             to=to,
             subject=f"{alert.says or model.name}: {of}",
             body=f"{model.name}: {score.total:.0f} ({score.grade}).\n"
-            + "\n".join(f"{one.points:+g} {one.why}" for one in reasons),
+            + "\n".join(f"{one.points:+g} {harmless(one.why)}" for one in reasons),
             remind_at=remind_at(draft, to, alert=True),
         )
     )

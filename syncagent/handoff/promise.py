@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff import routing, stages
 from syncagent.handoff.calendar import after
-from syncagent.handoff.clocks import note_holds, turn_clocks
+from syncagent.handoff.clocks import note_absences, note_holds, turn_clocks
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.insight import name_of
@@ -23,6 +23,7 @@ def keep(draft: Draft) -> None:
     if not draft.is_open or not draft.handoffs[-1].assignments:
         return
     note_holds(draft)
+    note_absences(draft)
     if not draft.with_sales:
         return
     if draft.handoffs[-1].clock_started_at is None and not _start_clock(draft):
@@ -183,15 +184,22 @@ def _told(due: Due) -> str:
     return f"{due.step.do} at {due.step.at:.0%} of the {due.clock.sla.promised}"
 
 
-def _mark_step(draft: Draft, due: Due) -> None:
-    if not due.clock.number:
-        _mark(draft, due.place)
-        return
+def _steps_of(draft: Draft, due: Due) -> tuple[StepDone, ...]:
+    """The steps of this promise that have fired."""
     handoff = draft.handoffs[-1]
+    return handoff.clocks[due.clock.number - 1].steps_done if due.clock.number else handoff.steps_done
+
+
+def _mark_step(draft: Draft, due: Due, told: str = "") -> None:
+    """The step has fired, and told somebody that the promise is broken."""
+    handoff, done = draft.handoffs[-1], StepDone(due.clock.visit, due.place, draft.now, told)
+    others = (one for one in _steps_of(draft, due) if (one.assignment, one.step) != (done.assignment, done.step))
+    steps = (*others, done)
+    if not due.clock.number:
+        draft.put(replace(handoff, steps_done=steps))
+        return
     clocks = list(handoff.clocks)
-    clock = clocks[due.clock.number - 1]
-    done = StepDone(due.clock.visit, due.place, draft.now)
-    clocks[due.clock.number - 1] = replace(clock, steps_done=(*clock.steps_done, done))
+    clocks[due.clock.number - 1] = replace(clocks[due.clock.number - 1], steps_done=steps)
     draft.put(replace(handoff, clocks=tuple(clocks)))
 
 
@@ -256,11 +264,16 @@ def _escalate(draft: Draft, due: Due, why: str, reached: _Reached) -> None:
     manager = _manager(draft, due.step)
     if manager in reached.told:
         return
+    if _knows(draft, due, manager):
+        draft.event("known", f"{draft.called(manager)} was told already: {why}.", owner=owner, to=manager)
+        return
     minutes = _minutes(draft, due)
     name = name_of(draft.attributes, draft.dossier.emails)
     body = f"{name} is with {draft.called(owner)}: {why} ({minutes:g} minutes). {handoff.cause}."
     told = alert(draft, key_of(handoff, due), manager, f"Promise broken: {name}", body)
     reached.told.add(manager)
+    if told and due.step.at >= 1:
+        _mark_step(draft, due, manager)
     draft.event(
         "escalated",
         f"{draft.called(manager) if told else 'Nobody'} was told: {why}.",
@@ -268,6 +281,14 @@ def _escalate(draft: Draft, due: Due, why: str, reached: _Reached) -> None:
         to=manager if told else "",
         minutes=minutes,
         promise=due.clock.sla.name,
+    )
+
+
+def _knows(draft: Draft, due: Due, who: str) -> bool:
+    """Whether a step of this promise has told them that this owner broke it: one alert a matter."""
+    since = draft.handoffs[-1].assignments[-1].at
+    return any(
+        one.told == who and one.assignment == due.clock.visit and one.at >= since for one in _steps_of(draft, due)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from syncagent.handoff.calendar import after, is_away
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of, is_known
-from syncagent.handoff.picking import Asked, Picked, full, pick
+from syncagent.handoff.picking import Asked, Picked, full, gone_until, pick
 from syncagent.handoff.team import Team, manager_of, team_of
 from syncagent.handoff.territory import Map, map_of
 from syncagent.handoff.turns import Loads
@@ -200,10 +200,9 @@ def _refusal(desk: _Desk, rep: Rep, *, may_be_full: bool) -> str:
     """Why an owner cannot take it; they need not be at work this minute, for it is theirs."""
     if not desk.loads.is_active(rep.crm_id):
         return "inactive in the CRM"
-    now, told = desk.case.now, desk.loads.absent(rep.crm_id)
-    if is_away(now, desk.team.zone(rep), desk.team.days_off(rep)):
+    if is_away(desk.case.now, desk.team.zone(rep), desk.team.days_off(rep)):
         return "away today"
-    if any(begin <= now < end for begin, end in (*rep.busy, *((told,) if told is not None else ()))):
+    if gone_until(rep, desk.case.now, desk.team, desk.loads) is not None:
         return "away now"
     return "" if may_be_full else full(rep, desk.loads)
 

@@ -6,19 +6,32 @@ promised anew by every owner; the other clocks go on when the lead changes hands
 While the CRM's status is one on which a clock pauses, it stands still: by the status' history, not by when we looked.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from syncagent.handoff.calendar import add_working, after, working_between
+from syncagent.handoff.calendar import Spans, add_working, after, apart, working_between
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.conditions import Fits, fits_of
 from syncagent.handoff.likelihood import with_likelihood
 from syncagent.handoff.profile import attributes_of
 from syncagent.handoff.team import team_of
-from syncagent.model import Clock, Dossier, Event, Handoff, HandoffState, Hold, Plan, Sla, SlaStep, StepDone, Value
+from syncagent.model import (
+    Absence,
+    Clock,
+    Dossier,
+    Event,
+    Handoff,
+    HandoffState,
+    Hold,
+    Plan,
+    Sla,
+    SlaStep,
+    StepDone,
+    Value,
+)
 from syncagent.policy import Duration, Hours, Policy, SlaTerms
 
 UNDELIVERED = -1
@@ -137,17 +150,32 @@ def _named(handoff: Handoff) -> str:
     return " and ".join(names) or "no promise"
 
 
-def hours_for(sla: Sla, owner: str, policy: Policy) -> tuple[Hours | None, Collection[str]]:
-    """The hours that the promise's clock runs in, and the days on which it stands still. A queue keeps team hours."""
+class Working(NamedTuple):
+    """The hours that a clock runs in (None: always), the dates and the spans of time on which it stands still."""
+
+    hours: Hours | None
+    away: Collection[str] = ()
+    busy: Spans = ()
+
+
+def hours_for(sla: Sla, owner: str, policy: Policy, told: Sequence[Absence] = ()) -> Working:
+    """When the promise's clock runs while somebody has the lead. A queue keeps team hours.
+
+    `told`: when owners were away by what they said in the CRM.
+    """
     if sla.clock == "wall":
         pauses = sla.pause_holidays and policy.holidays
-        return (Hours(_AROUND, policy.timezone), policy.holidays) if pauses else (None, ())
-    rep = team_of(policy).reps.get(owner) if sla.clock == "rep" else None
-    if rep is not None and rep.hours is not None:
-        return rep.hours, team_of(policy).days_off(rep)
-    if rep is not None:
-        return None, ()
-    return policy.team_hours, policy.holidays
+        return Working(Hours(_AROUND, policy.timezone), policy.holidays) if pauses else Working(None)
+    team = team_of(policy)
+    rep = team.reps.get(owner) if sla.clock == "rep" else None
+    if rep is None:
+        return Working(policy.team_hours, policy.holidays)
+    off = team.days_off(rep)
+    around = Hours(_AROUND, team.zone(rep)) if off else None
+    busy = team.busy(rep)
+    if said := [(one.since, one.until) for one in told if one.owner == owner]:
+        busy = apart((*busy, *said))
+    return Working(rep.hours if rep.hours is not None else around, off, busy)
 
 
 def running(handoff: Handoff) -> Iterator[Running]:
@@ -180,12 +208,12 @@ def due_at(handoff: Handoff, clock: Running, share: float, policy: Policy) -> da
         return due
     left = sla.minutes * share
     for begin, end, owner in _stretches(handoff, clock):
-        hours, away = hours_for(sla, owner, policy)
+        working = hours_for(sla, owner, policy, handoff.absences)
         if end is None:
-            return add_working(begin, left, hours, away)
-        passed = working_between(begin, end, hours, away)
+            return add_working(begin, left, *working)
+        passed = working_between(begin, end, *working)
         if passed >= left:
-            return add_working(begin, left, hours, away)
+            return add_working(begin, left, *working)
         left -= passed
     return None
 
@@ -194,8 +222,8 @@ def elapsed(handoff: Handoff, clock: Running, end: datetime, policy: Policy) -> 
     """How many minutes of the promise's clock lie between its start and a moment; real ones for promises of days."""
     total = 0.0
     for begin, until, owner in _stretches(handoff, clock):
-        hours, away = (None, ()) if clock.sla.days else hours_for(clock.sla, owner, policy)
-        total += working_between(begin, end if until is None else min(until, end), hours, away)
+        working = Working(None) if clock.sla.days else hours_for(clock.sla, owner, policy, handoff.absences)
+        total += working_between(begin, end if until is None else min(until, end), *working)
     return round(total, 1)
 
 

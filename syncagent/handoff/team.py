@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from syncagent.handoff.calendar import Spans, apart
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.model import Roster
 from syncagent.policy import Policy, Rep
@@ -15,6 +16,7 @@ class Team:
         self._zone = policy.timezone
         self._holidays = frozenset(policy.holidays)
         self._off = {rep.crm_id: self._days(rep) for rep in policy.reps}
+        self._busy = {rep.crm_id: apart(rep.busy) for rep in policy.reps if rep.busy}
 
     def rep(self, crm_id: str) -> Rep:
         """The rep with this id, or one with nothing but the id."""
@@ -27,6 +29,10 @@ class Team:
     def days_off(self, rep: Rep) -> Collection[str]:
         """ISO dates on which this rep does not work: absences, and the holidays where they live."""
         return self._off.get(rep.crm_id, self._holidays)
+
+    def busy(self, rep: Rep) -> Spans:
+        """When this rep is away for part of a day, or for days, from moment to moment: in order, none touching."""
+        return self._busy.get(rep.crm_id, ())
 
     def _days(self, rep: Rep) -> frozenset[str]:
         holidays = self._holidays if rep.holidays is None else frozenset(rep.holidays)

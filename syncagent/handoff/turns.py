@@ -1,14 +1,25 @@
 """The roster while a plan is made: whose turn it is, how much everybody has, and who got a company's last lead.
 
 A turn shares one lead out among all who can take it, by weight; who has the most to come gets it and pays one. So
-credit is what somebody should have had less what they got, in leads, and it never falls below -1: nobody is ever more
-than one lead ahead of their share of what they could have taken. Where hours and absences would force somebody beyond
-(all who are there are ahead, for those with credit are not there), what the absent have left passes to those who are:
-no rule that knows no future can do without (the carpool problem of Fagin and Williams, 1983). And who cannot take a
-lead keeps at most one lead of credit: nobody is flooded on coming back. Who joins begins with none.
+credit is what somebody should have had less what they got, in leads; who cannot take a lead neither wins nor loses by
+it, and who joins begins with none. Nothing else ever moves a credit, so all that bounds it is whom a turn picks:
+
+    With n reps nobody is ever more than (n - 1) / 2 leads ahead of their share of what they could have taken, whoever
+    is there for which lead, and by whatever weights.
+
+Why: let f(S) be how far the reps of a set S are ahead together, g(k) = k (n - k) / 2, and say that a lead is the first
+after which f(S) > g(|S|) for some S. Of the sets that are too far ahead by the most, m, take the largest S. The lead
+went to some c; it put S forward, so c is in S and some j, who could have taken it, is not (f of all who could is as it
+was). Less of c than of j had come, not counting this lead: f(S) - f(S without c) - 1 <= f(S with j) - f(S). Hence
+2 f(S) <= f(S without c) + f(S with j) + 1 <= g(k - 1) + m + g(k + 1) + m + 1 = 2 (g(k) + m) = 2 f(S), so S with j is
+too far ahead by m as well, and larger. Where reps join and leave, the same holds of g(k) = k (2n - 1 - k) / 2 with n
+the most at once: nobody is more than n - 1 leads ahead.
+
+So with three reps it is one lead. With four or more no rule that does not know tomorrow's absences can hold one lead
+whatever comes (the carpool problem of Fagin and Williams, 1983): tests/unit/handoff/test_fairness.py plays it out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -17,9 +28,8 @@ from syncagent.handoff.calendar import local_day
 from syncagent.model import Assignment, Roster, Turn
 from syncagent.policy import Policy, Rep
 
-_MOST = 1.0
 _COMPANIES = 2000
-_LEAST_WEIGHT = 1e-6
+LEAST_WEIGHT = 1e-6
 
 
 class Loads:
@@ -93,7 +103,6 @@ class Loads:
         shares = _shares(able)
         before = {one: credit[one] + share for one, share in shares.items()}
         credit.update(before)
-        _lapse(credit, shares)
         chosen = max(able, key=lambda rep: credit[rep.crm_id])
         credit[chosen.crm_id] -= 1.0
         self._turns[pool] = credit
@@ -115,7 +124,7 @@ class Loads:
         for one, share in turn.shares.items():
             if one in credit:
                 back = 1.0 if one == assignment.owner else 0.0
-                credit[one] = max(-_MOST, credit[one] - share + back)
+                credit[one] += back - share
 
     # -- one rep for a company
 
@@ -157,26 +166,6 @@ def _less(counts: dict[str, int], owner: str) -> None:
 
 
 def _shares(able: Sequence[Rep]) -> dict[str, float]:
-    weights = {rep.crm_id: max(rep.weight, _LEAST_WEIGHT) for rep in able}
+    weights = {rep.crm_id: max(rep.weight, LEAST_WEIGHT) for rep in able}
     total = sum(weights.values())
     return {one: weight / total for one, weight in weights.items()}
-
-
-def _lapse(credit: dict[str, float], shares: Mapping[str, float]) -> None:
-    """What those who cannot take this lead lose to those who can; `credit` holds this lead's shares already."""
-    away = [one for one in credit if one not in shares and credit[one] > 0]
-    over = sum(max(0.0, credit[one] - _MOST) for one in away)
-    if over > 0:
-        for one in away:
-            credit[one] = min(credit[one], _MOST)
-        for one, share in shares.items():
-            credit[one] += over * share
-    short = -max(credit[one] for one in shares)
-    if short <= 0:
-        return
-    for one in shares:
-        credit[one] += short
-    left = sum(credit[one] for one in away)
-    taken = min(1.0, short * len(shares) / left) if left > 0 else 0.0
-    for one in away:
-        credit[one] -= credit[one] * taken

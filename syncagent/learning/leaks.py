@@ -14,7 +14,7 @@ from syncagent.handoff.view import WATCHED
 from syncagent.learning.features import LEAST_ROWS, column
 from syncagent.learning.rows import Row
 
-PROCESS = frozenset((*WATCHED, "score", "grade", "stage_date", ATTRIBUTE, LETTER))
+PROCESS = frozenset((*WATCHED, "score", "grade", "stage_date", "insight", ATTRIBUTE, LETTER))
 """What the handoff itself writes and hears: it follows from the process, and would only learn the old agreement."""
 
 LEAST = 10

@@ -44,6 +44,7 @@ from syncagent.model.facts import (
 )
 from syncagent.model.figures import Entry, HandoffFigures, PromiseFigures
 from syncagent.model.judgement import (
+    Absence,
     Assignment,
     Clock,
     Contribution,
@@ -56,6 +57,7 @@ from syncagent.model.judgement import (
     Hold,
     InterestingMoment,
     ModelScore,
+    Noticed,
     Score,
     Sla,
     SlaStep,
@@ -68,6 +70,7 @@ from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "BOT",
+    "Absence",
     "Account",
     "AccountView",
     "Activity",
@@ -112,6 +115,7 @@ __all__ = [
     "Likelihood",
     "Merged",
     "ModelScore",
+    "Noticed",
     "Notify",
     "Nurture",
     "Opportunity",

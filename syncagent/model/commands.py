@@ -31,6 +31,7 @@ class WriteLead(Command, frozen=True, tag=True, kw_only=True):
     conflict and nothing is written. `record` None means: find by `emails`, else create from `create`, with `key` as
     the new record's unique key (only when the policy allows creating). An address that several people share stands
     in `create` and not in `emails`: nobody's record is found by it. `optional` fields may be split off when refused.
+    `over`: a field is written over one of these values, or over nothing; over any other it is left out (a person's).
     """
 
     record: Identity | None
@@ -40,6 +41,7 @@ class WriteLead(Command, frozen=True, tag=True, kw_only=True):
     emails: tuple[str, ...] = ()
     create: dict[str, Value] | None = None
     optional: tuple[str, ...] = ("score", "grade", "stage_date", "insight")
+    over: dict[str, tuple[Value, ...]] = {}
 
 
 class CreateTask(Command, frozen=True, tag=True, kw_only=True):

@@ -76,6 +76,17 @@ class InterestingMoment(Struct, frozen=True):
     text: str
 
 
+class Noticed(Struct, frozen=True):
+    """What the owner of a deal was told of a contact on it: how many alerts, and when each moment was last told of.
+
+    `last`: the rule's words -> the moment of the activity.
+    """
+
+    deal: str
+    alerts: int = 0
+    last: dict[str, datetime] = {}
+
+
 class Turn(Struct, frozen=True):
     """What a turn of a pool's rotation gave everybody who could take it: their share of this lead."""
 
@@ -166,11 +177,15 @@ class Sla(Struct, frozen=True):
 
 
 class StepDone(Struct, frozen=True):
-    """A step of the SLA that has fired for one assignment (1, 2 ...), or for one visit of a stage."""
+    """A step of the SLA that has fired for one assignment (1, 2 ...), or for one visit of a stage.
+
+    `told`: whom it told that the promise is broken.
+    """
 
     assignment: int
     step: int
     at: datetime
+    told: str = ""
 
 
 class Clock(Struct, frozen=True):
@@ -194,6 +209,14 @@ class Hold(Struct, frozen=True):
     status: str
     since: datetime
     until: datetime | None = None
+
+
+class Absence(Struct, frozen=True):
+    """A time for which an owner of the lead said in the CRM that they were away; it outlives their taking that back."""
+
+    owner: str
+    since: datetime
+    until: datetime
 
 
 class Touch(Struct, frozen=True):
@@ -248,6 +271,7 @@ class Handoff(Struct, frozen=True):
     delivered_at: datetime | None = None  # when the clock started for the first owner
     holds: tuple[Hold, ...] = ()
     touches: tuple[Touch, ...] = ()  # what was done, counted or not
+    absences: tuple[Absence, ...] = ()  # the latest last
 
 
 class Desired(Struct, frozen=True):
@@ -282,6 +306,7 @@ class Decision(Struct, frozen=True):
     held: Held | None = None  # ready, and waiting for an owner
     stage_since: datetime | None = None  # None: since before this was kept
     account: str = ""  # the CRM's id of the company that they were matched to; empty when the CRM says one itself
+    noticed: tuple[Noticed, ...] = ()  # what the owners of open deals were told
 
     @property
     def handoff(self) -> Handoff | None:
@@ -293,7 +318,7 @@ class Event(Struct, frozen=True):
     """One line of the journal: what was decided and why, in words, with figures for reports.
 
     `kind`: "score", "stage", "handoff.opened", "assigned", "clock.started", "touched", "reminded", "reassigned",
-    "escalated", "recycled", "came_back", "closed", "contested", "restored", "adopted", "withdrawn" ...
+    "escalated", "known", "recycled", "came_back", "closed", "contested", "restored", "adopted", "withdrawn" ...
     """
 
     kind: str

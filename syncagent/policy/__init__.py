@@ -11,8 +11,18 @@ from typing import Literal
 from msgspec import Struct
 
 from syncagent.model import Scorecard, Stage
-from syncagent.policy.alarms import AlertPolicy, RejectionAlarm
+from syncagent.policy.alarms import AlertPolicy, RejectionAlarm, SilenceAlarm
 from syncagent.policy.conditions import Condition, Duration
+from syncagent.policy.insight import (
+    LISTS,
+    MOMENT_PLACEHOLDERS,
+    MOMENTS,
+    MOST_WORDS,
+    PLACEHOLDERS,
+    BriefPolicy,
+    InsightPolicy,
+    MomentRule,
+)
 from syncagent.policy.process import NurtureTarget, OnBehalf, ReasonRule, RecyclePolicy, StageRule, StatusReason
 from syncagent.policy.promises import SlaTerms
 from syncagent.policy.routing import (
@@ -53,11 +63,17 @@ from syncagent.policy.scoring import (
 __all__ = [
     "ALWAYS_FIND",
     "DERIVED",
+    "LISTS",
+    "MOMENTS",
+    "MOMENT_PLACEHOLDERS",
+    "MOST_WORDS",
     "ORDER",
+    "PLACEHOLDERS",
     "POSTAL",
     "QUESTIONS",
     "AlertPolicy",
     "BrakePolicy",
+    "BriefPolicy",
     "Condition",
     "CrmPolicy",
     "Decay",
@@ -69,9 +85,11 @@ __all__ = [
     "GroupCap",
     "HandRaiser",
     "Hours",
+    "InsightPolicy",
     "InterestChoice",
     "InterestRule",
     "ModelAlert",
+    "MomentRule",
     "NamedModel",
     "NurtureTarget",
     "OnBehalf",
@@ -90,6 +108,7 @@ __all__ = [
     "RoutingPolicy",
     "ScoreModel",
     "Segment",
+    "SilenceAlarm",
     "SlaTerms",
     "StageRule",
     "StatusReason",
@@ -169,6 +188,8 @@ class Policy(Struct, frozen=True):
     stages: tuple[StageRule, ...] = ()
     brake: BrakePolicy = BrakePolicy()
     alerts: AlertPolicy = AlertPolicy()
+    brief: BriefPolicy = BriefPolicy()
+    insight: InsightPolicy = InsightPolicy()
     team_hours: Hours | None = None
     holidays: tuple[str, ...] = ()
     manager: str = ""  # CRM id that escalations go to when a rep has no manager of their own

@@ -18,6 +18,18 @@ class RejectionAlarm(Struct, frozen=True):
     tell: str = ""
 
 
+class SilenceAlarm(Struct, frozen=True):
+    """A system that has not been heard of for too long: `within` seconds, or what `systems` say of it by name.
+
+    `within` None: so long as ten of its polls take, a quarter of an hour at least. `tell`: a CRM user's id; empty: the
+    team's manager.
+    """
+
+    within: float | None = None
+    systems: dict[str, float] = {}
+    tell: str = ""
+
+
 class AlertPolicy(Struct, frozen=True):
     """How reminders and alerts reach people.
 
@@ -32,3 +44,4 @@ class AlertPolicy(Struct, frozen=True):
     sinks: dict[str, tuple[str, ...]] = {}
     digests: tuple[str, ...] = ()  # sinks that send one message a day
     rejections: RejectionAlarm | None = None
+    silence: SilenceAlarm = SilenceAlarm()

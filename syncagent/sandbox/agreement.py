@@ -50,6 +50,24 @@ mql = { any = { score = 60 } }
 [[handoff.always]]
 activity = "form.submitted"
 asset = "contact-sales"
+
+[insight]
+titles = { "*pricing*" = "the prices" }
+
+[[insight.moments]]
+activity = "page.visited"
+asset = "*pricing*"
+says = "Looked at {asset}"
+deal = true
+
+[[insight.moments]]
+activity = "form.submitted"
+says = "Filled out the form {asset}"
+deal = true
+
+[[insight.moments]]
+activity = "email.clicked"
+says = "Clicked in the mail[ {asset}]"
 """
 
 SALES = """

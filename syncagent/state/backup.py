@@ -12,7 +12,10 @@ from pathlib import Path
 
 from sqlite_utils.utils import sqlite3
 
+from syncagent.clock import SystemClock
 from syncagent.errors import StoreBrokenError, UserError
+from syncagent.model import Event
+from syncagent.state import journal
 from syncagent.state.lock import StateLock
 
 _HEADER = b"SQLite format 3\0"
@@ -80,6 +83,7 @@ def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> st
             db.execute("insert or replace into meta values ('epoch', ?)", (epoch,))
             # What was made since the backup stands in the CRM: nothing is decided before that has been read.
             db.execute("delete from meta where name = 'crm_read'")
+            _tell_journal(db, epoch)
         _sync(half)
         _put_aside(target)
         half.replace(target)
@@ -88,6 +92,14 @@ def restore(backup: str | os.PathLike[str], state: str | os.PathLike[str]) -> st
         half.unlink(missing_ok=True)
         lock.release()
     return epoch
+
+
+def _tell_journal(db: sqlite3.Connection, epoch: str) -> None:
+    """Lines that were written after the backup are missing from here on, and others will have their numbers."""
+    if not db.execute("select 1 from pragma_table_info('journal') where name = 'hash'").fetchone():
+        return  # it is older than the chain, and is sealed when it is opened
+    why = f"The state goes on from a backup, as {epoch}: what was decided after the backup is not in it."
+    journal.put(db, [([journal.row(Event("backup.restored", SystemClock().now(), why), 0, "")], None)])
 
 
 def _check_backup(path: Path) -> None:

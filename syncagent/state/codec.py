@@ -78,6 +78,17 @@ def maybe_ms(moment: datetime | None) -> int | None:
     return None if moment is None else ms(moment)
 
 
+def not_before(moment: datetime | None) -> int | None:
+    """The first UTC millisecond that is no earlier than the moment; None for None.
+
+    Who wakes a part of a millisecond too soon finds nothing due, and has to wake again.
+    """
+    if moment is None:
+        return None
+    stamp = ms(moment)
+    return stamp + 1 if moment.microsecond % 1000 else stamp
+
+
 def moment(stamp: int) -> datetime:
     """The aware moment of so many UTC milliseconds."""
     return datetime.fromtimestamp(stamp / 1000, UTC)

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Roster
-from syncagent.state import accounts, figures, outbox, reading, results, visits, waking
-from syncagent.state.codec import maybe_ms, ms, text
+from syncagent.state import accounts, figures, journal, outbox, reading, results, visits, waking
+from syncagent.state.codec import ms, not_before, text
 from syncagent.state.store import Held, Settlement
 
 _BRAKE_KEEPS_MS = 26 * 3600 * 1000
@@ -26,7 +26,8 @@ class Prepared(Struct):
     roster: Roster | None
     commands: list[outbox.Row]
     withdraw: tuple[str, ...]
-    journal: list[tuple[object, ...]]
+    lines: list[journal.Row]
+    basis: journal.Kept | None
     handoffs: list[tuple[object, ...]]
     waits: list[tuple[str, int]]
     brake: tuple[int, str, str] | None
@@ -42,18 +43,22 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
     """Encode, so that the writer only writes."""
     at = ms(now)
     made = []
+    pools = journal.Pools()
     for settlement in settlements:
         person, plan = settlement.person, settlement.plan
+        basis = settlement.basis
+        kept = journal.keep(basis, pools) if basis is not None and plan.events else None
         made.append(
             Prepared(
                 person,
                 settlement.revision,
                 None if settlement.unchanged else text(plan.decision),
-                maybe_ms(plan.wake_at),
+                not_before(plan.wake_at),
                 plan.roster,
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,
-                [(ms(e.at), person, e.kind, e.why, e.handoff, text(e.data), config) for e in plan.events],
+                journal.rows(plan, person, config, kept),
+                kept,
                 figures.handoff_rows(person, plan),
                 [(what, person) for what in plan.waits_on],
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
@@ -87,10 +92,7 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
         " set decision = excluded.decision, absorbed = null",
         [(each.person, each.decision) for each in taken if each.decision is not None],
     )
-    db.executemany(
-        "insert into journal (at, person, kind, why, handoff, data, config) values (?, ?, ?, ?, ?, ?, ?)",
-        [row for each in taken for row in each.journal],
-    )
+    journal.put(db, [(each.lines, each.basis) for each in taken if each.lines])
     visits.put(db, [row for each in taken for row in each.visits])
     figures.put_entries(db, [each.entry for each in taken if each.entry is not None])
     figures.put_handoffs(db, [row for each in taken for row in each.handoffs])

@@ -30,7 +30,7 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import accounts, activities, deals
+from syncagent.state import accounts, activities, deals, journal
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
@@ -169,7 +169,6 @@ class _Taking:
         self._db.execute("insert or replace into crm_user values (?, ?, ?, ?, ?, ?, ?)", (*key, *row))
         if stored is not None and (stored[1], *stored[3:]) != (row[1], *row[3:]):
             self.people.wake_waiting("roster:")
-        if stored is not None and stored[1] != row[1]:
             self.people.wake_with(user.identity.id)
         return True
 
@@ -314,14 +313,15 @@ class _Taking:
             if before != (said.leads, said.records, said.tasks, said.opportunities):
                 self.people.changed(person)
         if known is not None and deleted.privacy:
-            self._forget(known, identity)
+            self._forget(known, identity, new=new)
         return new
 
-    def _forget(self, person: int, identity: Identity) -> None:
+    def _forget(self, person: int, identity: Identity, *, new: bool) -> None:
         """They asked to be forgotten there: nothing that it told is kept, and nothing at all of whom no other knows.
 
         A refused delivery that names them goes whole: it may hold anything of them.
         """
+        known = self.people.is_erased(person)
         said = self.people.said(person)
         gone = [lead for lead in said.leads if lead.identity == identity]
         records = [record for record in said.records if record.identity == identity]
@@ -336,6 +336,8 @@ class _Taking:
         told.update(email for record in records for email in record.emails)
         if not said.leads and all(each.deleted or each.merged_into for each in said.records):
             told |= self.people.erase(person)
+        if not known and (new or told or self.people.is_erased(person)):
+            journal.forget(self._db, person, self._now)
         _forget_refused(self._db, told)
         self.people.changed(person)
 

@@ -25,6 +25,7 @@ apart      two people whom an admin has split, both ways round, and when
 edit       which CRM user did something to whom in which second (not ms), for a week: many at once are a bulk edit
 entry      how each living person came in, and stands · promise: each promise, to each owner (both for views.py)
 visit      every stay in a stage of the process map; `left_at` NULL: they are there
+journal    what was decided, a chained line each · journal_told, journal_basis, journal_pool: see journal.py
 brake      what was settled when, counted by the second, for the sliding hour
 
 `agent_id`, `lease_until`, `epoch` are for stores with several agents; one SQLite file has one agent and leaves them.
@@ -37,7 +38,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlite_utils import Database, Migrations
 
-from syncagent.state import deals
+from syncagent.state import deals, journal
 from syncagent.state.activities import LAST, SHIFT, slot
 from syncagent.state.figures import OF_DEALS, OF_HANDOFFS, TABLES
 
@@ -465,3 +466,10 @@ def figures(db: Database) -> None:
             db.conn.execute(f"alter table {table} add column {column.strip()}")
     _execute(db, TABLES)
     deals.fill(db.conn)
+
+
+@migrations()
+def journal_sealed(db: Database) -> None:
+    """The journal is chained, so that nobody changes the past unseen; what it says of people stands apart."""
+    _execute(db, journal.TABLES)
+    journal.seal_older(db.conn)

@@ -212,7 +212,7 @@ class People:
         self.changed_all(self._root(row[0]) for row in rows.fetchall())
 
     def wake_with(self, owner: str) -> None:
-        """Whoever is with this owner is dirty: the owner was deactivated, or is back."""
+        """Whoever is with this owner is dirty: the owner was deactivated, is away, or is back."""
         rows = self._db.execute("select person from handoff where state = 'with_sales' and owner = ?", (owner,))
         self.changed_all(self._root(row[0]) for row in rows.fetchall())
 

@@ -44,3 +44,12 @@ def in_use(db: sqlite3.Connection, at: datetime) -> InUse | None:
         return InUse(digest, moment(since), _decode(zlib.decompress(body)))
     except msgspec.MsgspecError:  # written by a version whose words this one no longer knows
         return InUse(digest, moment(since), None)
+
+
+def of(db: sqlite3.Connection, digest: str) -> Policy | None:
+    """The policy of this digest; None: it was not kept, or this version does not know its words."""
+    row = db.execute("select body from policy where digest = ?", (digest,)).fetchone()
+    try:
+        return None if row is None else _decode(zlib.decompress(row[0]))
+    except msgspec.MsgspecError:
+        return None

@@ -107,7 +107,8 @@ def journal(db: sqlite3.Connection, person: int | None, limit: int) -> tuple[Jou
     """What was decided, newest first; a person's includes what was decided of those merged into them."""
     where = "" if person is None else "where person = ? or person in (select id from person where merged_into = ?)"
     rows = db.execute(
-        f"select id, at, person, kind, why, handoff, data, config from journal {where} order by id desc limit ?",  # noqa: S608
+        "select id, at, person, kind, coalesce(why, ''), handoff, data, config"  # noqa: S608
+        f" from journal left join journal_told using (id) {where} order by id desc limit ?",
         (limit,) if person is None else (person, person, limit),
     )
     return tuple(

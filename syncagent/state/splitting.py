@@ -11,9 +11,9 @@ from typing import TypeVar
 from sqlite_utils.utils import sqlite3
 
 from syncagent.errors import UserError
-from syncagent.model import Identity, Lane
+from syncagent.model import Event, Identity, Lane
 from syncagent.model.address import Addresses, own_key
-from syncagent.state import accounts, activities
+from syncagent.state import accounts, activities, journal
 from syncagent.state.codec import Said, decode_decision, ms
 from syncagent.state.people import People
 from syncagent.state.store import Parted
@@ -52,11 +52,7 @@ def split(
         (person, f"An admin has split this person: {names} went to person {other}."),
         (other, f"An admin has split this person off person {person}: {names}."),
     ):
-        db.execute(
-            "insert into journal (at, person, kind, why, handoff, data, config)"
-            " values (?, ?, 'split', ?, '', '{}', '')",
-            (ms(now), who, why),
-        )
+        journal.put(db, [([journal.row(Event("split", now, why), who, "")], None)])
     return Parted(person, other, tuple(sorted(moved)))
 
 

@@ -41,6 +41,7 @@ from syncagent.state import (
     facts,
     hints,
     inbox,
+    journal,
     outbox,
     policies,
     reading,
@@ -49,13 +50,13 @@ from syncagent.state import (
     visits,
 )
 from syncagent.state.codec import ms
+from syncagent.state.failures import plain_errors
+from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
-from syncagent.state.plain import plain_errors
+from syncagent.state.looks import Glance, HandedOver, StageNumbers, Stuck, Visit, Watched
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
-    Glance,
-    HandedOver,
     Held,
     InUse,
     JournalEntry,
@@ -64,11 +65,7 @@ from syncagent.state.store import (
     Post,
     Result,
     Settlement,
-    StageNumbers,
-    Stuck,
     Unsettled,
-    Visit,
-    Watched,
 )
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
@@ -434,6 +431,15 @@ class SqliteStore:
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         with self._reading() as db:
             return reading.journal(db, person, limit)
+
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(self._reading)
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        return self._write("fold", lambda db: journal.fold(db, ms(before), most), Lane.COLD)
+
+    def alive(self) -> bool:
+        return self._writer is not None and self._writer.alive
 
     def health(self, now: datetime) -> HealthSnapshot:
         full = self._writer is not None and self._writer.full

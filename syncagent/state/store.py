@@ -33,6 +33,7 @@ from syncagent.state.looks import StageNumbers as StageNumbers
 from syncagent.state.looks import Stuck as Stuck
 from syncagent.state.looks import Visit as Visit
 from syncagent.state.looks import Watched as Watched
+from syncagent.state.proof import Basis, Ledger
 
 MOST_REFUSED = 10_000
 """So many deliveries that could not be read are kept at most; the oldest go first."""
@@ -60,12 +61,14 @@ class Settlement(Struct, frozen=True):
     """A plan and the dossier revision that it was made from.
 
     `unchanged`: the plan's decision is the one that the dossier holds, and nobody was merged in: it stands as it is.
+    `basis` is kept with the journal's lines (None: the plan can be told again from the facts).
     """
 
     person: int
     revision: int
     plan: Plan
     unchanged: bool = False
+    basis: Basis | None = None
 
 
 class Held(Struct, frozen=True):
@@ -413,6 +416,18 @@ class Store(Protocol):
 
     def journal(self, person: int | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """What was decided, newest first."""
+        ...
+
+    def ledger(self) -> Ledger:
+        """The whole journal as evidence."""
+        ...
+
+    def fold(self, before: datetime, most: int = 500) -> int:
+        """Let go of what decisions before were made from, of so many of them; how many. Their lines stay."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether what is given to be stored is still being stored."""
         ...
 
     def health(self, now: datetime) -> HealthSnapshot:

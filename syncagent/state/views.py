@@ -26,12 +26,14 @@ def _band(score: str) -> str:
 VIEWS = {
     "report_lead": f"""CREATE VIEW report_lead as select person, {_moment("entered_at")}, told_by, system,
   source, campaign, content, medium, segment, stage, fit, interest, fit + interest as score,
-  {_band("(fit + interest)")} as score_band, grade, owner, handoffs
+  {_band("(fit + interest)")} as score_band, grade, owner, handoffs,
+  {_moment("(select min(v.entered_at) from visit as v where v.person = entry.person)", "moved_at")}
 from entry""",  # noqa: S608
     "report_stage": f"""CREATE VIEW report_stage as select v.person, v.stage, {_moment("v.entered_at")},
   {_moment("v.left_at")}, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, cast(substr(v.handoff, instr(v.handoff, '.') + 1) as integer) > 1 as is_return
+  v.handoff, v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  e.source, e.campaign, e.content, e.medium, e.segment, {_band("(e.fit + e.interest)")} as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person""",  # noqa: S608
     "report_handoff": f"""CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
   h.number > 1 as is_return, {_moment("h.opened_at")}, h.state, h.outcome, h.reason, h.cause, h.route, h.team,

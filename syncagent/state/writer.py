@@ -75,6 +75,11 @@ class Writer:
         self._thread.start()
         self._opened.result()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread works: it ends when it is closed, or by a mistake of ours."""
+        return self._thread.is_alive() and not self._closing
+
     def submit(self, name: str, job: Job[T], lane: Lane = Lane.HOT) -> "Future[T]":
         """Queue a job; the future is done only after its COMMIT."""
         waiting = _Waiting(name, job)

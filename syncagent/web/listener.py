@@ -34,6 +34,7 @@ from syncagent.clock import Clock, monotonic
 from syncagent.connectors.base import Delivery, Reply, Webhook
 from syncagent.errors import ForgedDeliveryError, SyncagentError, UnreadableDeliveryError, UserError
 from syncagent.state.store import Post
+from syncagent.web.probes import Probes
 
 log = logging.getLogger("syncagent")
 
@@ -295,18 +296,19 @@ class Listener:
         clock: Clock,
         address: str,
         limits: Limits | None = None,
+        probes: Probes | None = None,
     ) -> None:
         limits = limits or Limits()
         self.hooks = Hooks(doors, receive, ring, clock, limits)
         self.port = 0
-        self._doors = tuple(doors)
+        self._paths = (*(f"{PREFIX}/{name}" for name in doors), *(("/metrics",) if probes is not None else ()))
         self._address = address
         self._limits = limits
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._server = uvicorn.Server(
             uvicorn.Config(
-                Starlette(routes=[Mount(PREFIX, self.hooks)]),
+                Starlette(routes=[Mount(PREFIX, self.hooks), *(probes.routes() if probes is not None else ())]),
                 http=_Protocol,
                 ws="none",
                 lifespan="off",
@@ -346,7 +348,7 @@ class Listener:
         if not self._server.started:
             self.close()
             raise UserError(f"The listener on {self._address} did not start; the log says why.")
-        log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(f"{PREFIX}/{name}" for name in self._doors))
+        log.info("Listening on %s:%d for %s.", host, self.port, ", ".join(self._paths))
 
     def change(self, doors: Mapping[str, Webhook]) -> None:
         """These are the doors from now on, and no others. Any thread may call it."""

@@ -59,6 +59,15 @@ class Decisions:
         assert store.next_wake() is None
         assert store.unsettled(at(99), 10).dossiers == ()
 
+    def test_nobody_is_woken_a_part_of_a_millisecond_too_soon(self, store):
+        """They would find nothing due, and have to be woken again."""
+        take(store, act(1, "a"))
+        due = at(30) + timedelta(microseconds=1234)
+        settle(store, wake_at=due)
+        assert due <= store.next_wake() < due + timedelta(milliseconds=1)
+        assert store.unsettled(at(30) + timedelta(microseconds=1230), 10).dossiers == ()
+        assert len(store.unsettled(at(30) + timedelta(milliseconds=2), 10).dossiers) == 1
+
     def test_a_fact_between_read_and_settle_is_never_lost(self, store):
         take(store, act(1, "a"), act(2, "b"), act(3, "c"))
         found = store.unsettled(at(1), 10)

@@ -15,6 +15,8 @@ CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
 CREATE INDEX inbox_refused on inbox (id) where refused is not null;
 CREATE INDEX inbox_waiting on inbox (source, id) where refused is null;
 CREATE INDEX journal_person on journal (person, id);
+CREATE INDEX journal_pool_used on journal_pool (used)
+;
 CREATE INDEX member_matched on member (person) where matched = 1;
 CREATE INDEX outbox_blocked on outbox (blocked_by) where blocked_by is not null;
 CREATE INDEX outbox_due on outbox (target, lane, id, not_before) where state = 'queued' and blocked_by is null;
@@ -140,11 +142,18 @@ CREATE TABLE journal (
   at integer not null,
   person integer not null,
   kind text not null,
-  why text not null,
   handoff text not null,
   data text not null,
-  config text not null
+  config text not null,
+  format integer not null,
+  engine text not null,
+  sealed blob not null,
+  hash blob not null
 ) strict;
+CREATE TABLE journal_basis (id integer primary key, body blob not null) strict;
+CREATE TABLE journal_pool (digest blob primary key, body blob not null, used integer not null) strict, without rowid;
+CREATE TABLE journal_told (id integer primary key, salt blob not null, why text not null, inputs blob not null,
+  plan blob not null) strict;
 CREATE TABLE judged (person integer primary key, decision text, absorbed text) strict;
 CREATE TABLE member (person integer not null, id text not null, matched integer not null,
   engaged integer not null, title text not null, domains text not null, primary key (person, id)) strict, without rowid;
@@ -239,7 +248,8 @@ CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,
 from handoff as h left join entry as e on e.person = h.person;
 CREATE VIEW report_lead as select person, strftime('%Y-%m-%dT%H:%M:%SZ', entered_at / 1000, 'unixepoch') as entered_at, entered_at as entered_ms, told_by, system,
   source, campaign, content, medium, segment, stage, fit, interest, fit + interest as score,
-  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs
+  cast((fit + interest) / 20 as integer) * 20 as score_band, grade, owner, handoffs,
+  strftime('%Y-%m-%dT%H:%M:%SZ', (select min(v.entered_at) from visit as v where v.person = entry.person) / 1000, 'unixepoch') as moved_at, (select min(v.entered_at) from visit as v where v.person = entry.person) as moved_ms
 from entry;
 CREATE VIEW report_missing as select count(*) as people from person as p
 where dirty_since is not null and held is null and erased = 0 and exists (select 1 from judged where person = p.id)
@@ -253,5 +263,6 @@ CREATE VIEW report_rep as select id as owner, name, active, queue, system from c
 CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, cast(substr(v.handoff, instr(v.handoff, '.') + 1) as integer) > 1 as is_return
+  v.handoff, v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  e.source, e.campaign, e.content, e.medium, e.segment, cast((e.fit + e.interest) / 20 as integer) * 20 as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person;

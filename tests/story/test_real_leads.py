@@ -2,11 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from syncagent.model import Dossier, HandoffState
 from syncagent.model import Stage as Where
+from syncagent.reports.funnel import BY as CUTS
+from syncagent.reports.funnel import funnel
+from syncagent.reports.report import Ask, Report
+from syncagent.reports.reps import reps
+from syncagent.reports.sla import sla
+from syncagent.reports.speed import speed
 from tests.story import olist, real_play
 from tests.story.vendors import Stage
 
@@ -145,6 +153,75 @@ def test_a_deal_older_than_its_first_contact_is_shown_and_handed_to_its_owner(en
     (handoff,) = person.decision.handoffs
     assert handoff.assignments[0].owner == deal.owner
     assert handoff.assignments[0].route == "contact"
+
+
+def told(report: Report, name: str) -> list[dict[str, Any]]:
+    """A table's rows by the names of its columns."""
+    table = next(one for one in report.tables if one.name == name)
+    return [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
+
+
+def asked(ended: Ended, report: Any, by: str = "", **bounds: datetime) -> Report:
+    assert ended.stage.agent is not None
+    found = report(ended.store, Ask(ended.stage.clock.now(), "UTC", by=by, **bounds), ended.stage.agent.policy)
+    assert isinstance(found, Report)
+    return found
+
+
+def test_the_funnel_report_tells_the_facts(ended: Ended) -> None:
+    found = asked(ended, funnel, "source")
+    steps = {row["step"]: row["people"] for row in told(found, "steps")}
+    assert steps == dict.fromkeys(("lead", "prospect", "mql"), 8_000) | dict.fromkeys(
+        ("sal", "sql", "opportunity", "won"), 842
+    )
+    assert {row["name"] or "": (row["won"], row["lead"]) for row in told(found, "by")} == ORIGINS
+    cohorts = {f"{row['month']:%Y-%m}": row for row in told(found, "cohorts")}
+    assert {name: (cohorts[name]["won"], cohorts[name]["lead"]) for name in MONTHS} == MONTHS
+    assert {name for name, row in cohorts.items() if row["not_comparable"] == "cut off"} == {
+        f"2017-{month:02}" for month in range(6, 13)
+    }, "deals are known from 2017-12-05 on"
+    (clean,) = told(found, "clean")
+    assert (clean["won"], clean["lead"]) == (781, 5_998)
+    assert clean["rate"] == pytest.approx(0.13021, abs=5e-6)
+    assert [clean[name] for name in ("p25", "median", "p75", "p90")] == [5, 12, 38, 111]
+    within = [round(100 * clean[f"within_{days}"], 2) for days in (7, 14, 30, 60, 90)]
+    assert within == [4.72, 7.10, 9.20, 10.62, 11.30]
+    assert any("1 person's deal was won before their first contact" in note for note in found.notes)
+    for row in told(found, "stages") + told(found, "periods"):
+        assert row["there"] + row["came"] == row["left"] + row["here"]
+
+
+def test_every_cut_of_the_real_funnel_sums_to_the_whole(ended: Ended) -> None:
+    for by in CUTS:
+        rows = told(asked(ended, funnel, by), "by")
+        assert (sum(row["won"] for row in rows), sum(row["lead"] for row in rows)) == (842, 8_000)
+    pages = told(asked(ended, funnel, "content"), "by")
+    assert Counter({row["name"]: row["lead"] for row in pages}) == Counter(one.landing_page for one in olist.leads())
+
+
+def test_the_handoffs_of_the_real_leads_in_the_other_reports(ended: Ended) -> None:
+    (whole,) = told(asked(ended, speed), "all")
+    assert (whole["handoffs"], whole["touched"], whole["open"]) == (8_000, 841, 7_159)
+    assert whole["wall_p50"] <= whole["wall_p90"] <= whole["wall_p99"]
+    (promise,) = told(asked(ended, sla), "promises")
+    assert (promise["promises"], promise["kept"] + promise["broken"], promise["late"]) == (8_000, 841, 7_159)
+    kept = [
+        one.decision.handoffs[0]
+        for one in ended.people
+        if one.decision
+        and (touched := one.decision.handoffs[0].touched_at)
+        and (started := one.decision.handoffs[0].clock_started_at)
+        and touched <= started + timedelta(hours=48)
+    ]
+    assert promise["kept"] == len(kept) > 0
+    found = asked(ended, reps)
+    by = told(found, "by")
+    assert len(by) == real_play.REPS
+    assert (sum(row["handoffs"] for row in by), sum(row["won"] for row in by)) == (8_000, 841)
+    turns = told(found, "fairness")
+    assert {row["within"] for row in turns} == {"yes"}
+    assert sum(row["given"] for row in turns) == 7_999
+    assert sum(row["credit"] for row in turns) == pytest.approx(0, abs=1e-6)
 
 
 def test_it_took_few_api_calls(ended: Ended) -> None:

@@ -12,7 +12,7 @@ from syncagent.config import parse
 from syncagent.connectors.memory import Memory, Options
 from syncagent.model import Activity, CrmRecord, CrmTask, Dossier, Identity, Lead, Value
 from syncagent.state import open_store
-from tests.audited import assert_nobody_lost
+from tests.audited import assert_nobody_lost, assert_trusted
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 
@@ -115,6 +115,7 @@ class Theatre:
         try:
             if kind is None:
                 assert_nobody_lost(self.agent.store, self.agent.policy, self.clock.now())
+                assert_trusted(self.agent.store)
         finally:
             self.agent.store.close()
 

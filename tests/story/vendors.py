@@ -10,7 +10,7 @@ from syncagent.clock import ManualClock
 from syncagent.compose import compose, connectors, read
 from syncagent.model import Dossier
 from syncagent.sandbox import Control, Sandbox
-from tests.audited import assert_nobody_lost
+from tests.audited import assert_nobody_lost, assert_trusted
 
 Row = dict[str, Any]
 
@@ -44,6 +44,7 @@ class Stage:
         try:
             if kind is None and self.agent is not None:
                 assert_nobody_lost(self.agent.store, self.agent.policy, self.clock.now())
+                assert_trusted(self.agent.store)
         finally:
             self.stop()
             self.marketo.close()

@@ -205,7 +205,7 @@ def test_of_thousands_of_mistakes_a_few_are_told(tmp_path: Path) -> None:
     content = "to,domain\n" + "Eva,x.example\n" * 3000
     with pytest.raises(ConfigError) as caught:
         load(with_files(tmp_path, '\n[routing]\nterritories = "list.csv"\n', list_csv=content))
-    assert len(caught.value.problems) == 6 and "2995 lines more" in str(caught.value)
+    assert len(caught.value.problems) == 6 and "2995 more" in str(caught.value)
 
 
 CALENDAR = """BEGIN:VCALENDAR

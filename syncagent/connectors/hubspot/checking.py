@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from syncagent.connectors.hubspot import users
 from syncagent.connectors.hubspot.facts import TOUCHES, Words, stamp_of
 from syncagent.connectors.hubspot.options import COMPANY, LEAD_STAGE, Options
 from syncagent.connectors.hubspot.portal import DeniedError, Portal
@@ -58,6 +59,7 @@ def examine(portal: Portal, words: Words) -> list[Problem]:
         *((("leads", lambda: _leads(portal, options)),) if options.object == "leads" else ()),
         ("tasks", lambda: _tasks(portal, options)),
         ("owners", lambda: _owners(portal.owners(), options.expect_owners)),
+        ("users", lambda: users.check(portal)),
         ("deals", lambda: _deals(portal)),
         ("companies", lambda: _companies(portal, words)),
         *((kind, partial(_touches, portal, kind)) for kind in TOUCHES),
@@ -179,7 +181,7 @@ def _tasks(portal: Portal, options: Options) -> Iterator[Problem]:
 
 def _owners(owners: Mapping[str, Owner], expected: Mapping[str, str]) -> Iterator[Problem]:
     """Who is to own contacts and tasks, or to hear of them: there, and active."""
-    users = {str(one.user_id_including_inactive or one.user_id): one.id for one in owners.values()}
+    by_user = {str(one.user_id_including_inactive or one.user_id): one.id for one in owners.values()}
     for path, ident in expected.items():
         owner = owners.get(ident)
         if path.startswith(_AUTOMATION):
@@ -188,7 +190,7 @@ def _owners(owners: Mapping[str, Owner], expected: Mapping[str, str]) -> Iterato
                 helps = 'Write the owner id, or "user:" and the user id. Workflows and other apps need not be named.'
                 yield Problem(path, f"HubSpot has no owner {ident}.", helps, fatal=False)
         elif owner is None:
-            near = f" {ident} is a user id; the owner id is {users[ident]}." if ident in users else ""
+            near = f" {ident} is a user id; the owner id is {by_user[ident]}." if ident in by_user else ""
             yield Problem(path, f"HubSpot has no owner {ident}.{near}", _HOW_TO_FIND)
         elif owner.archived and not path.endswith((".away", ".manager")):
             help_ = "Name somebody active, or activate the user under Settings > Users & Teams."

@@ -271,11 +271,12 @@ class Words:
                 deleted=bool(row.get("archived")),
             )
 
-    def owners(self, owners: Mapping[str, Owner]) -> Iterator[Fact]:
-        """Reps, managers and queues."""
+    def owners(self, owners: Mapping[str, Owner], away: Mapping[str, tuple[datetime, datetime]]) -> Iterator[Fact]:
+        """Reps, managers and queues, and from when until when they are away."""
         for one in owners.values():
             queue = one.type == "QUEUE"
-            yield CrmUser(Identity(self.name, "queue" if queue else "user", one.id), one.name, not one.archived, queue)
+            place = Identity(self.name, "queue" if queue else "user", one.id)
+            yield CrmUser(place, one.name, not one.archived, queue, *away.get(one.id, ()))
 
 
 def emails_of(given: Mapping[str, Any]) -> tuple[str, ...]:

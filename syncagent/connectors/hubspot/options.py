@@ -53,6 +53,7 @@ PROFILE: Final = {
     "website": "website",
     "city": "city",
     "state": "state",
+    "postal_code": "zip",
     "country": "country",
     "source": "hs_analytics_source",
     "unsubscribed": "hs_email_optout",
@@ -81,8 +82,9 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     contact, and the stage of that lead is the status. `account_fields`: the same of companies, read as "account.NAME".
     `lifecycle`: a status that we write -> the lifecycle stage written beside it; `lifecycle_keep`: stages that are
     never left. `key_property`: on tasks (and notes) it holds our key. `notes`: whether the brief also stands as a
-    note on the timeline. `index_lag`: how long a change may take to be found by search; `overlap`: how late it may
-    come at worst and still be found. `late`: how long a call whose answer was lost may still be at work.
+    note on the timeline. `out_of_office`: who says in HubSpot that they are away gets no leads meanwhile. `index_lag`:
+    how long a change may take to be found by search; `overlap`: how late it may come at worst and still be found.
+    `late`: how long a call whose answer was lost may still be at work.
 
     As marketing source. `activities`: HubSpot's event -> our kind: "form_submission", "page_view", "email_click",
     "email_open" ..., or "property:NAME" for changes of a property; what is not here is not read. `forms`: form id ->
@@ -107,6 +109,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     lifecycle_keep: tuple[str, ...] = ("customer", "evangelist")
     key_property: str = "syncagent_key"
     notes: bool = False
+    out_of_office: bool = False
     api_budget: ApiBudget = ApiBudget()
     poll: str = "60s"
     searches: int = 4

@@ -55,10 +55,10 @@ class _Wire:
             raise AttributeError(verb)
 
         def call(url: str, *, query_params: Any = None, body: object = None, **_: object) -> Reply:  # noqa: ANN401
-            params = {
-                name: str(value).lower() if isinstance(value, bool) else str(value)
-                for name, value in query_params or ()
-            }
+            params: dict[str, str] = {}
+            for name, value in query_params or ():
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                params[name] = f"{params[name]},{text}" if name in params else text  # `properties` is a list
             return self._portal.call(verb, url, params=params, json=body)
 
         return call
@@ -364,13 +364,13 @@ class Portal:
                 inputs = following
         return found
 
-    def archived(self, kind: str, names: Sequence[str], most: int) -> Iterator[list[Row]]:
-        """The recycle bin, page by page, at most so many pages."""
+    def pages(self, kind: str, names: Sequence[str], most: int, *, archived: bool = False) -> Iterator[list[Row]]:
+        """All records of a kind, or those in the recycle bin, page by page, at most so many pages."""
         after, seen = "", set[str]()
         for _ in range(most):
             more = {"after": after} if after else {}
             reply = self.objects.get_page(
-                kind, limit=100, properties=list(names), archived=True, _preload_content=False, **more
+                kind, limit=100, properties=list(names), archived=archived, _preload_content=False, **more
             )
             body = self.decoded(reply)
             yield body["results"]
@@ -378,7 +378,7 @@ class Portal:
             if not after:
                 return
             if after in seen:
-                raise RetryableError(f"{self.name}: HubSpot told one page of its archive twice.", after=30)
+                raise RetryableError(f"{self.name}: HubSpot told one page of {kind} twice.", after=30)
             seen.add(after)
 
     # -- definitions, believed for an hour

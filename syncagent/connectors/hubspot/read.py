@@ -14,6 +14,7 @@ from syncagent.connectors.hubspot.facts import CONTACT, DEAL, TASK, TOUCHES, Wor
 from syncagent.connectors.hubspot.leads import Leads
 from syncagent.connectors.hubspot.portal import WITH_HISTORY, DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Row
+from syncagent.connectors.hubspot.users import out_of_office
 from syncagent.connectors.hubspot.values import millis, moment
 from syncagent.connectors.hubspot.walk import Pace, Place, Steps, Told, Walk
 from syncagent.model import Cursor, Deleted, Fact, Identity, Merged, Page
@@ -93,7 +94,7 @@ class Reader:
         if what == "owners":
             if place.turn:
                 self.portal.forget("owners")
-            yield list(self.words.owners(self.portal.owners())), place
+            yield list(self.words.owners(self.portal.owners(), out_of_office(self.portal))), place
         elif what == "bin":
             yield from self.walk.bin(place, (("contacts", CONTACT), ("tasks", "task")))
         elif what == "records":
@@ -264,7 +265,7 @@ class Reader:
                 facts += found
                 facts += [Deleted(Identity(self.name, word, one), began) for one in ids if one not in told]
         if asked.keys() & {"user", "queue"}:
-            facts += self.words.owners(self.portal.owners())
+            facts += self.words.owners(self.portal.owners(), out_of_office(self.portal))
         return Page(tuple(facts), "", began)
 
     def rows_of(self, ids: Sequence[str], *, history: bool = False) -> tuple[dict[str, Row], datetime]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from syncagent.connectors.http import BusyError, Reply
 from syncagent.connectors.hubspot.portal import BATCH, DeniedError, Portal
 from syncagent.connectors.hubspot.shapes import Error, Row, error_of, json_of
+from syncagent.correlation import speak_of, spoken_of
 from syncagent.errors import ConnectorDownError, RetryableError
 
 IN_FLIGHT: Final = 4
@@ -45,7 +46,8 @@ def send(
     if len(parts) == 1:
         _collect(sent, len(parts[0]), lambda: _part(portal, verb, kind, parts[0], match))
     elif parts:
-        with ThreadPoolExecutor(min(IN_FLIGHT, len(parts)), thread_name_prefix=portal.name) as pool:
+        count = min(IN_FLIGHT, len(parts))
+        with ThreadPoolExecutor(count, portal.name, speak_of, (spoken_of(),)) as pool:
             futures: list[Future[list[Row | Error | None]]] = [
                 pool.submit(_part, portal, verb, kind, part, match) for part in parts
             ]

@@ -284,7 +284,7 @@ class TaskWriter:
     def _deleted(self, keys: set[Key]) -> dict[Key, Row]:
         """Tasks in the recycle bin with these keys, as far as it is worth turning its pages."""
         found: dict[Key, Row] = {}
-        for rows in self.portal.archived("tasks", self.reader.task_names(), _BIN_PAGES):
+        for rows in self.portal.pages("tasks", self.reader.task_names(), _BIN_PAGES, archived=True):
             found |= {key: row for row in rows if (key := row["properties"].get(self.key)) in keys}
             if len(found) == len(keys):
                 break

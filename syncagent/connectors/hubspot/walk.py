@@ -307,7 +307,7 @@ class Walk:
         since = place.marks.get("bin") or place.live or place.floor
         newest = since
         for kind, word in kinds:
-            for rows in self.portal.archived(kind, [stamp_of(kind)], _BIN_PAGES):
+            for rows in self.portal.pages(kind, [stamp_of(kind)], _BIN_PAGES, archived=True):
                 gone = [(row, moment(row.get("archivedAt") or row["updatedAt"])) for row in rows]
                 newest = max([newest, *(at for _, at in gone)])
                 facts: list[Fact] = [

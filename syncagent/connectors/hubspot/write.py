@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from syncagent.connectors.base import not_ours
 from syncagent.connectors.hubspot.answers import existing, meaning, separable
 from syncagent.connectors.hubspot.facts import CONTACT, emails_of
 from syncagent.connectors.hubspot.leads import OWNER, Leads, Wish, laid_over
@@ -175,8 +176,13 @@ class LeadWriter:
             text = f"Somebody has changed the record: {told}. It is planned anew."
             return Refused(text, "conflict", fields=tuple(moved))
         write = Write(command, ident, row)
+        theirs = not_ours(command, values)
+        write.left_out += theirs
+        write.notes += [f"{name} holds what a person wrote, and is left as it is." for name in theirs]
         wanted = {
-            name: value for name, value in command.values.items() if name not in values or not same(values[name], value)
+            name: value
+            for name, value in command.values.items()
+            if name not in theirs and (name not in values or not same(values[name], value))
         }
         self._fill(write, wanted)
         return write if write.body or write.lead else self._stands(write, row, adopted=command.attempt > 0)

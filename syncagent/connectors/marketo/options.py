@@ -19,6 +19,7 @@ FIELDS: Final = {
     "website": "website",
     "city": "city",
     "state": "state",
+    "postal_code": "postalCode",
     "country": "country",
     "source": "leadSource",
     "unsubscribed": "unsubscribed",

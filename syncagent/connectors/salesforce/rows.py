@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from syncagent.connectors.salesforce.answers import named_fields
 from syncagent.connectors.salesforce.org import Error, Org, errors
+from syncagent.correlation import speak_of, spoken_of
 from syncagent.errors import ConnectorDownError, RetryableError
 
 SIZE: Final = 200  # crm.md A6
@@ -33,7 +34,8 @@ def send(org: Org, method: str, records: Sequence[dict[str, Any]], headers: Mapp
     if len(parts) == 1:
         _collect(sent, len(parts[0]), lambda: _part(org, method, parts[0], headers))
     elif parts:
-        with ThreadPoolExecutor(min(IN_FLIGHT, len(parts)), thread_name_prefix=org.name) as pool:
+        count = min(IN_FLIGHT, len(parts))
+        with ThreadPoolExecutor(count, org.name, speak_of, (spoken_of(),)) as pool:
             futures: list[Future[tuple[list[str | Error], datetime | None]]] = [
                 pool.submit(_part, org, method, part, headers) for part in parts
             ]

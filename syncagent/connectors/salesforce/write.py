@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct, field
 from simple_salesforce.format import format_soql
 
+from syncagent.connectors.base import not_ours
 from syncagent.connectors.salesforce.answers import meaning, same, separable
 from syncagent.connectors.salesforce.doubles import Found, best, follow, others, stand_under, take_back
 from syncagent.connectors.salesforce.org import Error, Org, Row, chunks
@@ -180,12 +181,15 @@ class LeadWriter:
                 f"Somebody has changed the record: {told}. It is planned anew.", "conflict", fields=tuple(moved)
             )
         write = Write(command, kind, row["Id"], row)
+        theirs = not_ours(command, values)
+        write.left_out += theirs
+        write.notes += [f"{name} holds what a person wrote, and is left as it is." for name in theirs]
         self._fill(
             write,
             {
                 name: value
                 for name, value in command.values.items()
-                if name not in values or not same(values[name], value)
+                if name not in theirs and (name not in values or not same(values[name], value))
             },
         )
         if write.body:

@@ -229,6 +229,19 @@ hs_lastmodifieddate datetime ro
 """
 
 
+_USER: Final = """
+hs_email ro
+hs_internal_user_id number ro
+hs_job_title
+hs_availability_status enumeration available|away
+hs_standard_time_zone
+hs_working_hours
+hs_out_of_office_hours
+hs_createdate datetime ro
+hs_lastmodifieddate datetime ro
+"""  # HubSpot's guide to the Users API
+
+
 def _kind(plural: str, singular: str, type_id: str, group: str, declared: str, defaults: str, required: str) -> Kind:
     known = [parse(line, group) for line in (declared + _OWNED).splitlines() if line]
     made = Kind(plural, singular, type_id, {each.name: each for each in known}, tuple(defaults.split()), group=group)
@@ -270,6 +283,7 @@ def kinds() -> dict[str, Kind]:
         _kind("emails", "email", "0-49", "email_information", _EMAIL, stamps, "hs_timestamp"),
         _kind("meetings", "meeting", "0-47", "meeting_information", _MEETING, stamps, "hs_timestamp"),
         _kind("leads", "lead", "0-136", "lead_information", _LEAD, stamps + " hs_lead_name", "hs_lead_name"),
+        _kind("users", "user", "0-115", "userinformation", _USER, stamps, ""),
     ]
     return {each.plural: each for each in made}
 

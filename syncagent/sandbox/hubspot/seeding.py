@@ -25,7 +25,7 @@ from syncagent.sandbox.hubspot.portal import Actor, Owner, Portal, Record
 from syncagent.sandbox.hubspot.schema import UNLABELLED, options
 from syncagent.sandbox.hubspot.values import moment_of, wire
 
-OBJECTS: Final = ("companies", "contacts", "deals", "leads", "tasks", "notes", "calls", "emails", "meetings")
+OBJECTS: Final = ("companies", "contacts", "deals", "leads", "tasks", "notes", "calls", "emails", "meetings", "users")
 _TRACKS: Final = ("forms", "campaigns", "submissions", "email_events", "page_views", "lists")
 _PEOPLE: Final = {
     "rep": ("Ana", "Silva"),

@@ -212,6 +212,7 @@ create = "when_missing"
 score = "lead_score"
 grade = "lead_grade"
 stage_date = "mql_date"
+insight = "lead_insight"
 recycle_until = "recycle_until"
 recycle_reason = "recycle_reason"
 

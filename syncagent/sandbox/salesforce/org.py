@@ -184,6 +184,7 @@ automation_users = ["{self.known["automation_user_id"]}"]
 score = "Lead_Score__c"
 grade = "Lead_Grade__c"
 stage_date = "MQL_Date__c"
+insight = "Lead_Insight__c"
 recycle_until = "Recycle_Until__c"
 recycle_reason = "Recycle_Reason__c"
 

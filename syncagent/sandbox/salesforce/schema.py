@@ -146,6 +146,7 @@ _PERSON: Final = """
 _OURS: Final = """
     Lead_Score__c double
     Lead_Grade__c string(20)
+    Lead_Insight__c textarea(1000)
     MQL_Date__c datetime
     Recycle_Until__c date
     Recycle_Reason__c picklist(255)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncagent.handoff.calendar import add_working, after, before, start_of_day, working_between
+from syncagent.handoff.calendar import (
+    add_working,
+    after,
+    apart,
+    back_at,
+    before,
+    start_of_day,
+    working_between,
+)
 from syncagent.policy import Duration, Hours
 
 OFFICE = ((540, 1080),)
@@ -136,6 +144,36 @@ def test_adding_and_measuring_are_each_other_turned_round(
     if end - start < timedelta(days=99 * 365):
         assert working_between(start, end, hours, away) == minutes
         assert working_between(start, end - timedelta(microseconds=1), hours, away) < minutes
+
+
+BUSY = st.lists(st.tuples(st.integers(-1440, 4 * 1440), st.integers(-10, 1440)), max_size=5)
+
+
+def absences(start: datetime, given: list[tuple[int, int]]) -> list[tuple[datetime, datetime]]:
+    """From so many minutes after the start, for so many."""
+    return [(start + timedelta(minutes=begin), start + timedelta(minutes=begin + length)) for begin, length in given]
+
+
+@given(STARTS, st.integers(0, 2 * 1440), HOURS, AWAY, BUSY)
+@settings(max_examples=200, deadline=None)
+def test_absences_for_part_of_a_day_are_left_out_as_by_the_oracle(
+    start: datetime, length: int, hours: Hours, off: set[int], given: list[tuple[int, int]]
+) -> None:
+    away, gone = dates(start, hours, off), absences(start, given)
+    end, worked = start, 0
+    while end < start + timedelta(minutes=length):
+        here = not any(begin <= end < back for begin, back in gone)
+        worked += here and (works(end, hours, away) if any(hours.week) else True)
+        end += timedelta(minutes=1)
+    busy = apart(gone)
+    assert working_between(start, end, hours, away, busy) == worked
+    assert all(busy[n][1] < busy[n + 1][0] for n in range(len(busy) - 1))
+    found = add_working(start, worked, hours, away, busy)
+    assert found <= end and working_between(start, found, hours, away, busy) == worked
+    assert add_working(start, worked + 1, hours, away, busy) > end
+    for moment in (start, end):
+        inside = [back for begin, back in busy if begin <= moment < back]
+        assert back_at(moment, busy) == (inside[0] if inside else None)
 
 
 def test_every_zone_agrees_with_the_oracle_on_the_days_of_its_last_changes() -> None:

@@ -160,7 +160,7 @@ def test_the_best_question_comes_first_in_the_task() -> None:
     order = [one.name for one in next_questions(answers(facts, terms, attributes_of(facts, policy()), NOW))]
     assert order == ["budget", "legal"]
     task = next(one for one in now(facts, terms).commands if isinstance(one, CreateTask))
-    assert "Known: size no." in task.body
+    assert "Known: size no (10)." in task.body
     assert "Ask first: Is there a budget for it" in task.body
     assert "please ask: legal?, phone" in task.body
 

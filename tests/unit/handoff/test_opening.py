@@ -7,7 +7,6 @@ import pytest
 from msgspec.structs import replace
 
 from syncagent.handoff import plan, why
-from syncagent.handoff.insight import WORDS
 from syncagent.model import (
     AccountView,
     CreateTask,
@@ -21,6 +20,7 @@ from syncagent.model import (
     Stage,
     WriteLead,
 )
+from syncagent.policy import MOST_WORDS as WORDS
 from syncagent.policy import Gate, Rep, Route, RouteTarget
 from tests.unit.handoff.worlds import (
     ANA,

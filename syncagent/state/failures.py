@@ -1,4 +1,4 @@
-"""SQLite's errors in plain words, with what helps."""
+"""SQLite's errors at opening and backup as ours."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from syncagent.errors import StoreBrokenError, StoreFullError, UserError
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """SQLite's errors at opening and backup as ours, with what helps."""
+    """Raise `StoreFullError`, `StoreBrokenError` or `UserError`, with what helps."""
     try:
         yield
     except sqlite3.DatabaseError as error:
