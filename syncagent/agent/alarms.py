@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event, Lock
 
+from syncagent.agent.silence import STANDING as SILENT
 from syncagent.agent.silence import Silence, record_of
+from syncagent.agent.stuck import STUCK, tell_stuck
 from syncagent.clock import Clock
 from syncagent.errors import StoreFullError
 from syncagent.handoff.alerting import after_quiet, beside
@@ -74,11 +76,19 @@ class Watch:
             made += self._silence()
         if self._looked is None or now - self._looked >= EVERY:
             self._looked = now
-            made += watch(self._store, self._policy(), now)
+            made += watch(self._store, self._policy(), now) + tell_stuck(self._store, self._policy(), now)
             for _ in range(FOLDS):
                 if not self._store.fold(now - self._keep):
                     break
         return made
+
+
+def standing(store: Store) -> list[dict[str, str]]:
+    """The alarms that stand now: what each `says`, and `since` when (ISO, UTC)."""
+    rejected = json.loads(store.meta(STANDING) or "{}").values()
+    stuck = json.loads(store.meta(STUCK) or "{}").get("standing", {}).values()
+    silent = json.loads(store.meta(SILENT) or "{}").values()
+    return [one for one in (*rejected, *silent, *stuck) if one["says"]]
 
 
 def watch(store: Store, policy: Policy, now: datetime) -> int:

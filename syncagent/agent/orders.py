@@ -9,11 +9,12 @@ from msgspec import structs
 
 from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
-from syncagent.handoff import adopt, plan, renewed
+from syncagent.handoff import adopt, mend, plan, renewed
 from syncagent.model import Activity, Dossier, Identity, Lane, Lead, Page
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
+AT_ONCE = 500
 EVERY = 1 << 40
 STUCK = ("parked", "unknown", "conflict")
 NOT_STUCK = ("queued", "sending", "done", "dropped")
@@ -82,25 +83,35 @@ def _history(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _adopt(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     """Whom sales works on, or has given back, without us; with "go", they are watched from now on (law 6)."""
-    count = 0
-    for person in _people(agent, with_sales=False):
+    count, after = 0, 0
+    while people := agent.store.people(after, AT_ONCE):
         with agent.deciding:
-            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
-            taken = adopt(dossier, agent.policy, roster, now) if dossier is not None else None
-            if dossier is None or taken is None:
-                continue
-            settlement = Settlement(person, dossier.revision, taken)
-            if not order.get("go") or agent.store.settle(
-                [settlement], taken.roster or roster, now=now, config=agent.policy.digest
-            ):
-                count += 1
+            now, roster = agent.clock.now(), agent.store.roster()
+            taken = []
+            for dossier in agent.store.dossiers(people)():
+                made = adopt(dossier, agent.policy, roster, now)
+                if made is not None:
+                    taken.append(Settlement(dossier.person, dossier.revision, made))
+                    roster = made.roster or roster
+            done = len(taken)
+            if taken and order.get("go"):
+                done = agent.store.settle(taken, roster, now=now, config=agent.policy.digest)
+        count += done
+        if done == len(taken):  # else something new was heard of one of them: these are read again
+            after = people[-1]
     return {"people": count}
 
 
 def _replan(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
-    """These are planned anew, here and now when no daemon does it."""
+    """These are planned anew, here and now when no daemon does it; what no plan would have decided is mended first."""
     people = [int(person) for person in order["people"]]
     for person in people:
+        with agent.deciding:
+            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
+            mended = mend(dossier, agent.policy, roster, now) if dossier is not None else None
+            if dossier is not None and mended is not None:
+                settlement = Settlement(person, dossier.revision, mended)
+                agent.store.settle([settlement], mended.roster or roster, now=now, config=agent.policy.digest)
         agent.store.sweep(person - 1, 1, now=agent.clock.now())
     while agent.decide():
         pass

@@ -18,8 +18,7 @@ from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.config import Config
 from syncagent.errors import UserError
-from syncagent.reports.audit import Audit
-from syncagent.reports.audit import audit as look_at_everybody
+from syncagent.reports.audit import MOST, Audit, audit_file
 
 _SHOWN = 50
 
@@ -29,34 +28,37 @@ _SHOWN = 50
 @json_option
 @click.option("--mend", is_flag=True, help="Have everybody who is listed planned anew, then look again.")
 @click.option("--adopt", is_flag=True, help="Watch those whom sales had before the agent did; asks first.")
+@click.option("--rescore", is_flag=True, help="Work every score out anew, too: a minute or two for a million people.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def audit(config_path: Path, *, mend: bool, adopt: bool, yes: bool, as_json: bool) -> None:
+def audit(config_path: Path, *, mend: bool, adopt: bool, rescore: bool, yes: bool, as_json: bool) -> None:
     """Look at everybody, across the whole CRM: each lead past the line is in exactly one state.
 
     The states: with sales (a timer runs), returning (on a date), closed (with an outcome), held or parked (and shown),
-    about to be planned. Leads that were in work before the agent went live are counted apart, until --adopt.
+    about to be planned. Leads that were in work before the agent went live are counted apart, until --adopt. Scores are
+    taken as they were decided last; --rescore also finds whom a lost fact has left below the line.
     """
     config = load(config_path)
-    found = _look(config)
+    found = _look(config, rescore=rescore)
     if adopt:
         _adopt(config, yes=yes or as_json, as_json=as_json)
-        found = _look(config)
+        found = _look(config, rescore=rescore)
     if mend and found.violations:
         order(config, {"do": "replan", "people": [one.person for one in found.violations]})
-        found = _look(config)
+        found = _look(config, rescore=rescore)
     click.echo(json.dumps(_as_json(found))) if as_json else _show(found)
     if found.violations:
         sys.exit(REFUSALS)
 
 
-def _look(config: Config) -> Audit:
-    store = open_to_look(Path(config.agent.state))
+def _look(config: Config, *, rescore: bool) -> Audit:
+    state = Path(config.agent.state)
+    store = open_to_look(state)
     try:
-        now = SystemClock().now()
         live_from = store.meta("live_from")
-        return look_at_everybody(store, config.policy(datetime.fromisoformat(live_from) if live_from else now), now)
     finally:
         store.close()
+    now = SystemClock().now()
+    return audit_file(state, config.policy(datetime.fromisoformat(live_from) if live_from else now), now, anew=rescore)
 
 
 def _adopt(config: Config, *, yes: bool, as_json: bool) -> None:
@@ -94,12 +96,12 @@ def _show(found: Audit) -> None:
     if not found.violations:
         console.print("Everybody past the line is in exactly one state.")
         return
-    console.print(f"{counted(len(found.violations), 'person', 'people')} in no state, or in two:")
+    console.print(f"{counted(found.violating, 'person', 'people')} in no state, or in two:")
     for one in found.violations[:_SHOWN]:
         helps = f"`{one.standing.mend}`" if one.standing.mend.startswith("syncagent") else one.standing.mend
         console.print(f"  person {one.person}: {shown(one.standing.why)} Mend: {helps}.", soft_wrap=True)
-    if len(found.violations) > _SHOWN:
-        console.print(f"  and {len(found.violations) - _SHOWN:,} more: `syncagent audit --json` lists all.")
+    if found.violating > _SHOWN:
+        console.print(f"  and {found.violating - _SHOWN:,} more: `syncagent audit --json` lists {MOST:,} at a time.")
 
 
 COMMANDS = {"audit": audit}

@@ -12,8 +12,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
-from syncagent.agent import alarms as rejected
-from syncagent.agent import silence
+from syncagent.agent.alarms import standing
 from syncagent.agent.control import socket_path
 from syncagent.agent.outages import NOT
 from syncagent.cli import config_option, counted, json_option
@@ -49,8 +48,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
         health = store.health(now)
         scores_held = bool(store.meta("scores_held"))
         unfinished = json.loads(store.meta("backfills") or "[]")
-        standing = [json.loads(store.meta(one) or "{}").values() for one in (rejected.STANDING, silence.STANDING)]
-        alarms = [one for matters in standing for one in matters if one["says"]]
+        alarms = standing(store)
     finally:
         store.close()
     running = socket_path(state).exists()

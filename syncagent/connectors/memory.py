@@ -322,7 +322,8 @@ class Memory:
                 return Done(Receipt(command.key, about, self.clock()))
             case Nurture():
                 self.nurtured.append(command)
-                return Done(Receipt(command.key, command.lead, self.clock(), adopted=command.attempt > 0))
+                listed: dict[str, Value] = {"list": command.list_id} if command.list_id is not None else {}
+                return Done(Receipt(command.key, command.lead, self.clock(), listed, adopted=command.attempt > 0))
 
     def _write_lead(self, command: WriteLead) -> Outcome:
         now, made = self.clock(), self.keys.get(command.key)

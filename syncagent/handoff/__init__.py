@@ -1,7 +1,8 @@
 """The pure core: what follows from facts, policy and time. It reads no clock and touches nothing outside."""
 
-from syncagent.handoff.audit import Seen, Standing, adopt, stand
+from syncagent.handoff.audit import LATE, Seen, Standing, adopt, may_be_ready, stand, telling
 from syncagent.handoff.explain import score_lines, why
+from syncagent.handoff.mending import mend
 from syncagent.handoff.past import as_of
 from syncagent.handoff.planner import plan
 from syncagent.handoff.process import allowed, longest_stay
@@ -10,6 +11,7 @@ from syncagent.handoff.scoring import is_over, score
 from syncagent.handoff.sla import renewed
 
 __all__ = [
+    "LATE",
     "Seen",
     "Standing",
     "adopt",
@@ -17,11 +19,14 @@ __all__ = [
     "as_of",
     "is_over",
     "longest_stay",
+    "may_be_ready",
+    "mend",
     "plan",
     "profile_of",
     "renewed",
     "score",
     "score_lines",
     "stand",
+    "telling",
     "why",
 ]

@@ -19,6 +19,7 @@ from syncagent.handoff.view import is_contact
 from syncagent.model import Assignment, Desired, Handoff, HandoffState, Stage, Value
 
 _NOTHING = object()
+_SOMEBODY = "somebody"
 _LOST_WITHIN = timedelta(minutes=2)
 """A write that a repeat has found done had read the record at most so long before its effect."""
 
@@ -108,6 +109,8 @@ def _first_sight(draft: Draft) -> None:
     crm, status = draft.policy.crm, draft.current.get("status")
     said = stages.meaning(status, crm)
     if draft.contact or stages.is_untouched(status, crm) or said is Stage.MQL:
+        if said is Stage.MQL and not draft.contact:
+            _ready_by_hand(draft)
         if draft.adopted:
             draft.adopted = False
             draft.told.pop("status", None)
@@ -144,6 +147,17 @@ def _first_sight(draft: Draft) -> None:
     draft.adopt("status", status)
     if draft.desired is not None:
         draft.desired = replace(draft.desired, values=dict(draft.told))
+
+
+def _ready_by_hand(draft: Draft) -> None:
+    """Somebody has made a lead ready that was never handed off: since we are there, and by the CRM's own history."""
+    view = draft.view
+    changes = [one for one in view.changes if one.field == "status"] if view is not None else []
+    last = changes[-1] if changes else None
+    if last is None or last.new != draft.current.get("status") or last.at < draft.policy.live_from:
+        return
+    if is_person(draft, last.by):
+        draft.set_ready_by = last.by or _SOMEBODY
 
 
 def _mend_gap(draft: Draft) -> None:
@@ -270,8 +284,16 @@ def _new_status(draft: Draft, value: Value, actor: _Actor, handoff: Handoff) -> 
     elif said in (Stage.DISQUALIFIED, Stage.WON, Stage.LOST, Stage.CUSTOMER):
         if handoff.state is not HandoffState.CLOSED:
             draft.close(str(said), f"{draft.called(actor.by)} set the status to {value}.")
+    elif said is Stage.MQL:
+        _made_ready(draft, actor, handoff)
     elif handoff.state is HandoffState.WITH_SALES and actor.person and _is_working(draft, value, said):
         act(draft, actor.did(f"set the status to {value}"), status=str(value))
+
+
+def _made_ready(draft: Draft, actor: _Actor, handoff: Handoff) -> None:
+    """A person says that a lead which is closed or returning is ready for sales again."""
+    if handoff.state is not HandoffState.WITH_SALES and actor.person:
+        draft.set_ready_by = actor.by or _SOMEBODY
 
 
 def _is_working(draft: Draft, value: Value, said: Stage | None) -> bool:

@@ -29,6 +29,7 @@ from syncagent.model import (
     OutboxEntry,
     Plan,
     Roster,
+    Score,
     Stage,
     Value,
 )
@@ -51,7 +52,7 @@ _OVER = frozenset((Stage.WON, Stage.LOST, Stage.DISQUALIFIED, Stage.CUSTOMER))
 REPLAN = "syncagent audit --mend"
 ADOPT = "syncagent audit --adopt"
 RUN = "syncagent run"
-BY_HAND = "say in the CRM by its status what has become of it"
+BY_HAND = "set its status in the CRM to what has become of it, or to another and back, which hands it off"
 
 
 class Standing(Struct, frozen=True):
@@ -216,6 +217,18 @@ def _without_handoff(
     if not moments or max(moments) < max(policy.live_from, dossier.fresh_from or policy.live_from):
         return Standing("before", "ready by history", "syncagent backfill SOURCE --since D --handoff")
     return _violation("It is past the line, and nothing was decided about it.", REPLAN)
+
+
+def telling(policy: Policy) -> tuple[str, ...]:
+    """The statuses of the CRM that may put somebody past the line; all others say nothing of it."""
+    crm = policy.crm
+    known = sorted({*crm.answers, *crm.write_status.values()})
+    return tuple(one for one in known if stages.meaning(one, crm) in _RUNNING | _PAUSED | _OVER)
+
+
+def may_be_ready(score: Score, policy: Policy) -> bool:
+    """Whether this score is past any line that the policy draws."""
+    return any(is_ready(score, line) for line in (policy.mql, *(one.mql for one in policy.segments)))
 
 
 def _status_since(view: CrmView) -> datetime:

@@ -10,10 +10,9 @@ from msgspec.structs import replace
 
 from syncagent.handoff.alerting import beside, remind_at
 from syncagent.handoff.brief import brief, subject
-from syncagent.handoff.conditions import is_known, is_yes
+from syncagent.handoff.conditions import is_known
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.fresh import FRESH, insight, over
-from syncagent.handoff.recycling import nurture_of
 from syncagent.handoff.sla import promised_at, step_of
 from syncagent.handoff.view import WATCHED
 from syncagent.model import (
@@ -27,7 +26,6 @@ from syncagent.model import (
     Key,
     Lane,
     Notify,
-    Nurture,
     OutboxEntry,
     Value,
     WriteLead,
@@ -35,7 +33,7 @@ from syncagent.model import (
 from syncagent.model.address import read_address
 
 _NEW_RECORD = ("first_name", "last_name", "company", "title", "phone", "country", "website", "industry")
-_UNSENT = frozenset(("queued", "parked", "conflict"))
+UNSENT = frozenset(("queued", "parked", "conflict"))
 _SEEN_AFTER = timedelta(minutes=1)
 """So much later than a conflict must the CRM have been read to show whether it still stands: its clock is not ours."""
 _ROUNDS = 2
@@ -45,7 +43,7 @@ _ROUNDS = 2
 def leave_what_stands(draft: Draft) -> None:
     """Withdraw a write that has not gone through once the CRM shows the whole row: somebody has set it by hand."""
     entry = draft.write_entry
-    if entry is None or entry.state not in _UNSENT or not _stands(draft):
+    if entry is None or entry.state not in UNSENT or not _stands(draft):
         return
     if entry.state != "queued" or _answered(draft):
         draft.withdraw_keys((entry.key,))
@@ -224,7 +222,7 @@ def _lost_its_place(draft: Draft, task: OutboxEntry) -> bool:
     if task.hangs_on not in ("", record.id):
         return True
     write = draft.entry(task.waits_for) if task.waits_for not in write_keys(draft) else None
-    return write is not None and write.state in (*_UNSENT, "dropped")
+    return write is not None and write.state in (*UNSENT, "dropped")
 
 
 def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: bool = False) -> bool:
@@ -292,42 +290,12 @@ def push(draft: Draft) -> None:
         )
 
 
-def nurture(draft: Draft) -> None:
-    """Marketing gets back whom sales has given back, unless they opted out of mail or are unknown there."""
-    handoff = draft.handoff
-    target = nurture_of(handoff, draft.policy) if handoff is not None else None
-    if handoff is None or target is None:
-        return
-    key = draft.key(handoff.id, "r", "nurture")
-    if draft.entry(key) is not None or any(is_yes(draft.attributes.get(name)) for name in _OPTED_OUT):
-        return
-    known = sorted({one.identity for one in draft.dossier.leads} | set(draft.dossier.identities))
-    lead = next((one for one in known if one.system == target.source), None)
-    if lead is None:
-        return
-    draft.commands.append(
-        Nurture(
-            key=key,
-            target=target.source,
-            person=draft.dossier.person,
-            handoff=handoff.id,
-            lead=lead,
-            reason=handoff.recycle_reason or "given back by sales",
-            list_id=target.list_id,
-            campaign_id=target.campaign_id,
-        )
-    )
-
-
-_OPTED_OUT = ("unsubscribed", "email_opt_out", "opted_out")
-
-
 def tidy(draft: Draft) -> None:
     """Withdraw what is unsent and no longer makes sense; close tasks that are no longer anybody's."""
     handoffs = {one.id: one for one in draft.handoffs}
     current = draft.handoffs[-1].id if draft.handoffs else ""
     if draft.desired is not None and draft.desired.record is not None:  # its record was converted or merged
-        writes = [one for one in draft.dossier.outbox if one.verb == "WriteLead" and one.state in _UNSENT]
+        writes = [one for one in draft.dossier.outbox if one.verb == "WriteLead" and one.state in UNSENT]
         draft.withdraw_keys(one.key for one in writes if one.key != draft.write_key)
     draft.withdraw_keys(one.key for one in draft.creations() if one.key != draft.write_key)
     given = [one for one in draft.dossier.outbox if one.verb in ("CreateTask", "Alert")]
@@ -342,7 +310,7 @@ def tidy(draft: Draft) -> None:
         reason = _stale(draft, handoff, step, entry.verb, is_current=hid == current)
         if not reason:
             continue
-        if entry.state in _UNSENT:
+        if entry.state in UNSENT:
             draft.withdraw_keys((entry.key, *queued_behind(draft, entry)))
         elif entry.state in ("done", "sending"):
             draft.withdraw_keys(_waiting_beside(draft, entry))

@@ -67,6 +67,7 @@ class Draft:
         self.events: list[Event] = []
         self.withdraw: list[Key] = []
         self.cause, self.owner = "", ""
+        self.set_ready_by = ""  # who has said in the CRM, by its status, that it is ready for sales (again)
         self._wake: datetime | None = None
         self._loads: Loads | None = None
         self._entries: dict[str, OutboxEntry] | None = None

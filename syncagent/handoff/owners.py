@@ -9,13 +9,14 @@ from syncagent.handoff.draft import Draft
 from syncagent.handoff.routing import Case, Later, assign
 from syncagent.handoff.sla import is_short
 from syncagent.handoff.territory import domains_of
+from syncagent.handoff.touches import is_person
 from syncagent.model import Assignment, Held, Sla
 from syncagent.model.company import clean_name
 from syncagent.policy import Policy
 
 
 class Cause(Protocol):
-    """Why a handoff opens, what the brake counts it as, and the rep who had it before."""
+    """Why a handoff opens, what the brake counts it as, the rep who had it before, and who asks for it in the CRM."""
 
     @property
     def cause(self) -> str: ...
@@ -23,10 +24,12 @@ class Cause(Protocol):
     def kind(self) -> str: ...
     @property
     def last(self) -> str: ...
+    @property
+    def by(self) -> str: ...
 
 
-def choose(draft: Draft, last: str, terms: Iterable[Sla]) -> Assignment | Later:
-    """Who gets the lead of a handoff that opens under these terms; `last` is the rep of the one before."""
+def choose(draft: Draft, opening: Cause, terms: Iterable[Sla]) -> Assignment | Later:
+    """Who gets the lead of a handoff that opens under these terms."""
     account = draft.dossier.account
     owner = str(draft.current.get("owner") or "")
     if draft.view is not None and not owner:
@@ -35,11 +38,13 @@ def choose(draft: Draft, last: str, terms: Iterable[Sla]) -> Assignment | Later:
         holder, why = found
         draft.loads.take(holder)
         return Assignment(holder, draft.now, "contact", f"{draft.called(holder)} {why}.")
+    if opening.by and (kept := _kept_by_hand(draft, owner, opening)) is not None:
+        return kept
     held = draft.before.held
     case = Case(
         draft.attributes,
         draft.now,
-        last=last,
+        last=opening.last,
         current=owner,
         account=account.owner if account is not None else "",
         deal=account.deal_owner if account is not None else "",
@@ -50,6 +55,23 @@ def choose(draft: Draft, last: str, terms: Iterable[Sla]) -> Assignment | Later:
         since=held.since if held is not None else None,
     )
     return assign(case, draft.policy, draft.loads)
+
+
+def _kept_by_hand(draft: Draft, owner: str, opening: Cause) -> Assignment | None:
+    """Whoever makes a lead ready by hand leaves it with its owner; None where that is no person who can have it.
+
+    An owner who is new since the last handoff was chosen by a person, too, and stays (law 5).
+    """
+    policy = draft.policy
+    nobody = {"", policy.crm.me, policy.recycle.owner, *policy.queues.values(), *policy.crm.automation_users}
+    if owner in nobody or not draft.active.get(owner, True):
+        return None
+    changes = draft.view.changes if draft.view is not None else ()
+    by = next((one.by for one in reversed(changes) if one.field == "owner" and one.new == owner), policy.crm.me)
+    chosen = bool(draft.handoffs) and owner != opening.last and is_person(draft, by)
+    draft.loads.take(owner, counted=False)
+    why = f"{opening.cause}, and {draft.called(owner)} has it."
+    return Assignment(owner, draft.now, "crm", why, pinned=chosen)
 
 
 def holding(draft: Draft, hold: Later, opening: Cause) -> Held:

@@ -16,7 +16,6 @@ from syncagent.handoff.calendar import before
 from syncagent.handoff.commands import (
     give_task,
     leave_what_stands,
-    nurture,
     opening_row,
     push,
     tidy,
@@ -30,6 +29,7 @@ from syncagent.handoff.gate import answers, changes_at, obstacle
 from syncagent.handoff.insight import origin
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.moments import moment_of
+from syncagent.handoff.nurturing import nurture
 from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
 from syncagent.handoff.process import forbidden, tell_journal
@@ -101,6 +101,7 @@ class _Opening(NamedTuple):
     cause: str
     kind: str = "handoff"  # what the brake counts it as
     last: str = ""  # the rep who had it before
+    by: str = ""  # who has set it to ready in the CRM
 
 
 def _bring_back(draft: Draft) -> None:
@@ -109,7 +110,7 @@ def _bring_back(draft: Draft) -> None:
     due = handoff.come_back_at
     if due is None:
         return
-    if due > draft.now:
+    if due > draft.now or draft.set_ready_by:
         draft.wake(due)
         return
     if not draft.crm_has_seen(due):
@@ -127,7 +128,7 @@ def _hand_off(draft: Draft) -> None:
     if opening is None or draft.held is not None:
         return
     raised = opening.kind == "handraiser"
-    draft.waiting = _obstacle(draft, raised=raised)
+    draft.waiting = "" if opening.by else _obstacle(draft, raised=raised)
     if not draft.waiting:
         _open(draft, opening)
     elif draft.waiting != draft.before.waiting:
@@ -139,6 +140,8 @@ def _reason(draft: Draft) -> _Opening | None:
     handoff, live = draft.handoff, _live_from(draft)
     since = handoff.closed_at if handoff is not None else None
     last = _last_rep(handoff) if handoff is not None else ""
+    if by := draft.set_ready_by:  # a person wins: neither gate nor map nor cap is asked
+        return _Opening(f"{draft.called(by)} set it to {draft.current.get('status')}", last=last, by=by)
     raiser = draft.judged.raiser
     if raiser is not None and since is not None and raiser.at > draft.now:
         draft.wake(raiser.at)  # a source whose clock runs ahead must not open one handoff after another
@@ -226,7 +229,7 @@ def _open(draft: Draft, opening: _Opening, event: str = "handoff.opened") -> Non
     if old is not None:
         draft.look(anew=True)
     terms = terms_for(draft.score.grade, draft.attributes, draft.policy, draft.judged.segment)
-    assignment = choose(draft, opening.last, terms)
+    assignment = choose(draft, opening, terms)
     if isinstance(assignment, Later):
         draft.look()
         draft.held = holding(draft, assignment, opening)

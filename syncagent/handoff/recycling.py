@@ -48,8 +48,11 @@ def nurture_of(handoff: Handoff, policy: Policy) -> NurtureTarget | None:
         given = True
     else:
         given = handoff.outcome.replace(" ", "_") in rules_of(policy).on_behalf and handoff.come_back_at is not None
-    if not given:
-        return None
+    return listed_in(handoff, policy) if given else None
+
+
+def listed_in(handoff: Handoff, policy: Policy) -> NurtureTarget | None:
+    """Where marketing takes up, or has taken up, whom this handoff gives back for its reason."""
     rule = rule_for(handoff.recycle_reason, policy)
     return rule.nurture if rule is not None and rule.nurture is not None else policy.recycle.nurture
 
@@ -176,10 +179,10 @@ def _after_too_long(draft: Draft) -> None:
 
 
 def attempts(draft: Draft, handoff: Handoff) -> list[datetime]:
-    """When the rep called or wrote within this handoff, by what they logged; oldest first."""
+    """When a rep called or wrote since they got the lead in this handoff, by what they logged; oldest first."""
     if draft.view is None:
         return []
-    owners = {one.owner for one in handoff.assignments}
+    had = [(one.owner, one.at) for one in handoff.assignments]
     return sorted(
         task.closed_at or task.modified_at
         for task in draft.view.tasks
@@ -187,8 +190,7 @@ def attempts(draft: Draft, handoff: Handoff) -> list[datetime]:
         and not task.deleted
         and not task.key
         and task.type in _ATTEMPTS
-        and task.created_at >= handoff.opened_at
-        and (task.created_by in owners or task.owner in owners)
+        and any(owner in (task.created_by, task.owner) and task.created_at >= at for owner, at in had)
     )
 
 

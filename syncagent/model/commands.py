@@ -83,12 +83,17 @@ class Notify(Command, frozen=True, tag=True, kw_only=True):
 
 
 class Nurture(Command, frozen=True, tag=True, kw_only=True):
-    """*Once*: give the person back to marketing: a static list (repeatable), or a campaign (at most once)."""
+    """*Once*: give the person back to marketing: a static list (repeatable), or a campaign (at most once).
+
+    `remove`: take them out of the list again, for they are back with sales; a list that is gone holds nobody. The
+    receipt's value "list" names the list.
+    """
 
     lead: Identity
     reason: str
     list_id: int | None = None
     campaign_id: int | None = None
+    remove: bool = False
 
 
 AnyCommand = WriteLead | CreateTask | CloseTask | Alert | Notify | Nurture

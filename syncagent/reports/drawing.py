@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from syncagent.reports.formats.words import markup
 from syncagent.reports.process import Arrow, Box, Picture, lasted
 
-_W, _H, _GAP, _ROW, _TOP, _LEFT = 190, 104, 74, 218, 150, 40
+_W, _H, _GAP, _ROW, _TOP, _LEFT = 190, 122, 74, 236, 150, 40
 _PLACES = {
     "suspect": (0, 0),
     "prospect": (1, 0),
@@ -91,14 +91,14 @@ def _box(box: Box) -> str:
     x, y = _corner(box.stage)
     owner = _short(box.owner, 25) if box.owner else ("nobody answers for it" if box.on_the_map else "not on the map")
     stay = f"median {lasted(box.median)}" + (f", longest {box.longest}" if box.longest else "")
-    told = f' class="stuck" x="{x + _W - 12}" y="{y + 74}" text-anchor="end">{box.stuck:,} stuck'
+    told = f' class="stuck" x="{x + 12}" y="{y + 93}">{box.stuck:,} for too long'  # a line of its own: both may be long
     return (
         f'<g><rect class="box{"" if box.on_the_map else " none"}" x="{x}" y="{y}" width="{_W}" height="{_H}" rx="8"/>'
         f'<text class="name" x="{x + 12}" y="{y + 24}">{markup(_called(box.stage))}</text>'
         f'<text class="soft" x="{x + 12}" y="{y + 43}">{markup(owner)}</text>'
         f'<text class="here" x="{x + 12}" y="{y + 74}">{box.here:,}</text>'
         + (f"<text{told}</text>" if box.stuck else "")
-        + f'<text class="soft" x="{x + 12}" y="{y + 94}">{markup(stay)}</text></g>'
+        + f'<text class="soft" x="{x + 12}" y="{y + 111}">{markup(stay)}</text></g>'
     )
 
 

@@ -73,7 +73,8 @@ def picture(store: Store, policy: Policy, now: datetime, names: Mapping[str, str
                 owner=rule.owner if rule is not None else "",
                 longest="" if longest is None else f"{longest.days}d" if longest.days else f"{longest.minutes}m",
                 next=str(rule.next) if rule is not None and rule.next is not None else "",
-                tell=tell or ("the rep's manager" if stage in _WITH_SALES else ""),
+                tell=tell
+                or ("the rep's manager" if stage in _WITH_SALES else "the manager" if longest is not None else ""),
                 on_the_map=rule is not None,
                 here=number.here,
                 stuck=number.stuck,

@@ -4,7 +4,7 @@ everything that writes is a job for the one writer thread.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -56,22 +56,19 @@ from syncagent.state.codec import ms
 from syncagent.state.failures import plain_errors
 from syncagent.state.ledger import SqliteLedger
 from syncagent.state.lock import StateLock
+from syncagent.state.looks import Glance, HandedOver, StageNumbers, Stuck, Visit, Watched
 from syncagent.state.proof import JournalEntry
 from syncagent.state.readers import Readers
 from syncagent.state.schema import migrate, refuse_newer, refuse_unfinished
 from syncagent.state.store import (
     Accepted,
-    HandedOver,
     Held,
     InUse,
     OutboxItem,
     Post,
     Result,
     Settlement,
-    StageNumbers,
     Unsettled,
-    Visit,
-    Watched,
 )
 from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
 
@@ -366,9 +363,13 @@ class SqliteStore:
         with self._reading() as db:
             return dossiers.activities(db, people)
 
-    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
+    def watched(self, people: Sequence[int]) -> tuple[Watched, ...]:
         with self._reading() as db:
-            return auditing.watched(db, after, limit)
+            return auditing.watched(db, people)
+
+    def glances(self, after: int, limit: int, words: Collection[str], late: datetime) -> tuple[Glance, ...]:
+        with self._reading() as db:
+            return tuple(auditing.glances(db, after, limit, words, late))
 
     def visits(self, person: int) -> tuple[Visit, ...]:
         with self._reading() as db:
@@ -381,6 +382,10 @@ class SqliteStore:
     def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
         with self._reading() as db:
             return visits.moves(db, since)
+
+    def stuck(self, stage: str, after: datetime, until: datetime) -> Stuck:
+        with self._reading() as db:
+            return visits.stuck(db, stage, after, until)
 
     def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:
         with self._reading() as db:

@@ -4,7 +4,7 @@ Words: a *stream* is one cursor's name ("marketo/poll", "marketo/backfill/2026-0
 of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, and no admin hold stands against them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
@@ -31,6 +31,12 @@ from syncagent.model import (
     Written,
 )
 from syncagent.policy import Policy
+from syncagent.state.looks import Glance as Glance
+from syncagent.state.looks import HandedOver as HandedOver
+from syncagent.state.looks import StageNumbers as StageNumbers
+from syncagent.state.looks import Stuck as Stuck
+from syncagent.state.looks import Visit as Visit
+from syncagent.state.looks import Watched as Watched
 from syncagent.state.proof import Basis, JournalEntry, Ledger
 
 MOST_REFUSED = 10_000
@@ -77,50 +83,6 @@ class Held(Struct, frozen=True):
     why: str
     since: datetime
     revision: int | None = None
-
-
-class Watched(Struct, frozen=True):
-    """A person as an audit looks at them: the dossier, when they are looked at next, and why they are not planned.
-
-    `held`: the brake's cause, empty when it holds them not; `dirty`: they are about to be planned.
-    """
-
-    dossier: Dossier
-    wake_at: datetime | None
-    held: str
-    dirty: bool
-
-
-class Visit(Struct, frozen=True):
-    """A stay in a stage; `left_at` None: they are there."""
-
-    stage: str
-    entered_at: datetime
-    left_at: datetime | None
-    handoff: str
-
-
-class StageNumbers(Struct, frozen=True):
-    """How a stage stands: who is there, who of them for too long; of those who left lately, how many, after how long.
-
-    `median` in seconds; None: nobody left.
-    """
-
-    here: int = 0
-    stuck: int = 0
-    left: int = 0
-    median: float | None = None
-
-
-class HandedOver(Struct, frozen=True):
-    """A handoff as reports look at it: where the lead came from, what became of it; `outcome` empty: nothing yet."""
-
-    person: int
-    opened_at: datetime
-    source: str
-    campaign: str
-    rule: str
-    outcome: str
 
 
 class OutboxItem(Struct, frozen=True):
@@ -396,8 +358,15 @@ class Store(Protocol):
         """What these people did and what was done to them, oldest first; whoever did nothing is left out."""
         ...
 
-    def watched(self, after: int, limit: int) -> tuple[Watched, ...]:
-        """The next people behind `after`, in the order of their ids, with all that an audit asks for."""
+    def watched(self, people: Sequence[int]) -> tuple[Watched, ...]:
+        """These, in the order of their ids, with all that an audit asks for; merged-away ones are left out."""
+        ...
+
+    def glances(self, after: int, limit: int, words: Collection[str], late: datetime) -> tuple[Glance, ...]:
+        """The next people behind `after`, in the order of their ids; `words` are values that the CRM may show.
+
+        A timer from before `late` has been missed.
+        """
         ...
 
     def visits(self, person: int) -> tuple[Visit, ...]:
@@ -410,6 +379,10 @@ class Store(Protocol):
 
     def moves(self, since: datetime) -> Mapping[tuple[str, str], int]:
         """How many went from which stage to which since."""
+        ...
+
+    def stuck(self, stage: str, after: datetime, until: datetime) -> Stuck:
+        """Who is in a stage since `until` or before, and not with sales; new of them: who came to it after `after`."""
         ...
 
     def handed_over(self, since: datetime) -> tuple[HandedOver, ...]:

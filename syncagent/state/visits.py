@@ -7,11 +7,13 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Event
 from syncagent.state.codec import moment, ms
-from syncagent.state.store import HandedOver, StageNumbers, Visit
+from syncagent.state.store import HandedOver, StageNumbers, Stuck, Visit
 
 Row = tuple[int, int, str, str]
 """person, entered_at, stage, handoff."""
 
+EXAMPLES = 20
+"""So many of those who are stuck are named, so that one of them has a record in the CRM."""
 _OF_THE_LIVING = "visit join person on person.id = visit.person and merged_into is null and erased = 0"
 
 
@@ -62,6 +64,19 @@ def numbers(db: sqlite3.Connection, since: datetime, cuts: Mapping[str, datetime
         old = found.get("suspect", StageNumbers())
         found["suspect"] = StageNumbers(old.here + people - visited, old.stuck, old.left, old.median)
     return found
+
+
+def stuck(db: sqlite3.Connection, stage: str, after: datetime, until: datetime) -> Stuck:
+    """Who came to a stage before `until` and is still there; those with sales have their own timers."""
+    sql = (
+        f"select person, entered_at > ? from {_OF_THE_LIVING} where stage = ? and left_at is null and entered_at <= ?"  # noqa: S608
+        " and not exists (select 1 from handoff where person = visit.person and state = 'with_sales')"
+    )
+    count = "select count(*), coalesce(sum(new), 0) from"
+    values = (ms(after), stage, ms(until))
+    every, new = db.execute(f"{count} ({sql.replace('entered_at > ?', 'entered_at > ? as new')})", values).fetchone()
+    latest = db.execute(f"{sql} order by entered_at desc, person desc limit {EXAMPLES}", values) if new else ()
+    return Stuck(every, new, tuple(person for person, _ in latest))
 
 
 def moves(db: sqlite3.Connection, since: datetime) -> dict[tuple[str, str], int]:

@@ -1,7 +1,9 @@
 """A small SMTP server on loopback, as RFC 5321 says, and a channel that takes posts; faults can be planted."""
 
+import contextlib
 import json
 import socketserver
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -11,18 +13,21 @@ from typing import Any, Self
 class PostOffice(socketserver.ThreadingTCPServer):
     """`mails` are (sender, recipients, text). `answers`: what the next command of that name is told instead.
 
-    "hang up" as an answer closes the line; "take and hang up" for DATA takes the mail before it does.
+    "hang up" as an answer closes the line; "take and hang up" for DATA takes the mail before it does. `tls`: what it
+    shows when a line is encrypted, after STARTTLS or, `at_once`, before a word is said. `secret`: what was said so.
     """
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, at_once: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), _Session)
+        self.tls, self.at_once = tls, at_once
+        self.secret: list[str] = []
         self.mails: list[tuple[str, list[str], str]] = []
         self.answers: dict[str, list[str]] = {}
         self.said: list[str] = []
-        self.extensions = ["8BITMIME"]
+        self.extensions = ["8BITMIME"] if tls is None or at_once else ["8BITMIME", "STARTTLS"]
 
     @property
     def port(self) -> int:
@@ -43,11 +48,29 @@ class _Session(socketserver.StreamRequestHandler):
     server: PostOffice
 
     def handle(self) -> None:
+        with contextlib.suppress(ssl.SSLError, ConnectionError):  # who does not like our certificate hangs up
+            if self.server.at_once:
+                self.encrypt()
+            self.talk()
+
+    def encrypt(self) -> None:
+        """From here on nobody on the way can read along."""
+        assert self.server.tls is not None
+        line = self.server.tls.wrap_socket(self.connection, server_side=True)
+        self.connection = line
+        self.rfile, self.wfile = line.makefile("rb"), line.makefile("wb")
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+
+    def talk(self) -> None:
         self.say("220 office.test ready")
         sender, recipients = "", list[str]()
         while line := self.rfile.readline().decode().strip():
             verb = line.split(" ", maxsplit=1)[0].upper()
-            self.server.said.append(line)
+            is_secret = isinstance(self.connection, ssl.SSLSocket)
+            (self.server.secret if is_secret else self.server.said).append(line)
             planted = self.server.answers.get(verb) or []
             answer = planted.pop(0) if planted else ""
             if answer == "hang up":
@@ -59,6 +82,11 @@ class _Session(socketserver.StreamRequestHandler):
                 for each in self.server.extensions:
                     self.say(f"250-{each}")
                 self.say("250 office.test")
+            elif verb == "STARTTLS" and self.server.tls is not None:
+                self.say("220 go on")
+                self.encrypt()
+            elif verb == "AUTH":
+                self.say("235 welcome")
             elif verb == "MAIL":
                 sender, recipients = line, []
                 self.say("250 ok")

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from syncagent.connectors import hubspot
 from syncagent.connectors.hubspot import Options
 from syncagent.errors import ConnectorDownError
-from syncagent.model import Activity, Deleted, Done, Identity, Lead, Merged, Notify, Nurture, Refused
+from syncagent.model import Activity, Deleted, Done, Identity, Lead, Merged, Notify, Nurture, Refused, Retry
 from tests.contract.hubspot_portal import NOON, BoxClock, both
 from tests.contract.source import SourceContract
 from tests.contract.target import TargetContract
@@ -335,3 +336,21 @@ def test_without_the_scope_for_contacts_the_source_is_down(portal, source):
     portal.control.plant(missing_scopes=["crm.objects.contacts.read"], match={"path": "/contacts/search"})
     with pytest.raises(ConnectorDownError, match=r"crm\.objects\.contacts\.read"):
         list(source.pull(source.begin(NOON)))
+
+
+def test_who_comes_up_again_is_taken_out_and_a_list_that_is_gone_holds_nobody(portal, source):
+    portal.control.seed(lists=[{"id": 77, "name": "Nurture"}])
+    leads = [Identity("marketing", "contact", one.id) for one in portal.contacts(2)]
+    into = [Nurture(key=one.id, target="marketing", person=1, lead=one, reason="r", list_id=77) for one in leads]
+    assert all(isinstance(one, Done) for one in dict(source.apply(into)).values())
+    out = replace(into[0], key="out", remove=True)
+    for attempt in range(2):
+        [(_, outcome)] = source.apply([replace(out, attempt=attempt)])
+        assert outcome.receipt.values == {"list": 77}
+        assert portal.control.dump()["lists"]["77"]["members"] == [leads[1].id]
+    waits = replace(into[0], key="in", depends_on=("out",))
+    outcomes = dict(source.apply([waits, out]))
+    assert (isinstance(outcomes["in"], Retry), isinstance(outcomes["out"], Done)) == (True, True)
+    [(_, gone)] = source.apply([replace(out, list_id=404)])
+    assert isinstance(gone, Done)
+    assert "no list 404" in gone.receipt.note

@@ -113,3 +113,47 @@ def test_what_marketo_cannot_do_is_refused_and_what_waits_for_it_is_left_untried
     assert isinstance(outcomes[first.key], Retry)
     nowhere = carry_out(world.target, [replace(first, list_id=None)])[first.key]
     assert "recycle.nurture" in nowhere.why
+
+
+def members(world):
+    [found] = [one["members"] for one in world.control.dump()["lists"] if one["id"] == world.list_id]
+    return sorted(found)
+
+
+def test_who_comes_up_again_is_taken_out_of_the_list_and_twice_is_once(world):
+    batch = commands(world, 3)
+    carry_out(world.target, batch)
+    out = [replace(one, key=f"{one.key}/b", remove=True) for one in batch[:2]]
+    outcomes = carry_out(world.target, out)
+    assert [outcomes[one.key].receipt.values for one in out] == [{"list": world.list_id}] * 2
+    assert members(world) == numbers(batch[2:])
+    again = carry_out(world.fresh(), [replace(one, attempt=1) for one in out])
+    assert all(isinstance(one, Done) for one in again.values())
+    assert members(world) == numbers(batch[2:])
+
+
+def test_a_list_that_is_gone_holds_nobody_and_neither_does_a_lead_that_is(world):
+    first, second = commands(world, 2)
+    world.delete(second.lead)
+    out = [replace(first, list_id=999, remove=True), replace(second, remove=True)]
+    outcomes = carry_out(world.target, out)
+    assert all(isinstance(one, Done) for one in outcomes.values())
+    assert "no list 999" in outcomes[first.key].receipt.note
+
+
+@pytest.mark.parametrize("fault", [{"drop": "after"}, {"drop": "before"}, {"html": 503}])
+def test_taking_out_is_repeated_when_no_answer_came(world, fault):
+    batch = commands(world, 1)
+    carry_out(world.target, batch)
+    world.fault(r"/lists/\d+/leads", **fault)
+    out = replace(batch[0], key="e1/out", remove=True)
+    assert isinstance(carry_out(world.target, [out])["e1/out"], Done)
+    assert members(world) == []
+
+
+def test_in_and_out_of_one_batch_keep_their_order(world):
+    [into] = commands(world, 1)
+    out = replace(into, key="e1/out", remove=True, depends_on=(into.key,))
+    outcomes = carry_out(world.target, [out, into])
+    assert isinstance(outcomes["e1/out"], Retry)
+    assert members(world) == numbers([into])

@@ -25,8 +25,11 @@ PEOPLE = {
     "noor": ("Head of Sales", "Brazil"),
     "gus": ("Chief of Staff", "Germany"),
     "dora": ("Director", "Brazil"),
+    "hana": ("Director of Sales", "Germany"),
 }
 WORKED = ("otto",)  # sales is at work on him by itself
+STATUSES = ("NEW", "OPEN", "IN_PROGRESS", "ATTEMPTED_TO_CONTACT", "CONNECTED", "OPEN_DEAL", "ON_HOLD")
+CLOSING = ("BAD_TIMING", "UNQUALIFIED")
 FIELDS = ("hs_lead_status", "lead_score", "lead_grade", "mql_date", "recycle_until", "recycle_reason")
 
 Row = dict[str, Any]
@@ -60,6 +63,8 @@ class Theatre:
         # As in the other theatre: within this month no score falls by time alone.
         text = re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', self._box.config(self.folder))
         # The portal's clock stands still, so nobody need keep to five searches of a real second.
+        text = text.replace("[crm.status]\n", '[crm.status]\non_hold = ["ON_HOLD"]\n')
+        self.hubspot.act("set_options", object="contacts", name="hs_lead_status", values=[*STATUSES, *CLOSING])
         table = f"searches = 0\n{self.table}"
         text = text.replace('create = "when_missing"\n', f'create = "when_missing"\n{table}')
         self.config = self.folder / "agent.toml"
@@ -141,6 +146,12 @@ class Theatre:
         more = {} if until is None else {"recycle_until": until.date().isoformat()}
         self.edits(name, hs_lead_status="BAD_TIMING", recycle_reason="no_budget", **more)
 
+    def puts_on_hold(self, name: str, until: datetime | None) -> None:
+        """The rep keeps the lead, and rests it."""
+        self.edits(
+            name, hs_lead_status="ON_HOLD", **({} if until is None else {"recycle_until": until.date().isoformat()})
+        )
+
     def deletes(self, name: str) -> None:
         self.hubspot.act("delete", object="contacts", id=self.contact(name)["id"])
 
@@ -165,9 +176,7 @@ class LeadsTheatre(Theatre):
     table = Theatre.table + 'object = "leads"\n'
 
     def prepare(self) -> None:
-        closing = ("BAD_TIMING", "UNQUALIFIED")
-        open_ = ("NEW", "OPEN", "IN_PROGRESS", "ATTEMPTED_TO_CONTACT", "CONNECTED", "OPEN_DEAL")
-        stages = [{"id": one} for one in open_] + [{"id": one, "closed": True} for one in closing]
+        stages = [{"id": one} for one in STATUSES] + [{"id": one, "closed": True} for one in CLOSING]
         then = {"hs_createdate": "2026-02-20T09:00:00Z", "hs_lastmodifieddate": "2026-02-20T09:00:00Z"}
         self.hubspot.seed(
             properties={"leads": [{"name": "syncagent_key"}]},
@@ -256,9 +265,16 @@ BEATS: tuple[Beat, ...] = (
     (_after(minutes=84), "Dora is given back without a date", lambda stage: stage.gives_back("dora", None)),
     (_after(hours=4), "the manager is told", None),
     (_after(hours=5), "Gus's record is deleted", lambda stage: stage.deletes("gus")),
+    (_after(days=1, minutes=40), "Hana asks", lambda stage: stage.asks("hana")),
+    (_after(days=1, minutes=55), "Hana is put on hold", lambda stage: stage.puts_on_hold("hana", _after(days=10))),
     (_after(days=2), "Lena buys", lambda stage: stage.deals("lena", won=True)),
     (_after(days=3), "Tom does not", lambda stage: stage.deals("tom", won=False)),
     (_after(days=4), "Dora looks around again", lambda stage: stage.asks("dora")),
+    (_after(days=10, minutes=7), "Hana's hold is over", None),
+    (_after(days=10, minutes=20), "Hana is called", lambda stage: stage.calls("hana")),
+    (_after(days=11, minutes=9), "she is put on hold again", lambda stage: stage.puts_on_hold("hana", None)),
+    (_after(days=12, minutes=11), "and taken up", lambda stage: stage.edits("hana", hs_lead_status="IN_PROGRESS")),
+    (_after(days=13, minutes=13), "Hana does not buy", lambda stage: stage.deals("hana", won=False)),
     (_after(days=21, minutes=5), "Priya's day has come", None),
     (_after(days=22), "Priya is called", lambda stage: stage.calls("priya")),
     (_after(days=31), "the end of the month", None),

@@ -25,6 +25,7 @@ PEOPLE = {
     "gus": ("Chief of Staff", "Germany"),
     "dora": ("Director", "Brazil"),
     "dora2": ("Director", "Brazil"),
+    "hana": ("Director of Sales", "Germany"),
 }
 IN_CRM = {"otto": "Working - Contacted", "ines": "Open - Not Contacted", "noor": "Open - Not Contacted"}
 
@@ -67,6 +68,7 @@ class Theatre:
         # within this month no score falls.
         text = self._box.config(self.folder)
         text = text.replace("touch = { tasks", 'pause_on = ["Open - Not Contacted"]\ntouch = { tasks')
+        text = text.replace("[crm.status]\n", '[crm.status]\non_hold = ["On Hold"]\n')
         self.config.write_text(re.sub(r'(at_least = \d+, within = )"\d+d"', r'\1"90d"', text) + PROMISES)
         self.state = self.folder / "syncagent.db"
         self.now = MONDAY
@@ -153,6 +155,13 @@ class Theatre:
             fields["Recycle_Until__c"] = until.date().isoformat()
         self.edits(name, **fields)
 
+    def puts_on_hold(self, name: str, until: datetime | None) -> None:
+        """The rep keeps the lead, and rests it."""
+        fields: dict[str, Any] = {"Status": "On Hold"}
+        if until is not None:
+            fields["Recycle_Until__c"] = until.date().isoformat()
+        self.edits(name, **fields)
+
     def takes(self, name: str) -> None:
         self.salesforce.act("take_from_queue", lead=self.lead(name)["Id"], **{"as": self.ids["second_rep_user_id"]})
 
@@ -193,6 +202,12 @@ def _tom_is_called(stage: Theatre) -> None:
     stage.calls("tom")
     stage.talks("tom")
     stage.edits("yuki", Status="Sales Ready")
+
+
+def _hana_answers(stage: Theatre) -> None:
+    """After her hold she is called, and spoken to."""
+    stage.calls("hana")
+    stage.talks("hana")
 
 
 def _merged(stage: Theatre) -> None:
@@ -244,10 +259,29 @@ BEATS: tuple[Beat, ...] = (
     (_after(hours=4, minutes=30), "Gus's record is deleted", _deleted),
     (_after(hours=5, minutes=30), "nobody of the queue has taken Yuki", None),
     (_after(days=1), "a rep takes Yuki from the queue", lambda stage: stage.takes("yuki")),
+    (_after(days=1, minutes=40), "Hana asks", lambda stage: stage.asks("hana")),
+    (
+        _after(days=1, minutes=55),
+        "Hana is put on hold with a date",
+        lambda stage: stage.puts_on_hold("hana", _after(days=10)),
+    ),
     (_after(days=2), "Lena buys", lambda stage: stage.converts("lena", won=True)),
     (_after(days=3), "Tom does not", lambda stage: stage.converts("tom", won=False)),
     (_after(days=4), "Dora looks around again", lambda stage: stage.asks("dora")),
     (_after(days=7), "a quiet week", None),
+    (_after(days=10, minutes=7), "Hana's hold is over", None),
+    (_after(days=10, minutes=20), "Hana is called, and answers", _hana_answers),
+    (
+        _after(days=11, minutes=9),
+        "Hana is put on hold again, without a date",
+        lambda stage: stage.puts_on_hold("hana", None),
+    ),
+    (
+        _after(days=12, minutes=11),
+        "Hana is taken up again",
+        lambda stage: stage.edits("hana", Status="Working - Contacted"),
+    ),
+    (_after(days=13, minutes=13), "Hana does not buy", lambda stage: stage.converts("hana", won=False)),
     (_after(days=21, minutes=5), "Priya's day has come", None),
     (_after(days=21, minutes=45), "Priya's rep is reminded", None),
     (_after(days=22), "Priya is called", lambda stage: stage.calls("priya")),

@@ -139,11 +139,14 @@ def test_the_command_shows_it_in_every_shape(stage: Theatre, monkeypatch: pytest
 def test_a_picture_holds_whatever_names_it_is_given(stage: Theatre) -> None:
     hostile = "]]>\x00\x1b[31m\ud800<b onload='x'>&\"'\u202e" * 3
     shown = picture(stage.agent.store, stage.agent.policy, stage.clock.now(), {})
-    boxes = tuple(Box(one.stage, hostile, hostile, "", hostile, True, 1, 1, 1, 5.0) for one in shown.boxes)
+    boxes = tuple(
+        Box(one.stage, hostile, hostile, "", hostile, True, 1_234_567, 1_234_567, 1, 5.0) for one in shown.boxes
+    )
     from msgspec.structs import replace
 
     drawn = svg(replace(shown, boxes=boxes))
     root = ET.fromstring(drawn)
     assert root.tag.endswith("svg")
     assert not [one for one in root.iter() if one.tag.endswith("b")]
+    assert "\u202e" not in drawn, "nobody turns the direction of reading"
     assert "<b " not in html(replace(shown, boxes=boxes), [(hostile,), (hostile,)])

@@ -90,10 +90,10 @@ def test_what_the_journal_knows_becomes_visits(tmp_path: Path) -> None:
 def test_an_audit_sees_timers_holds_and_who_is_to_be_planned(store: SqliteStore) -> None:
     one, two = people(store, 2)
     moves_to(store, one, "mql", NOW, wake=NOW + HOUR)
-    first, second = store.watched(0, 10)
+    first, second = store.watched((one, two))
     assert (first.dossier.person, first.wake_at, first.dirty, first.held) == (one, NOW + HOUR, False, "")
     assert (second.dossier.person, second.wake_at, second.dirty) == (two, None, True)
-    assert store.watched(one, 10) == (second,)
+    assert store.watched((two,)) == (second,)
 
 
 def test_what_no_plan_has_made_is_queued_once_and_waits_for_its_time(store: SqliteStore) -> None:

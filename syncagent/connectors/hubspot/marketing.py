@@ -23,8 +23,22 @@ from syncagent.connectors.hubspot.options import Options
 from syncagent.connectors.hubspot.portal import BATCH, DeniedError, Portal, chunks
 from syncagent.connectors.hubspot.shapes import error_of, json_of
 from syncagent.errors import ConfigError, ConnectorDownError, Problem, RetryableError
-from syncagent.model import AnyCommand, Cursor, Done, Identity, Key, Nurture, Outcome, Page, Receipt, Refused
+from syncagent.model import (
+    AnyCommand,
+    Cursor,
+    Done,
+    Identity,
+    Key,
+    Nurture,
+    Outcome,
+    Page,
+    Receipt,
+    Refused,
+    Retry,
+    Value,
+)
 
+_NOT_THERE = 404
 _KEPT = ("x-hubspot-request-timestamp",)
 
 
@@ -93,17 +107,21 @@ class HubSpotMarketing:
 
     def apply(self, batch: Sequence[AnyCommand]) -> Iterator[tuple[Key, Outcome]]:
         """Only `Nurture` by a static list; everything else is refused."""
-        wanted: dict[int, list[Nurture]] = {}
+        wanted: dict[tuple[int, str], list[Nurture]] = {}
+        keys = {command.key for command in batch}
         for command in batch:
-            if isinstance(command, Nurture) and command.list_id is not None:
-                wanted.setdefault(command.list_id, []).append(command)
+            if keys.intersection(command.depends_on):
+                yield command.key, Retry(60.0, "It waits for another command of the same batch.")
+            elif isinstance(command, Nurture) and command.list_id is not None:
+                verb = "remove" if command.remove else "add"
+                wanted.setdefault((command.list_id, verb), []).append(command)
             else:
                 why = "HubSpot takes leads back by a static list only: set recycle.nurture.list."
                 yield command.key, Refused(why, code="NOT_SUPPORTED")
-        for number, commands in wanted.items():
+        for (number, verb), commands in wanted.items():
             for some in chunks([one.lead.id for one in commands]):
                 # Members are a set: telling it twice does no harm.
-                path = f"/crm/v3/lists/{number}/memberships/add"
+                path = f"/crm/v3/lists/{number}/memberships/{verb}"
                 try:
                     reply = self.portal.call("PUT", path, json=some, safe=True)
                 except DeniedError as error:
@@ -112,15 +130,19 @@ class HubSpotMarketing:
                 yield from ((one.key, self._added(one, reply)) for one in commands if one.lead.id in here)
 
     def _added(self, command: Nurture, reply: Answer) -> Outcome:
+        values: dict[str, Value] = {"list": command.list_id}
         if not reply.ok:
+            if command.remove and reply.status == _NOT_THERE:
+                note = f"There is no list {command.list_id} any more."
+                return Done(Receipt(command.key, command.lead, self.portal.now(), values, adopted=True, note=note))
             error = error_of(json_of(reply), reply.status)
             helps = "Only a static list takes members; its number stands in its address. Then run: syncagent check"
             return Refused(f"HubSpot refused the list {command.list_id}: {error.text} {helps}", code=error.category)
         body = json_of(reply)
         missing = body.get("recordIdsMissing") or body.get("recordsIdsMissing") if isinstance(body, Mapping) else None
-        if missing and command.lead.id in {str(one) for one in missing}:
+        if missing and not command.remove and command.lead.id in {str(one) for one in missing}:
             return Refused("The contact is not there any more.", "conflict", "OBJECT_NOT_FOUND")
-        return Done(Receipt(command.key, command.lead, reply.date or self.portal.now()))
+        return Done(Receipt(command.key, command.lead, reply.date or self.portal.now(), values))
 
     # -- check
 

@@ -12,10 +12,12 @@ from typing import Final
 from syncagent.connectors.marketo.options import MAX_BATCH
 from syncagent.connectors.marketo.wire import Envelope, Fault, RefusedCallError, Statuses, Wire, unsent
 from syncagent.errors import RetryableError
-from syncagent.model import AnyCommand, Done, Key, Nurture, Outcome, Receipt, Refused, Retry
+from syncagent.model import AnyCommand, Done, Key, Nurture, Outcome, Receipt, Refused, Retry, Value
 
 _MAX_REQUESTED: Final = 100
 _LEAD_NOT_FOUND: Final = "1004"
+_NO_SUCH_LIST: Final = "1013"
+_NOT_IN_IT: Final = frozenset({_LEAD_NOT_FOUND, "1015"})
 _ABOUT_ONE_LEAD: Final = frozenset({"1001", "1002", "1003", _LEAD_NOT_FOUND})
 
 _Sent = Iterator[tuple[Key, Outcome]]
@@ -25,7 +27,7 @@ _Send = Callable[[Wire, int, Sequence[Nurture]], _Sent]
 def nurture(wire: Wire, batch: Sequence[AnyCommand]) -> _Sent:
     """Carry the batch out in the fewest calls. Raises `RetryableError`, `ConnectorDownError`."""
     keys = {command.key for command in batch}
-    lists: dict[int, list[Nurture]] = defaultdict(list)
+    lists: dict[tuple[int, bool], list[Nurture]] = defaultdict(list)
     campaigns: dict[int, list[Nurture]] = defaultdict(list)
     for command in batch:
         if keys.intersection(command.depends_on):
@@ -35,7 +37,7 @@ def nurture(wire: Wire, batch: Sequence[AnyCommand]) -> _Sent:
         elif not command.lead.id.isdigit():
             yield command.key, Refused("A lead of Marketo has a number; this one has none.", code=_LEAD_NOT_FOUND)
         elif command.list_id is not None:
-            lists[command.list_id].append(command)
+            lists[command.list_id, command.remove].append(command)
         elif command.campaign_id is None:
             yield (
                 command.key,
@@ -45,31 +47,36 @@ def nurture(wire: Wire, batch: Sequence[AnyCommand]) -> _Sent:
             yield command.key, _unknown()
         else:
             campaigns[command.campaign_id].append(command)
-    for number, listed in lists.items():
+    for (number, remove), listed in lists.items():
         for start in range(0, len(listed), MAX_BATCH):
-            yield from _enlist(wire, number, listed[start : start + MAX_BATCH])
+            yield from _enlist(wire, number, listed[start : start + MAX_BATCH], remove=remove)
     for number, asked in campaigns.items():
         for start in range(0, len(asked), _MAX_REQUESTED):
             yield from _request(wire, number, asked[start : start + _MAX_REQUESTED])
 
 
-def _enlist(wire: Wire, number: int, commands: Sequence[Nurture]) -> _Sent:
+def _enlist(wire: Wire, number: int, commands: Sequence[Nurture], *, remove: bool) -> _Sent:
+    verb, how = ("DELETE", "not in") if remove else ("POST", "in")
     body = {"input": [{"id": int(lead)} for lead in dict.fromkeys(one.lead.id for one in commands)]}
     try:
-        answer, now = wire.call("POST", f"/rest/v1/lists/{number}/leads.json", Statuses, json=body, safe=True)
+        answer, now = wire.call(verb, f"/rest/v1/lists/{number}/leads.json", Statuses, json=body, safe=True)
     except RefusedCallError as error:
+        at = error.at if remove and error.fault.code == _NO_SUCH_LIST else None
         for command in commands:
-            yield command.key, _refused(error.fault, f"list {number}")
+            if at is not None:
+                yield command.key, _done(command, at, f"there is no list {number} any more", adopted=True)
+            else:
+                yield command.key, _refused(error.fault, f"list {number}")
         return
     fates = {str(one.id): one for one in answer.result}
     for command in commands:
         fate = fates.get(command.lead.id)
         if fate is None:
             yield command.key, Retry(60.0, "Marketo's answer did not tell what became of it.")
-        elif fate.status == "skipped" and fate.reasons:
+        elif fate.status == "skipped" and fate.reasons and not (remove and fate.reasons[0].code in _NOT_IN_IT):
             yield command.key, _refused(fate.reasons[0], f"list {number}")
-        else:  # added; or skipped without a reason: it was there already
-            yield command.key, _done(command, now, f"in list {number}", adopted=fate.status == "skipped")
+        else:  # added or removed; or skipped without a reason: it was so already
+            yield command.key, _done(command, now, f"{how} list {number}", adopted=fate.status == "skipped")
 
 
 def _request(wire: Wire, number: int, commands: Sequence[Nurture]) -> _Sent:
@@ -96,7 +103,8 @@ def _request(wire: Wire, number: int, commands: Sequence[Nurture]) -> _Sent:
 
 
 def _done(command: Nurture, at: datetime, note: str, *, adopted: bool = False) -> Done:
-    return Done(Receipt(command.key, command.lead, at, adopted=adopted, note=note))
+    values: dict[str, Value] = {"list": command.list_id} if command.list_id is not None else {}
+    return Done(Receipt(command.key, command.lead, at, values, adopted=adopted, note=note))
 
 
 def _unknown() -> Refused:

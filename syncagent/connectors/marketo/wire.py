@@ -74,10 +74,13 @@ class _Token(Struct):
 
 
 class RefusedCallError(ConnectorDownError):
-    """Marketo understood the call and will not do it, now or later; who made it may know what that means."""
+    """Marketo understood the call and will not do it, now or later; who made it may know what that means.
 
-    def __init__(self, message: str, fault: Fault) -> None:
-        self.fault = fault
+    `at`: when it said so, by its own clock, where it told.
+    """
+
+    def __init__(self, message: str, fault: Fault, at: datetime | None = None) -> None:
+        self.fault, self.at = fault, at
         super().__init__(message)
 
 
@@ -209,7 +212,7 @@ def _failure(reply: Reply, answer: Envelope) -> RetryableError | ConnectorDownEr
         return UnsentError(told, 10.0)
     if code in _TRANSIENT or not code:
         return RetryableError(told, 10.0)
-    return RefusedCallError(f"{told} {_HELP.get(code, '')}".rstrip(), fault)
+    return RefusedCallError(f"{told} {_HELP.get(code, '')}".rstrip(), fault, _server_time(reply, answer))
 
 
 def _server_time(reply: Reply, answer: Envelope) -> datetime:

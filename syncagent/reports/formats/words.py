@@ -18,6 +18,7 @@ EMPTY = "Nothing happened that would stand here."
 NOTHING = "Nothing is known yet that this report could tell."
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TURNS = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONE = re.compile(r"[\ud800-\udfff]")
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -118,5 +119,8 @@ def whole(text: str) -> str:
 
 
 def markup(text: str) -> str:
-    """Text that is only text in HTML and SVG, between tags and in quotes: escaped, without what XML cannot hold."""
-    return escape(_NOT_XML.sub("", text))
+    """Text that is only text in HTML and SVG, between tags and in quotes: escaped.
+
+    What XML cannot hold is left out, and what turns the direction of reading.
+    """
+    return escape(_TURNS.sub("", _NOT_XML.sub("", text)))

@@ -1,0 +1,98 @@
+"""Marketing takes up whom sales has given back, and lets go of them when they come up again.
+
+Keys: `r` into the list of a handoff that was given back, `b` out of it again; `r1`, `b1` when sales took it up and gave
+it back once more. A requested campaign has no way back: what it began, its own flow must end.
+"""
+
+from syncagent.handoff.commands import UNSENT
+from syncagent.handoff.conditions import is_yes
+from syncagent.handoff.draft import Draft
+from syncagent.handoff.recycling import listed_in, nurture_of
+from syncagent.model import Handoff, Identity, Key, Nurture
+from syncagent.policy import NurtureTarget
+
+_OPTED_OUT = ("unsubscribed", "email_opt_out", "opted_out")
+
+
+def nurture(draft: Draft) -> None:
+    """Marketing gets back whom sales has given back, unless they opted out of mail or are unknown there.
+
+    Whoever comes up again is taken out of the list that we put them into: sales and marketing do not write at once.
+    """
+    handoff = draft.handoffs[-1]
+    target = nurture_of(handoff, draft.policy)
+    leaving = [key for one in draft.handoffs if target is None or one is not handoff for key in _take_out(draft, one)]
+    if target is None:
+        return
+    key = draft.key(handoff.id, f"r{_nth(_times(draft, handoff))}", "nurture")
+    if draft.entry(key) is not None or any(is_yes(draft.attributes.get(name)) for name in _OPTED_OUT):
+        return
+    lead = _lead_of(draft, target)
+    if lead is None:
+        return
+    draft.commands.append(
+        Nurture(
+            key=key,
+            target=target.source,
+            person=draft.dossier.person,
+            handoff=handoff.id,
+            depends_on=tuple(leaving),
+            lead=lead,
+            reason=handoff.recycle_reason or "given back by sales",
+            list_id=target.list_id,
+            campaign_id=target.campaign_id,
+        )
+    )
+
+
+def _take_out(draft: Draft, handoff: Handoff) -> list[Key]:
+    """What takes them out of the list of an earlier giving back, as long as it is under way."""
+    times = _times(draft, handoff)
+    if times and (last := draft.entry(draft.key(handoff.id, f"b{_nth(times - 1)}", "nurture"))) is not None:
+        under_way = [last.key] if last.state in ("queued", "sending") else []
+    else:
+        under_way = []
+    entered = draft.entry(draft.key(handoff.id, f"r{_nth(times)}", "nurture"))
+    if entered is None or entered.state == "dropped":
+        return under_way
+    if entered.state in UNSENT:
+        draft.withdraw_keys((entered.key,))  # what may have been sent stays, and is taken out after it
+        return under_way
+    target = listed_in(handoff, draft.policy)
+    told = entered.receipt.values.get("list") if entered.receipt is not None else None
+    lead = _lead_of(draft, target) if target is not None else None
+    number = told if isinstance(told, int) else target.list_id if target is not None else None
+    if target is None or lead is None or number is None:
+        return under_way
+    key = draft.key(handoff.id, f"b{_nth(times)}", "nurture")
+    draft.commands.append(
+        Nurture(
+            key=key,
+            target=target.source,
+            person=draft.dossier.person,
+            handoff=handoff.id,
+            depends_on=() if entered.state == "done" else (entered.key,),
+            lead=lead,
+            reason="back with sales",
+            list_id=number,
+            remove=True,
+        )
+    )
+    return [*under_way, key]
+
+
+def _times(draft: Draft, handoff: Handoff) -> int:
+    """How often they were taken out again within this handoff: a lead may be given back, taken up, and given back."""
+    times = 0
+    while draft.entry(draft.key(handoff.id, f"b{_nth(times)}", "nurture")) is not None:
+        times += 1
+    return times
+
+
+def _nth(times: int) -> str:
+    return str(times) if times else ""
+
+
+def _lead_of(draft: Draft, target: NurtureTarget) -> Identity | None:
+    known = sorted({one.identity for one in draft.dossier.leads} | set(draft.dossier.identities))
+    return next((one for one in known if one.system == target.source), None)

@@ -1,0 +1,85 @@
+"""Given back, nurtured, and back with sales: in the list, and out of it again, whatever the marketing system does."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from syncagent.model import Identity
+from tests.story.theatre import CONFIG, Theatre
+
+
+def members(stage: Theatre) -> list[str]:
+    """Who is in list 7 after all that was told, in the order of telling; told twice is no harm."""
+    found: set[str] = set()
+    for one in stage.web.nurtured:
+        assert one.list_id == 7
+        (found.discard if one.remove else found.add)(one.lead.id)
+    return sorted(found)
+
+
+def handed_off(stage: Theatre) -> Identity:
+    stage.agent.once()
+    stage.clock.advance(timedelta(minutes=1))
+    stage.does(stage.person("mia", title="Director"), "form.submitted", "demo-request")
+    stage.after(minutes=1)
+    stage.after(minutes=1)
+    return stage.record("mia").identity
+
+
+def sets(stage: Theatre, status: str, **fields: Any) -> None:
+    record = stage.record("mia")
+    stage.crm.edit(record.identity, str(record.fields["owner"]), stage.clock.now(), status=status, **fields)
+    stage.after(minutes=1)
+    stage.after(minutes=1)
+
+
+def test_in_on_giving_back_and_out_on_coming_back(tmp_path: Path) -> None:
+    with Theatre(tmp_path, CONFIG) as stage:
+        handed_off(stage)
+        assert members(stage) == []
+        sets(stage, "Recycled")
+        assert members(stage) == ["mia"]
+        stage.after(days=31)
+        stage.after(minutes=1)
+        assert members(stage) == []
+        sets(stage, "Recycled", recycle_until="2026-09-01")
+        assert members(stage) == ["mia"]
+        sets(stage, "Working")
+        assert members(stage) == [], "taken up again"
+        sets(stage, "Recycled")
+        assert members(stage) == ["mia"], "and given back once more"
+        sets(stage, "Sales Ready")
+        assert members(stage) == [], "made ready by hand"
+        for _ in range(5):
+            stage.after(days=1)
+        assert len(stage.web.nurtured) == 6, "each once"
+
+
+def test_what_marketing_never_heard_of_is_not_told_once_it_has_lost_its_sense(tmp_path: Path) -> None:
+    """The list is gone, and the lead comes back before an admin has mended it."""
+    with Theatre(tmp_path, CONFIG) as stage:
+        handed_off(stage)
+        stage.web.fail_next("refused", "Nurture")
+        sets(stage, "Recycled")
+        assert [one.state for one in stage.agent.store.outbox()] == ["parked"]
+        stage.after(days=31)
+        stage.after(minutes=1)
+        assert stage.web.nurtured == []
+        assert stage.agent.store.outbox() == ()
+
+
+def test_while_marketing_is_down_nothing_else_waits_and_then_it_ends_right(tmp_path: Path) -> None:
+    with Theatre(tmp_path, CONFIG) as stage:
+        handed_off(stage)
+        stage.web.fail_next("down", "Nurture", times=3)
+        sets(stage, "Recycled")
+        assert stage.record("mia").fields["status"] == "Recycled"
+        assert all(task.closed for task in stage.crm.tasks.values())
+        for _ in range(6):
+            stage.after(minutes=10)
+        assert members(stage) == ["mia"]
+        stage.web.fail_next("lost", "Nurture", times=1)
+        stage.after(days=31)
+        for _ in range(4):
+            stage.after(minutes=10)
+        assert members(stage) == []
