@@ -224,6 +224,15 @@ class Draft:
         if self._wake is None or at < self._wake:
             self._wake = at
 
+    def remember(self) -> None:
+        """Who was given back in this very plan is scored as they will be from now on, by the memory of the reason."""
+        if tuple(self.handoffs) != self.before.handoffs:
+            decided = replace(self.before, handoffs=tuple(self.handoffs))
+            found = judge(replace(self.dossier, decision=decided), self.policy, self.now, self.attributes)
+            if found.score != self.judged.score:
+                self.judged = found
+                self.wake(found.changes_at)
+
     def withdraw_keys(self, keys: Iterable[Key]) -> None:
         """Commands that no longer make sense, each with the push beside it."""
         both = (one for key in keys for one in (key, f"{key}:push"))

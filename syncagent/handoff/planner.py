@@ -70,6 +70,8 @@ def plan(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
     leave_what_stands(draft)
     if draft.handoffs:
         keep(draft)
+    if draft.policy.recycle.reasons and draft.handoffs:
+        draft.remember()
     draft.stage = draft.stage_now()
     _tell_journal(draft)
     _command(draft)
