@@ -48,7 +48,7 @@ def hear(draft: Draft) -> None:
         value = draft.current.get(field, _NOTHING)
         if value is _NOTHING or field not in draft.told or value == draft.told[field]:
             continue
-        if draft.write_pending and draft.desired is not None and value == draft.desired.expects.get(field, _NOTHING):
+        if draft.still_shows(field):
             continue
         _answer(draft, field, draft.current[field], _actor(draft, field))
     if draft.with_sales:

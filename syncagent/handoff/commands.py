@@ -80,7 +80,8 @@ def write_row(draft: Draft) -> None:
     expects: dict[str, Value] = {}
     if record is not None and ("status" in values or "owner" in values):
         expects = {name: draft.current[name] for name in ("status", "owner") if name in draft.current}
-    draft.desired = Desired(record, dict(draft.want), revision + 1, expects, rounds)
+    shown = {name: draft.current[name] for name in ("recycle_until",) if name in values and name in draft.current}
+    draft.desired = Desired(record, dict(draft.want), revision + 1, {**expects, **shown}, rounds)
     handoff = draft.handoff
     cold = handoff is None or not draft.is_open or FRESH.issuperset(values)
     draft.commands.insert(

@@ -161,6 +161,11 @@ class Draft:
         entry = self.write_entry
         return entry is not None and entry.state in PENDING
 
+    def still_shows(self, field: str) -> bool:
+        """Whether the CRM shows there what it showed when the write that is under way was decided."""
+        expects = self.desired.expects if self.desired is not None else {}
+        return field in expects and self.current.get(field) == expects[field] and self.write_pending
+
     def crm_has_seen(self, due: datetime) -> bool:
         """Law 12: the CRM is known to have been read up to `due`; else look again soon."""
         seen = self.dossier.crm_seen_until

@@ -81,7 +81,8 @@ def holding(draft: Draft, hold: Later, opening: Cause) -> Held:
     draft.waits.extend((*hold.waits_on, f"held:{hold.for_}"))
     draft.wake(hold.until)
     since = before.since if before is not None else draft.now
-    return Held(hold.for_, since, hold.until, hold.why, opening.cause, opening.kind, opening.last, hold.pool)
+    about = (opening.cause, opening.kind, opening.last)
+    return Held(hold.for_, since, hold.until, hold.why, *about, pool=hold.pool, by=opening.by)
 
 
 def company_name(draft: Draft) -> str:

@@ -126,13 +126,16 @@ def _bring_back(draft: Draft) -> None:
 def _hand_off(draft: Draft) -> None:
     """Open a handoff when somebody is ready and everything allows it; else say what it waits for."""
     held = draft.before.held
-    opening = _reason(draft) or (_Opening(held.cause, held.kind, held.last) if held is not None else None)
+    reason = _reason(draft)
+    opening = reason or (_Opening(held.cause, held.kind, held.last, held.by) if held is not None else None)
     if opening is None or draft.held is not None:
         return
     raised = opening.kind == "handraiser"
-    draft.waiting = "" if opening.by else _obstacle(draft, raised=raised)
+    draft.waiting = "" if opening.by and draft.view is not None else _obstacle(draft, raised=raised)
     if not draft.waiting:
         _open(draft, opening)
+    elif reason is None:
+        draft.waiting = ""  # it was held, and nothing that still holds speaks for it
     elif draft.waiting != draft.before.waiting:
         draft.event("waiting", f"Ready ({opening.cause}), but not handed off: {draft.waiting}.")
 

@@ -83,10 +83,10 @@ def put_on_hold(draft: Draft, by: str) -> None:
 def moved_date(draft: Draft, by: str, *, person: bool) -> None:
     """A rep has set a come-back date: another one, or, while the lead is with them, one that gives it back."""
     handoff = draft.handoffs[-1]
-    if handoff.state is HandoffState.CLOSED or draft.write_pending or "recycle_until" not in draft.current:
+    if handoff.state is HandoffState.CLOSED or "recycle_until" not in draft.current:
         return
     value = draft.current["recycle_until"]
-    if value == draft.told.get("recycle_until"):
+    if value == draft.told.get("recycle_until") or draft.still_shows("recycle_until"):
         return
     draft.adopt("recycle_until", value)
     moment = _named_date(draft)

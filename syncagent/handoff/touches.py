@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from syncagent.handoff.conditions import as_glob
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.sla import DROPPED, elapsed, running
-from syncagent.model import CrmTask, Handoff, OutboxEntry, Receipt, Sla, Touch, Value
+from syncagent.handoff.stages import meaning
+from syncagent.model import CrmTask, Handoff, OutboxEntry, Sla, Stage, Touch, Value
 
 _TOUCHING = ("Call", "Email", "Meeting")
 _AUTOMATION = "automation"
@@ -168,27 +169,31 @@ def _done_tasks(draft: Draft, handoff: Handoff) -> Iterator[tuple[CrmTask, str]]
     """The owner's closed tasks and booked meetings, and how to tell of them."""
     owner, number = handoff.assignments[-1].owner, len(handoff.assignments)
     key = draft.key(handoff.id, f"a{number}", "task")
-    receipt, view = _given(draft, handoff, draft.entry(key)), draft.view
+    since, view = _given(draft, handoff, draft.entry(key)), draft.view
     for task in sorted(view.tasks if view is not None else (), key=lambda one: (one.modified_at, one.identity)):
         if task.deleted or not (task.closed or task.type == "Meeting"):
             continue
         if task.key:
             if task.key.partition(":")[2] == key.partition(":")[2] and task.modified_by == owner:
                 yield task, "completed the task"
-        elif receipt is not None and _logged(task, handoff, owner, receipt.at):
+        elif since is not None and _logged(task, handoff, owner, since):
             yield task, f"logged: {task.type}{f' ({task.outcome})' if task.outcome else ''}"
 
 
-def _given(draft: Draft, handoff: Handoff, task: OutboxEntry | None) -> Receipt | None:
-    """The CRM's word that the present owner has the lead; what they did before it is no touch of theirs.
+def _given(draft: Draft, handoff: Handoff, task: OutboxEntry | None) -> datetime | None:
+    """Since when, by the CRM's word, the present owner has the lead; what they did before it is no touch of theirs.
 
-    Who has taken it themselves needs no word of ours.
+    Who has taken it themselves needs no word of ours; who had it when it was made ready by hand has it since then.
     """
     if task is not None and task.receipt is not None:
-        return task.receipt
+        return task.receipt.at
     told = handoff.assignments[-1].route == "crm"
     under_way = draft.write_pending or (task is not None and task.state in ("queued", "sending"))
-    return None if under_way and not told else draft.receipt
+    if draft.receipt is None or (under_way and not told):
+        return None
+    changes = draft.view.changes if told and len(handoff.assignments) == 1 and draft.view is not None else ()
+    ready = [one.at for one in changes if one.field == "status" and meaning(one.new, draft.policy.crm) is Stage.MQL]
+    return max((draft.receipt.at, *ready[-1:]))
 
 
 def _logged(task: CrmTask, handoff: Handoff, owner: str, since: datetime) -> bool:

@@ -116,8 +116,8 @@ class Assignment(Struct, frozen=True):
 class Held(Struct, frozen=True):
     """A handoff that is decided and waits for its owner, since when and until when at the latest.
 
-    `for_` "fields": attributes that a route wants to know; "presence": the first rep who is in. `cause`, `kind` and
-    `last` are those of the handoff that will open.
+    `for_` "fields": attributes that a route wants to know; "presence": the first rep who is in. `cause`, `kind`, `last`
+    and `by` (who has set it to ready in the CRM) are those of the handoff that will open.
     """
 
     for_: Literal["fields", "presence"]
@@ -128,6 +128,7 @@ class Held(Struct, frozen=True):
     kind: str
     last: str = ""
     pool: tuple[str, ...] = ()  # how the pool stood, when somebody must be there
+    by: str = ""
 
 
 class SlaStep(Struct, frozen=True):

@@ -68,7 +68,7 @@ def live(desk: Office, until: datetime) -> None:
     assert desk.agent is not None
     agent = desk.agent
     agent.stopping.clear()
-    threads = len(agent.sources) + len(agent.webhooks) + 1 + 5 * len(agent.targets)
+    threads = len(agent.sources) + len(agent.webhooks) + 2 + 5 * len(agent.targets)
     with patch.object(agent, "clock", Turns(desk, threads, until)):
         Daemon(agent, desk.folder / "of-the-day").run()
     assert desk.clock.now() >= until

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -55,6 +56,7 @@ from tests.unit.handoff.worlds import (
     READY,
     STATUSES,
     accept,
+    activity,
     answer,
     complete,
     deliver,
@@ -495,3 +497,41 @@ def test_a_policy_with_nothing_in_it_still_plans() -> None:
     )
     result = plan(dossier(), bare, Roster(), NOW)
     assert result.decision.waiting or result.decision.handoffs
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(
+            (("keep",), ("answer", "status", "Open", "me"), ("answer", "recycle_until", "2026-04-01", "ana"),
+             ("answer", "status", "Working", "ana")),
+            id="a date while a write waits that the next answer makes needless",
+        ),
+        pytest.param(
+            (("answer", "recycle_until", "2026-04-01", "ana"), ("call", "ana", "connected"),
+             ("answer", "status", "Sales Ready", "ana")),
+            id="a call before the lead is made ready by hand is no touch of the new handoff",
+        ),
+        pytest.param(
+            (("pass", 136_800), ("answer", "owner", QUEUE, "ana"), ("answer", "status", "Sales Ready", "ana"),
+             ("delete",)),
+            id="made ready by hand, held for a field, and deleted",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("status", ["Open", "Working"])
+@pytest.mark.parametrize("held", [False, True])
+def test_what_search_has_found_once(steps: Any, status: str, held: bool) -> None:
+    terms = policy()
+    if held:
+        waiting = Route(
+            "phone", RouteTarget(pool=("ana",), nobody="next"), {"phone": Condition(present=True)}, (), PATIENCE
+        )
+        rest = Route("all", RouteTarget(pool=("ana", "ben"), fallback_queue=QUEUE, nobody="wait", sticky=True))
+        terms = replace(terms, routes=(waiting, rest))
+    raised = (activity("a1", NOW - timedelta(minutes=5), "form.submitted", "guide"),)
+    world = World(dossier(activities=raised, records=(record(status, "ana"),)), terms)
+    world.settle()
+    for what in steps:
+        world.step(what)
+        world.settle()
