@@ -40,8 +40,10 @@ name = "work it within two days"
 stage = "sal"
 within = "2d"
 steps = [{ at = "100%", do = "escalate" }]
+[alerts.silence]
+within = "365d"
 """
-"""Beside the first touch that the sandbox's own agreement promises."""
+"""Beside the first touch that the sandbox's own agreement promises. Days pass here at once: that is no silence."""
 
 Beat = tuple[datetime, str, Callable[["Theatre"], None] | None]
 

@@ -173,7 +173,7 @@ class Read(HTMLParser):
 
 
 def as_shown(text: str) -> str:
-    return re.sub(r"[\x00\x1b\ud800]", "", text)
+    return re.sub(r"[\x00\x1b\ud800\u202e]", "", text)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
