@@ -22,8 +22,8 @@ demo: $(READY)  ## watch leads scored, handed off, answered, breached, recycled,
 	@$(BIN)/syncagent demo
 
 test: $(READY)  ## run all tests
-	@echo "Running the tests in three processes, for many of them wait; some of them kill the agent a thousand times, so allow for a quarter of an hour ..."
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@echo "Running the tests, a process a core; some of them kill the agent a thousand times, so allow for a quarter of an hour ..."
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)  ## format, lint, types, import rules
 	$(BIN)/ruff format --check .

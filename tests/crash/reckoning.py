@@ -25,7 +25,7 @@ def reckon(stage: Theatre) -> dict[str, Any]:
         "owners": _owners(leads, ours),
         "contacts": sorted((row["Email"], row.get("Lead_Grade__c")) for row in contacts),
         "list": _members(stage),
-        "state": _state(stage.state),
+        "state": _state(stage.state, names),
     }
 
 
@@ -101,8 +101,14 @@ def _members(stage: Theatre) -> list[str]:
     return sorted(mails.get(member, str(member)) for member in found["members"])
 
 
-def _state(path: Path) -> dict[str, Any]:
-    """The state's own audit."""
+def _whose(key: str, names: dict[str, tuple[str, str]]) -> str:
+    """A row's key without the CRM's id."""
+    row, _, ident = key.rpartition(":")
+    return f"{row}:{' '.join(names[ident])}" if row == "lead:salesforce" else key
+
+
+def _state(path: Path, names: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """The state's own audit. A row is told by whose it is: of two who ask at once either may be made first."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         (fine,) = db.execute("pragma integrity_check").fetchone()
@@ -113,7 +119,10 @@ def _state(path: Path) -> dict[str, Any]:
     assert fine == "ok"
     stuck = [row for row in outbox if row[2] not in ("done", "dropped") and not _may_be_unknown(row)]
     assert not stuck, f"not delivered: {stuck}"
-    outbox = [(key, verb, "done" if _may_be_unknown((key, verb, state)) else state) for key, verb, state in outbox]
+    outbox = sorted(
+        (_whose(key, names), verb, "done" if _may_be_unknown((key, verb, state)) else state)
+        for key, verb, state in outbox
+    )
     # Scores and stages are told as often as somebody is planned on the way; all else once for each that happens.
     return {"outbox": outbox, "journal": [row for row in journal if row[1] not in ("score", "stage")]}
 
