@@ -1,5 +1,6 @@
 """What stands in vendors and state at the end, without what may differ: ids, and who of the pool got whom."""
 
+import re
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -66,7 +67,7 @@ def _tasks(tasks: list[dict[str, Any]], names: dict[str, tuple[str, str]]) -> li
     return sorted(
         (
             *names.get(task["WhoId"], (task["WhoId"], "nobody")),
-            task["SyncAgent_Key__c"],
+            _ours(task["SyncAgent_Key__c"]),
             "closed" if task["IsClosed"] else "open",
             "deleted" if task["IsDeleted"] else "",
             str(_minute(task.get("ReminderDateTime"))),
@@ -104,7 +105,12 @@ def _members(stage: Theatre) -> list[str]:
 def _whose(key: str, names: dict[str, tuple[str, str]]) -> str:
     """A row's key without the CRM's id."""
     row, _, ident = key.rpartition(":")
-    return f"{row}:{' '.join(names[ident])}" if row == "lead:salesforce" else key
+    return f"{row}:{' '.join(names[ident])}" if row == "lead:salesforce" else _ours(key)
+
+
+def _ours(key: str) -> str:
+    """A key without the second in which its state was born: a kill at birth may put that off."""
+    return re.sub(r"^\w+-(?=e\d+:)", "", key)
 
 
 def _state(path: Path, names: dict[str, tuple[str, str]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Zygote:
 
     def __init__(self, preload: Path | None = None) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self.preloaded = preload is not None
         if preload is not None:
             environment["LD_PRELOAD"] = str(preload)
         self._process = subprocess.Popen(
@@ -59,16 +60,22 @@ class Zygote:
 
 
 class Runner:
-    """The children of one story. `killed`: how many SIGKILL ended; `seconds`: what the last whole one took."""
+    """The children of one story. `killed`: how many SIGKILL ended; `seconds`: what the last whole child took."""
 
-    def __init__(self, zygote: Zygote, config: Path, clock: str, synchronous: str | None = None) -> None:
-        self.folder = config.parent
+    def __init__(self, zygote: Zygote, stage: Any, synchronous: str | None = None) -> None:
+        self.folder = stage.config.parent
         self.killed = 0
         self.seconds = 0.1
         self._zygote = zygote
+        self._stage = stage
         self._log = self.folder / "agent.log"
         self._log.touch()
-        self._order = {"config": str(config), "clock": clock, "synchronous": synchronous, "log": str(self._log)}
+        self._same = {
+            "config": str(stage.config),
+            "clock": stage.clock,
+            "synchronous": synchronous,
+            "log": str(self._log),
+        }
 
     def run(
         self,
@@ -83,14 +90,19 @@ class Runner:
         born = time.monotonic()
         more = {"kill": die_at, "trace": trace and str(trace), "go": go and str(go)}
         more |= {"daemon": aim is not None, "aim": aim and str(aim)}
-        code = self._zygote.order(self._order | more, harm)
+        # The disk that forgets watches a process that ends; a planted bug ends with its process.
+        more["fork"] = bool(harm or die_at or go or self._zygote.preloaded or self._same["synchronous"])
+        code = self._zygote.order(self._order() | more, harm)
         if code == 0:
-            self.seconds = time.monotonic() - born
+            self.seconds = time.monotonic() - born if more["fork"] else self.seconds
         elif code == -signal.SIGKILL:
             self.killed += 1
         else:
             raise AssertionError(f"a child broke ({code}): {self.log()}")
         return code
+
+    def _order(self) -> dict[str, Any]:
+        return {**self._same, "now": self._stage.now.isoformat()}
 
     def log(self) -> str:
         """The end of what the children have told."""
