@@ -49,13 +49,15 @@ class Line(Struct, frozen=True):
 
 def seal_of(told: Told) -> bytes:
     """What the chain holds in place of `told`."""
-    head = (told.salt.hex(), told.inputs.hex(), told.plan.hex(), told.why)
-    return hashlib.sha256("\n".join(head).encode()).digest()
+    head = f"{told.salt.hex()}\n{told.inputs.hex()}\n{told.plan.hex()}\n{told.why}"
+    return hashlib.sha256(head.encode()).digest()
 
 
 def rest_of(fields: Sequence[object], sealed: bytes) -> bytes:
     """What is hashed of a line behind its number: at, person, kind, handoff, data, config, format, engine, the seal."""
-    return "\n".join((*map(str, fields), sealed.hex())).encode()
+    at, person, kind, handoff, data, config, form, engine = fields
+    told = f"{at}\n{person}\n{kind}\n{handoff}\n{data}\n{config}\n{form}\n{engine}\n{sealed.hex()}"
+    return told.encode()
 
 
 def hash_of(before: bytes, number: int, rest: bytes) -> bytes:

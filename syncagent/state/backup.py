@@ -99,7 +99,7 @@ def _tell_journal(db: sqlite3.Connection, epoch: str) -> None:
     if not db.execute("select 1 from pragma_table_info('journal') where name = 'hash'").fetchone():
         return  # it is older than the chain, and is sealed when it is opened
     why = f"The state goes on from a backup, as {epoch}: what was decided after the backup is not in it."
-    journal.put(db, [([journal.row(Event("backup.restored", SystemClock().now(), why), 0, "")], None)])
+    journal.note(db, Event("backup.restored", SystemClock().now(), why), 0)
 
 
 def _check_backup(path: Path) -> None:

@@ -44,6 +44,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
     at = ms(now)
     made = []
     pools = journal.Pools()
+    salts = journal.salts(sum(len(settlement.plan.events) for settlement in settlements))
     for settlement in settlements:
         person, plan = settlement.person, settlement.plan
         basis = settlement.basis
@@ -57,7 +58,7 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 plan.roster,
                 [outbox.row_of(command, at) for command in plan.commands],
                 plan.withdraw,
-                journal.rows(plan, person, config, kept),
+                journal.rows(plan, person, config, kept, salts),
                 kept,
                 figures.handoff_rows(person, plan),
                 [(what, person) for what in plan.waits_on],

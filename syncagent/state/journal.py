@@ -11,7 +11,7 @@ A line that says that somebody was forgotten (kind "forgotten", data `until`) ac
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
@@ -119,20 +119,26 @@ def digest_of(plan: Plan) -> bytes:
     return hashlib.sha256(_encode(replace(plan, roster=None))).digest()
 
 
-def row(event: Event, person: int, config: str, inputs: bytes = b"", plan: bytes = b"") -> Row:
+def salts(count: int) -> Iterator[bytes]:
+    """So many; asked of the machine at once, for each question costs as much as the rest of a line."""
+    drawn = os.urandom(SALT * count)
+    return (drawn[place : place + SALT] for place in range(0, len(drawn), SALT))
+
+
+def row(event: Event, person: int, config: str, salt: bytes, inputs: bytes = b"", plan: bytes = b"") -> Row:
     """A line of an event."""
-    told = (os.urandom(SALT), event.why, inputs, plan)
+    told = (salt, event.why, inputs, plan)
     fields = (ms(event.at), person, event.kind, event.handoff, text(event.data), config, FORMAT, engine())
     sealed = seal_of(Told(*told))
     return Row((*fields, sealed), rest_of(fields, sealed), told)
 
 
-def rows(plan: Plan, person: int, config: str, kept: Kept | None) -> list[Row]:
-    """The lines of a plan."""
+def rows(plan: Plan, person: int, config: str, kept: Kept | None, salts: Iterator[bytes]) -> list[Row]:
+    """The lines of a plan; each takes one of the salts."""
     if kept is None or not plan.events:
-        return [row(event, person, config) for event in plan.events]
+        return [row(event, person, config, next(salts)) for event in plan.events]
     decided = digest_of(plan)
-    return [row(event, person, config, kept.digest, decided) for event in plan.events]
+    return [row(event, person, config, next(salts), kept.digest, decided) for event in plan.events]
 
 
 def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]]) -> None:
@@ -160,6 +166,11 @@ def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]])
             "insert into journal_pool values (?, ?, ?) on conflict (digest) do update set used = excluded.used",
             [(digest, body, used) for digest, (body, used) in pool.items()],
         )
+
+
+def note(db: sqlite3.Connection, event: Event, person: int) -> None:
+    """A line of its own, which no decision has made; inside the writer's transaction."""
+    put(db, [([row(event, person, "", next(salts(1)))], None)])
 
 
 # Where somebody has cut lines off, what they told may stand there still: that must not stop deciding.
@@ -212,7 +223,7 @@ def account_for(db: sqlite3.Connection, person: int, at: int) -> None:
     people = " ".join(str(number) for number in (person, *(row[0] for row in others)))
     data: dict[str, Value] = {"until": _end(db)[0], "people": people}
     event = Event(FORGOTTEN, moment(at), "A system has told that they must be forgotten.", "", data)
-    put(db, [([row(event, person, "")], None)])
+    note(db, event, person)
 
 
 # What the schema's step "journal_sealed" makes: shipped, and so never edited.

@@ -51,7 +51,7 @@ def split(
         (person, f"An admin has split this person: {names} went to person {other}."),
         (other, f"An admin has split this person off person {person}: {names}."),
     ):
-        journal.put(db, [([journal.row(Event("split", now, why), who, "")], None)])
+        journal.note(db, Event("split", now, why), who)
     return Parted(person, other, tuple(sorted(moved)))
 
 
