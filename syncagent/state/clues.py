@@ -50,22 +50,31 @@ def shares(
                 found.setdefault(key, []).append((person, ident, Share(key, bool(of_itself), people)))
     made: dict[int, dict[str, tuple[Share, ...]]] = {}
     for key in sorted(found):
-        if len({ident for _, ident, _ in found[key]}) <= _MANY:
-            for person, ident, share in found[key]:
-                theirs = made.setdefault(person, {})
-                theirs[ident] = (*theirs.get(ident, ()), share)
+        for person, ident, share in found[key]:
+            theirs = made.setdefault(person, {})
+            theirs[ident] = (*theirs.get(ident, ()), share)
     return made
 
 
-_KNOWN = """
-select person, company_key.key, company_key.id, company_key.told, company_key.people
-from (select person, keys from clue where person in (select value from json_each(?))), json_each(keys) as one
-join company_key on company_key.key = one.value
-"""
-_WORKED_OUT = """
-select json_extract(each.value, '$[0]'), company_key.key, company_key.id, company_key.told, company_key.people
-from json_each(?) as each, json_each(each.value, '$[1]') as one join company_key on company_key.key = one.value
-"""
+def _sql(asked: str) -> str:
+    """SQL for what the people of `asked` (person, key) share with companies, without the keys of many.
+
+    Those are left out before the join: thousands of companies of one name would make thousands of rows a person.
+    """
+    return (
+        "select person, company_key.key, company_key.id, company_key.told, company_key.people"  # noqa: S608
+        f" from ({asked}) as asked join company_key on company_key.key = asked.key"
+        f" where not exists (select 1 from company_key as other where other.key = asked.key limit 1 offset {_MANY})"
+    )
+
+
+_KNOWN = _sql(
+    "select person, one.value as key from clue, json_each(keys) as one where person in (select value from json_each(?))"
+)
+_WORKED_OUT = _sql(
+    "select json_extract(each.value, '$[0]') as person, one.value as key"
+    " from json_each(?) as each, json_each(each.value, '$[1]') as one"
+)
 
 
 def _keys(leads: Sequence[Lead], records: Sequence[CrmRecord]) -> list[str]:
