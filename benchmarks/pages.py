@@ -23,7 +23,6 @@ from benchmarks.report import Figure, tell
 from syncagent.clock import SystemClock, monotonic
 from syncagent.config import parse
 from syncagent.errors import UserError
-from syncagent.policy import Policy
 from syncagent.reports.catalog import REPORTS, cuts
 from syncagent.state import SqliteStore, open_store
 from syncagent.web import Desk, Entry, Listener, Pages
@@ -106,10 +105,7 @@ def _last(store: SqliteStore) -> int:
 
 @contextmanager
 def _serving(state: Path, store: SqliteStore) -> Iterator[int]:
-    known = store.policy_at(world.NOW.max.replace(tzinfo=world.NOW.tzinfo))
-    if known is None or known.policy is None:
-        raise SystemExit("The state file knows no policy: no agent has decided in it.")
-    policy: Policy = known.policy
+    policy = world.policy_of(store)
     config = parse(world.CONFIG.format(sources=""), state.parent)
     config = structs.replace(config, agent=structs.replace(config.agent, state=str(state), listen="127.0.0.1:0"))
 
