@@ -25,7 +25,7 @@ ZONE = "Europe/Berlin"
 
 def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
     logging.getLogger("syncagent").setLevel(logging.ERROR)
-    with year.state(max(people, default=400 if quick else 100_000)) as path:
+    with year.state(max(people, default=1_000 if quick else 100_000), quick=quick) as path:
         return measure(path)
 
 

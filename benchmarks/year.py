@@ -68,17 +68,21 @@ class Desk(Memory):
 
 
 @contextmanager
-def state(count: int) -> Iterator[Path]:
-    """The file that `KEPT` names, or one of so many people that goes away again."""
-    kept = Path(os.environ.get(KEPT, ""))
-    if kept.name:
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            live(kept, count)
-        yield kept
+def state(count: int, *, quick: bool = False) -> Iterator[Path]:
+    """The file that `KEPT` names, or one of so many people that goes away again. `quick`: four months make the year."""
+    months = 4 if quick else MONTHS
+    kept = os.environ.get(KEPT, "")
+    if kept:
+        path = Path(kept).absolute()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half = path.with_name(f"{path.name}.part")
+            live(half, count, months=months)
+            half.rename(path)
+        yield path
         return
     with TemporaryDirectory(prefix="bench-year-") as folder:
-        live(Path(folder) / "state.db", count)
+        live(Path(folder) / "state.db", count, months=months)
         yield Path(folder) / "state.db"
 
 
