@@ -33,7 +33,7 @@ KEPT = "SYNCAGENT_BENCH_STATE"
 """The variable that names a state file to look at; where there is none yet, it is made there and stays."""
 MONTHS = 12
 MONTH = timedelta(days=30)
-KINDS = 3_000  # a multiple of `world.READY_EVERY`
+KINDS = 1_000  # a multiple of `world.READY_EVERY`
 REPS = {"ana": "Ana Silva", "ben": "Ben Ode", "cleo": "Cleo Ito"}
 CAMPAIGNS = 60
 SOURCES = ("Web", "Webinar", "Trade fair", "Paid social", "Partner", "Outbound", "Referral", "Content")
@@ -139,8 +139,8 @@ def _fill(store: Store, numbers: Sequence[int], kinds: int, shift: timedelta, cl
         like = number if _is_ready(number) else number % kinds
         one, alike = world.lead(number), world.lead(like, ready=_is_ready(number))
         told = {**alike.attributes, "last_name": one.attributes["last_name"]}
-        told["source"] = SOURCES[like // world.READY_EVERY % len(SOURCES)]
-        told["campaign"] = f"Campaign {like // world.READY_EVERY % CAMPAIGNS}"
+        place = number // world.READY_EVERY if _is_ready(number) else like
+        told["source"], told["campaign"] = SOURCES[place % len(SOURCES)], f"Campaign {place % CAMPAIGNS}"
         facts.append(structs.replace(one, seen_at=one.seen_at - shift, attributes=told))
         for turn in range(world.ACTIVITIES):
             doing = world.doing(like, turn)
