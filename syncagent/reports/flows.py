@@ -127,13 +127,14 @@ _Alike = tuple[str, str, bool, int, int | None]
 def _lengths(store: Store, cut: str, edges: Sequence[int]) -> "dict[_Alike, array[int]]":
     """How long each stay took that touches the time, in ms (0: it lasts), by all that they have in common.
 
-    Years of a million people are millions of stays: each is read once, with what it has in common as one number.
+    Years of a million people are millions of stays: each is read once, in the order in which they lie in the file, with
+    what it has in common as one number.
     """
     found: dict[tuple[str, str, int], array[int]] = {}
     width = len(edges) + 2
     for sql in (
         f"select stage, {cut}, {_packed('is_return', 'e.entered_ms', 'e.left_ms', edges)}, left_ms - entered_ms"  # noqa: S608
-        " from report_stage as e where entered_ms < ? and (left_ms is null or left_ms >= ?)",
+        " from report_stage as e where entered_ms < ? and (left_ms is null or left_ms >= ?) order by person",
         f"select 'suspect', cut, {_packed('0', 'came', 'gone', edges)}, gone - came from ({_suspects(cut)})"  # noqa: S608
         " where came < ? and (gone is null or gone >= ? and gone > came)",
     ):
