@@ -73,7 +73,7 @@ def add(path: Path, pairs: Iterable[Pairs]) -> None:
     Raises `SystemExit` where the file keeps more of one of them than is copied here.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        for name, value in (("journal_mode", "off"), ("synchronous", "off"), ("cache_size", "-262144")):
+        for name, value in (("journal_mode", "off"), ("synchronous", "off"), ("cache_size", "-32768")):
             db.execute(f"pragma {name} = {value}")
         for some in pairs:
             _add(db, some)

@@ -70,20 +70,17 @@ class Desk(Memory):
 @contextmanager
 def state(count: int, *, quick: bool = False) -> Iterator[Path]:
     """The file that `KEPT` names, or one of so many people that goes away again. `quick`: four months make the year."""
-    months = 4 if quick else MONTHS
     kept = os.environ.get(KEPT, "")
-    if kept:
-        path = Path(kept).absolute()
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            half = path.with_name(f"{path.name}.part")
-            live(half, count, months=months)
-            half.rename(path)
+    path = Path(kept).absolute() if kept else None
+    if path is not None and path.exists():
         yield path
         return
-    with TemporaryDirectory(prefix="bench-year-") as folder:
-        live(Path(folder) / "state.db", count, months=months)
-        yield Path(folder) / "state.db"
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="bench-year-", dir=path and path.parent) as folder:
+        made = Path(folder) / "state.db"
+        live(made, count, months=4 if quick else MONTHS)
+        yield made if path is None else made.rename(path)
 
 
 def live(path: Path, count: int, *, kinds: int = KINDS, months: int = MONTHS, lived: int | None = None) -> None:
