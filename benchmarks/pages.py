@@ -1,14 +1,12 @@
-"""The admin's pages over real HTTP, from the listener that the daemon has: p95 of each against 300 ms.
+"""The admin's pages and the probes over real HTTP, from the listener that the daemon has: p95 of each against 300 ms.
 
-SYNCAGENT_BENCH_STATE names a state file that is there already (1,000,000 people take an hour to make); it is only read.
-Without it a smaller one is made.
+SYNCAGENT_BENCH_STATE names a state file that is there already, or that is to be made and kept; see `year.py`.
 """
 
 import http.client
-import os
+import logging
 import random
 import re
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,43 +16,33 @@ from urllib.parse import urlencode
 
 from msgspec import structs
 
-from benchmarks import world
+from benchmarks import world, year
 from benchmarks.report import Figure, tell
 from syncagent.clock import SystemClock, monotonic
 from syncagent.config import parse
 from syncagent.errors import UserError
-from syncagent.policy import Policy
+from syncagent.model.vitals import Figures, Vitals
 from syncagent.reports.catalog import REPORTS, cuts
 from syncagent.state import SqliteStore, open_store
-from syncagent.web import Desk, Entry, Listener, Pages
+from syncagent.web import Desk, Entry, Listener, Pages, Probes
 
 TARGET_MS = 300.0
 TIMES = 40
+PROBES = ("/metrics", "/healthz", "/readyz")
 FIXED = ("/", "/board", "/outbox", "/reports", "/process", "/config")
 BESIDE = "The page loads itself again."
 LONGEST = 300.0
 
 
 def run(people: Sequence[int], *, quick: bool) -> list[Figure]:
-    kept = os.environ.get("SYNCAGENT_BENCH_STATE", "")
-    if kept:
-        return list(_measured(Path(kept), 3 if quick else TIMES))
-    size = people[0] if people else 300 if quick else 30_000
-    with tempfile.TemporaryDirectory(prefix="bench-pages-") as folder:
-        agent = world.agent(Path(folder))
-        try:
-            world.fill(agent.store, world.history(size))
-            while agent.decide():
-                pass
-        finally:
-            agent.close()
-        return list(_measured(Path(folder) / "state.db", 3 if quick else TIMES))
+    logging.getLogger("syncagent").setLevel(logging.ERROR)
+    with year.state(max(people, default=1_000 if quick else 30_000), quick=quick) as path:
+        return list(_measured(path, 3 if quick else TIMES))
 
 
 def _measured(state: Path, times: int) -> Iterator[Figure]:
     store = open_store(state, read_only=True)
     try:
-        ids = store.people(0, 1)
         last = _last(store)
         tell(f"about {last:,} people")
         with _serving(state, store) as port:
@@ -62,10 +50,14 @@ def _measured(state: Path, times: int) -> Iterator[Figure]:
             dice = random.Random(7)
             for path in (*FIXED, *(f"/reports/{name}" for name in REPORTS if _is_here(name))):
                 yield _figure(last, path, list(_until_it_is_there(browser, path, times)))
-            anybody = [dice.randint(ids[0], last) for _ in range(times)]
+            anybody = [dice.randint(1, last) for _ in range(times)]
             yield _figure(last, "/people/ID, anybody", [browser.ask("GET", f"/people/{one}") for one in anybody])
-            asked = [{"who": f"person{one}@example.com"} for one in anybody]
+            handed = dice.choices(store.people(0, last, with_sales=True), k=times)
+            yield _figure(last, "/people/ID, with sales", [browser.ask("GET", f"/people/{one}") for one in handed])
+            asked = [{"who": f"person{one - 1}@example.com"} for one in anybody]
             yield _figure(last, "/people, found by email", [browser.ask("POST", "/people", one) for one in asked])
+            for path in PROBES:
+                yield _figure(last, path, [browser.ask("GET", path) for _ in range(times)])
             browser.close()
     finally:
         store.close()
@@ -106,11 +98,8 @@ def _last(store: SqliteStore) -> int:
 
 @contextmanager
 def _serving(state: Path, store: SqliteStore) -> Iterator[int]:
-    known = store.policy_at(world.NOW.max.replace(tzinfo=world.NOW.tzinfo))
-    if known is None or known.policy is None:
-        raise SystemExit("The state file knows no policy: no agent has decided in it.")
-    policy: Policy = known.policy
-    config = parse(world.CONFIG.format(sources=""), state.parent)
+    policy = world.policy_of(store)
+    config = parse(year.CONFIG, state.parent)
     config = structs.replace(config, agent=structs.replace(config.agent, state=str(state), listen="127.0.0.1:0"))
 
     def order(_order: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -118,7 +107,9 @@ def _serving(state: Path, store: SqliteStore) -> Iterator[int]:
 
     desk = Desk(state, SystemClock(), lambda: config, lambda: policy, store.health, order)
     pages = Pages(desk, Entry(config.pages, local=True))
-    listener = Listener({}, _nobody_posts, lambda _name: None, SystemClock(), "127.0.0.1:0", pages=pages)
+    figures = Figures("", "", store.ledger().ever(), (), {}, {}, {}, (), {})
+    probes = Probes(lambda: Vitals(True, True), lambda: store.health(SystemClock().now()), lambda: figures, None)
+    listener = Listener({}, _nobody_posts, lambda _: None, SystemClock(), "127.0.0.1:0", probes=probes, pages=pages)
     listener.start()
     try:
         yield listener.port

@@ -10,6 +10,7 @@ from syncagent.config import parse
 from syncagent.connectors.base import Source
 from syncagent.connectors.memory import Memory, Options
 from syncagent.model import Activity, Fact, Identity, Lane, Lead, Page
+from syncagent.policy import Policy
 from syncagent.state import open_store
 from syncagent.state.store import Store
 
@@ -193,3 +194,11 @@ def fill(store: Store, facts: Iterable[Fact], *, page: int = 2000, lane: Lane = 
             held = []
     store.accept(Page(tuple(held), ""), "", now=NOW, lane=lane)
     return count + len(held)
+
+
+def policy_of(store: Store) -> Policy:
+    """The agreement by which a file was decided. Raises `SystemExit` where none is kept."""
+    known = store.policy_at(datetime.max.replace(tzinfo=UTC))
+    if known is None or known.policy is None:
+        raise SystemExit("The state file knows no policy: no agent has decided in it.")
+    return known.policy

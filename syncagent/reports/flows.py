@@ -1,8 +1,7 @@
 """Flows: who was in each stage when a time began, came, left, and is there at its end. They always add up."""
 
 from array import array
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -114,25 +113,51 @@ def read_flows(store: Store, ask: Ask, cut: str) -> Flows:
         return Flows((), (), {})
     months = Months(since, until - 1, ask.zone)
     edges = [since if ask.since else months.starts[0], *months.starts[1:], until]
-    counts = Counter(
-        store.ask(
-            f"select stage, {cut}, is_return, {bucket('e.entered_ms', edges)}, {bucket('e.left_ms', edges)}"  # noqa: S608
-            " from report_stage as e where entered_ms < ? and (left_ms is null or left_ms >= ?)",
-            (until, edges[0]),
-        )
-    )
-    counts.update(
-        store.ask(
-            f"select 'suspect', cut, 0, {bucket('came', edges)}, {bucket('gone', edges)} from ({_suspects(cut)})"  # noqa: S608
-            " where came < ? and (gone is null or gone >= ? and gone > came)",
-            (until, edges[0]),
-        )
-    )
+    lengths = _lengths(store, cut, edges)
     told = tuple(
-        Stays(stage, str(name), bool(back), began, ended, count)
-        for (stage, name, back, began, ended), count in counts.items()
+        Stays(stage, name, back, began, ended, len(each)) for (stage, name, back, began, ended), each in lengths.items()
     )
-    return Flows(tuple(months.days), told, _spread(store, cut, edges))
+    return Flows(tuple(months.days), told, _spread(lengths, len(edges) - 1))
+
+
+_Alike = tuple[str, str, bool, int, int | None]
+"""Stage, cut, whether it is a return, and the periods of beginning and end."""
+
+
+def _lengths(store: Store, cut: str, edges: Sequence[int]) -> "dict[_Alike, array[int]]":
+    """How long each stay took that touches the time, in ms (0: it lasts), by all that they have in common.
+
+    Years of a million people are millions of stays: each is read once, in the order in which they lie in the file, with
+    what it has in common as one number.
+    """
+    found: dict[tuple[str, str, int], array[int]] = {}
+    width = len(edges) + 2
+    for sql in (
+        f"select stage, {cut}, {_packed('is_return', 'e.entered_ms', 'e.left_ms', edges)}, left_ms - entered_ms"  # noqa: S608
+        " from report_stage as e where entered_ms < ? and (left_ms is null or left_ms >= ?) order by person",
+        f"select 'suspect', cut, {_packed('0', 'came', 'gone', edges)}, gone - came from ({_suspects(cut)})"  # noqa: S608
+        " where came < ? and (gone is null or gone >= ? and gone > came)",
+    ):
+        for stage, name, packed, length in store.ask(sql, (edges[-1], edges[0])):
+            try:
+                found[stage, name, packed].append(length or 0)
+            except KeyError:
+                found[stage, name, packed] = array("q", (length or 0,))
+    lengths: dict[_Alike, array[int]] = {}
+    for (stage, name, packed), each in found.items():
+        rest, ended = divmod(packed, width)
+        back, began = divmod(rest, width)
+        key = (stage, str(name), bool(back), began - 1, ended - 1 if ended <= len(edges) else None)
+        lengths.setdefault(key, array("q")).extend(each)
+    return lengths
+
+
+def _packed(back: str, began: str, ended: str, edges: Sequence[int]) -> str:
+    """SQL for a return or not, and the periods of beginning and end, as one number."""
+    width = len(edges) + 2
+    return (
+        f"({back} * {width} + {bucket(began, edges)} + 1) * {width} + coalesce({bucket(ended, edges)} + 1, {width - 1})"
+    )
 
 
 def _suspects(cut: str) -> str:
@@ -142,24 +167,17 @@ def _suspects(cut: str) -> str:
     return f"select {cut} as cut, e.entered_ms as came, e.moved_ms as gone from report_lead as e limit -1"  # noqa: S608
 
 
-def _spread(store: Store, cut: str, edges: Sequence[int]) -> dict[tuple[str, str], tuple[float | None, float | None]]:
-    """Median and p90 of the stays that ended, in seconds, by stage and cut."""
+def _spread(
+    lengths: "Mapping[_Alike, array[int]]", periods: int
+) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+    """Median and p90 of the stays that ended within the time, in seconds, by stage and cut."""
     took: dict[tuple[str, str], array[int]] = {}
-    for sql in (
-        f"select stage, {cut}, e.left_ms - e.entered_ms from report_stage as e where left_ms >= ? and left_ms < ?",  # noqa: S608
-        f"select 'suspect', cut, gone - came from ({_suspects(cut)}) where gone >= ? and gone < ? and gone > came",  # noqa: S608
-    ):
-        for stage, name, length in store.ask(sql, (edges[0], edges[-1])):
-            try:
-                took[stage, name].append(length)
-            except KeyError:
-                took[stage, name] = array("q", (length,))
+    for (stage, name, _, _, ended), each in lengths.items():
+        if ended is not None and 0 <= ended < periods:
+            took.setdefault((stage, name), array("q")).extend(each)
     found: dict[tuple[str, str], tuple[float | None, float | None]] = {}
-    for (stage, name), lengths in took.items():
-        ordered = sorted(lengths)
+    for key, every in took.items():
+        ordered = sorted(every)
         middle, most = at_share(ordered, 0.5), at_share(ordered, 0.9)
-        found[stage, str(name)] = (
-            None if middle is None else middle / 1000,
-            None if most is None else most / 1000,
-        )
+        found[key] = (None if middle is None else middle / 1000, None if most is None else most / 1000)
     return found

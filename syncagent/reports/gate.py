@@ -1,9 +1,8 @@
 """Whether the gate is right: how many deals that were won it would have refused, and how many that were lost."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,7 +17,11 @@ from syncagent.state.store import Store
 WON = frozenset(("won",))
 LOST = frozenset(("lost", "disqualified"))
 _BATCH = 100
-_PEOPLE = "select person from report_handoff union select person from report_deal_person order by 1"
+_HANDED = "select distinct person from report_handoff order by 1"
+_WINNERS = (
+    "select distinct p.person from report_deal_person as p join report_deal as d on d.deal = p.deal where d.won = 1"
+    " order by 1"
+)
 _NONE = GateCheck(0, 0, 0)
 _NOTHING = "The gate requires no answers, so it refuses nobody: name them in [handoff.gate.bantfo] required."
 _DEALS = (
@@ -37,44 +40,31 @@ _ANSWERS = (
 )
 
 
-class Gated(NamedTuple):
-    """What the policy's gate would have done. `won` and `lost` are handoffs, by what was known at each opening.
-
-    `unled`: deals that were won with no handoff before, by what was known when each was made. `words`: of won handoffs,
-    how often (question, answer).
-    """
-
-    won: GateCheck
-    lost: GateCheck
-    unled: GateCheck
-    words: Counter[tuple[str, str]]
-
-
 def gate(store: Store, ask: Ask, policy: Policy) -> Report:
     """How the deals of everybody would have fared at the gate of `policy`.
 
     Of handoffs those count that were opened in the time of the report, of deals that no handoff led to those that were
     made in it. Whoever the gate holds back now and sales never met is in neither.
     """
-    people = [person for (person,) in store.ask(_PEOPLE)]
-    found = together(
-        gated(store.dossiers(people[start : start + _BATCH])(), policy, ask) for start in range(0, len(people), _BATCH)
-    )
-    return _report(found, policy, ask)
-
-
-def gated(dossiers: Sequence[Dossier], policy: Policy, ask: Ask) -> Gated:
-    """What the gate would have done to these."""
-    decisions = [_within(one.decision, ask) for one in dossiers if one.decision is not None]
+    won = lost = _NONE
+    words = Counter[tuple[str, str]]()
+    for some in _in_batches(store, _HANDED):
+        # Of handoffs the decision tells all. Who was won is looked at whole: that takes ten times as long.
+        decisions = [_within(one, ask) for one in store.decided(some).values()]
+        won = _sum(won, check_by_outcome(decisions, policy.gate, WON))
+        lost = _sum(lost, check_by_outcome(decisions, policy.gate, LOST))
+        words.update(_words(decisions, policy.gate.required))
     unled = Counter[str]()
-    for dossier in dossiers:
-        unled.update(_unled(dossier, policy, ask))
-    return Gated(
-        check_by_outcome(decisions, policy.gate, WON),
-        check_by_outcome(decisions, policy.gate, LOST),
-        GateCheck(unled["won"], unled["known"], unled["refused"]),
-        Counter(_words(decisions, policy.gate.required)),
-    )
+    for some in _in_batches(store, _WINNERS):
+        for dossier in store.dossiers(some)():
+            unled.update(_unled(dossier, policy, ask))
+    return _report(won, lost, GateCheck(unled["won"], unled["known"], unled["refused"]), words, policy, ask)
+
+
+def _in_batches(store: Store, sql: str) -> Iterator[Sequence[int]]:
+    people = [person for (person,) in store.ask(sql)]
+    for start in range(0, len(people), _BATCH):
+        yield people[start : start + _BATCH]
 
 
 def _counts(moment: datetime, ask: Ask) -> bool:
@@ -110,32 +100,22 @@ def _words(decisions: Iterable[Decision], required: Sequence[str]) -> Iterable[t
                 yield from ((name, one.answers.get(name, "unknown")) for name in required)
 
 
-def together(parts: Iterable[Gated]) -> Gated:
-    """All parts as one."""
-    won = lost = unled = _NONE
-    words = Counter[tuple[str, str]]()
-    for part in parts:
-        won, lost, unled = _sum(won, part.won), _sum(lost, part.lost), _sum(unled, part.unled)
-        words.update(part.words)
-    return Gated(won, lost, unled, words)
-
-
 def _sum(one: GateCheck, other: GateCheck) -> GateCheck:
     return GateCheck(*(left + right for left, right in zip(one, other, strict=True)))
 
 
-def _report(found: Gated, policy: Policy, ask: Ask) -> Report:
+def _report(
+    won: GateCheck, lost: GateCheck, unled: GateCheck, words: Counter[tuple[str, str]], policy: Policy, ask: Ask
+) -> Report:
     deals = tuple(
         (name, how, one.deals, one.known, one.refused, one.refused / one.known if one.known else None)
         for name, how, one in (
-            ("won", "handed off, by what was known at the opening", found.won),
-            ("lost or disqualified", "handed off, by what was known at the opening", found.lost),
-            ("won", "no handoff before, by what was known when the deal was made", found.unled),
+            ("won", "handed off, by what was known at the opening", won),
+            ("lost or disqualified", "handed off, by what was known at the opening", lost),
+            ("won", "no handoff before, by what was known when the deal was made", unled),
         )
     )
-    answers = tuple(
-        (name, *(found.words[name, word] for word in ("yes", "no", "unknown"))) for name in policy.gate.required
-    )
+    answers = tuple((name, *(words[name, word] for word in ("yes", "no", "unknown"))) for name in policy.gate.required)
     notes = () if policy.gate.required else (_NOTHING,)
     return Report("gate", "The gate", ask.at, ask.zone, (
         Table("deals", "What the gate of this config would have refused", _DEALS, deals),

@@ -32,7 +32,7 @@ from entry""",  # noqa: S608
     "report_stage": f"""CREATE VIEW report_stage as select v.person, v.stage, {_moment("v.entered_at")},
   {_moment("v.left_at")}, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, e.handoffs > 1 and v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  v.handoff, case when e.handoffs > 1 then v.handoff <> '' and substr(v.handoff, -2) <> '.1' else 0 end as is_return,
   e.source, e.campaign, e.content, e.medium, e.segment, {_band("(e.fit + e.interest)")} as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person""",  # noqa: S608
     "report_handoff": f"""CREATE VIEW report_handoff as select h.id as handoff, h.person, h.number,

@@ -267,6 +267,6 @@ CREATE VIEW report_since as select (select min(entered_at) from entry) as entere
 CREATE VIEW report_stage as select v.person, v.stage, strftime('%Y-%m-%dT%H:%M:%SZ', v.entered_at / 1000, 'unixepoch') as entered_at, v.entered_at as entered_ms,
   strftime('%Y-%m-%dT%H:%M:%SZ', v.left_at / 1000, 'unixepoch') as left_at, v.left_at as left_ms, (v.left_at - v.entered_at) / 1000.0 as seconds,
   (select stage from visit as n where n.person = v.person and n.entered_at = v.left_at) as next_stage,
-  v.handoff, e.handoffs > 1 and v.handoff <> '' and substr(v.handoff, -2) <> '.1' as is_return,
+  v.handoff, case when e.handoffs > 1 then v.handoff <> '' and substr(v.handoff, -2) <> '.1' else 0 end as is_return,
   e.source, e.campaign, e.content, e.medium, e.segment, cast((e.fit + e.interest) / 20 as integer) * 20 as score_band, e.grade, e.owner
 from visit as v join entry as e on e.person = v.person;
