@@ -16,6 +16,7 @@ from syncagent.reports.catalog import REPORTS
 from syncagent.reports.formats.page import NOTHING
 from syncagent.reports.report import Chart, Column, Report, Table
 from syncagent.web import views
+from tests.markup import strange
 from tests.web.desk import HOSTILE, Browser, browsing, serving, story, theatre
 
 PAGES = ("/", "/board", "/people", "/outbox", "/reports", "/process", "/config")
@@ -254,47 +255,22 @@ class TestParked:
 
 
 class TestHostile:
-    """Names, companies and addresses that want to be more than text."""
+    """What an address asks for (names and all else that is shown: test_escaping.py)."""
 
-    @pytest.mark.parametrize("text", HOSTILE)
-    def test_is_text_on_every_page(self, empty, text):
-        story(empty, first_name=text, last_name=text, company=text, title=f"director {text}", website=text)
-        who = Identity("web", "lead", "mia")
-        empty.does(who, "page.visited", text)
-        empty.does(who, text[:60] or "x", text)
-        empty.after(minutes=1)
-        (number,) = empty.agent.store.find("mia@example.com")
-        with browsing(empty) as browser:
-            for path in (*PAGES, f"/people/{number}", "/process.svg"):
-                status, page = browser.get(path)
-                assert status == 200, path
-                assert "<script" not in page
-                assert "<img src=x" not in page
-                assert "<h1>owned" not in page
-                assert not re.search("[\u202e\u200b\x00\x1b]", page)
-                assert 'href="javascript' not in page
-            page = shown(browser.get(f"/people/{number}")[1])
-            for part in ("alert(1)", "{{ 7 * 7 }}", "drop table", "<h1>owned</h1>"):
-                assert (part in page) == (part in text)
-            browser.get("/people")
-            status, page = browser.post("/people", {"who": text})
-            assert status in (200, 303, 404)
-            assert "<script" not in page
-
-    @pytest.mark.parametrize(
-        "path",
-        ["/people/1?page=0", "/people/1?page=-1", "/people/1?page=99999999999", "/people/1?page=<script>",
-         "/outbox?did=<script>&done=<b>&refused=x", "/outbox?did=retry&done=<b>", "/reports/<script>",
-         "/board?still=<b>", "/people/1%00", "/people/../config", "//evil.example/x",
-         "/process.svg?x=<svg onload=a()>"],
-    )  # fmt: skip
-    def test_what_an_address_says_is_never_repeated(self, play, path):
+    def test_what_an_address_says_is_never_repeated(self, play):
+        paths = (
+            "/people/1?page=0", "/people/1?page=-1", "/people/1?page=99999999999", "/people/1?page=<script>",
+            "/outbox?did=<script>&done=<b>&refused=x", "/outbox?did=retry&done=<b>", "/reports/<script>",
+            "/board?still=<b>", "/people/1%00", "/people/../config", "//evil.example/x",
+            "/process.svg?x=<svg onload=a()>",
+        )  # fmt: skip
         with browsing(play) as browser:
-            status, text = browser.get(path.replace(" ", "%20"))
-            assert status in (200, 303, 404)
-            assert "<script" not in text
-            assert "<b>" not in text
-            assert "evil.example" not in str(browser.headers.get("location", ""))
+            for path in paths:
+                status, text = browser.get(path.replace(" ", "%20"))
+                assert status in (200, 303, 404), path
+                assert "<script" not in text, path
+                assert "<b>" not in text, path
+                assert "evil.example" not in str(browser.headers.get("location", ""))
 
 
 class TestHuge:
@@ -382,15 +358,15 @@ class TestReports:
             assert status == 400
             assert "cannot be asked" in text
 
-    @pytest.mark.parametrize("text", HOSTILE)
-    def test_a_report_is_text_too(self, play, monkeypatch, text):
-        monkeypatch.setattr(views, "make", lambda *_: self.invented(text))
+    def test_a_report_is_text_too(self, play, monkeypatch):
+        texts = iter(HOSTILE)
+        monkeypatch.setattr(views, "make", lambda *_: self.invented(next(texts)))
         monkeypatch.setattr(views, "cuts", lambda _: ())
         with browsing(play) as browser:
-            status, page = browser.get("/reports/funnel")
-            assert status == 200
-            assert not re.search("<script|<img|<h1>owned", page)
-            assert not re.search(r"<style|\sstyle=", page)
+            for text in HOSTILE:
+                status, page = browser.get("/reports/funnel")
+                assert status == 200
+                assert strange(page) == [], text
 
     @pytest.mark.parametrize("name", REPORTS)
     def test_each_with_the_numbers_of_this_state(self, play, name):

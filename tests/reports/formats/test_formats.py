@@ -9,7 +9,6 @@ import sys
 import xml.etree.ElementTree as ET
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
 from syncagent.reports.formats.words import DASH, decimal, lasting, period, said
 from syncagent.reports.report import Cell, Chart, Column, Kind, Report, Table
+from tests.markup import Read
 from tests.reports.formats.samples import FUNNEL, HOSTILE, SMALL, hostile
 
 GOLDEN = Path(__file__).parent / "golden"
 KINDS: tuple[Kind, ...] = ("text", "count", "share", "points", "ratio", "money", "duration", "moment", "day")
-VOID = {"meta", "link", "br", "img", "input"}
 
 _numbers = st.floats(-1e12, 1e12)
 _whole = st.integers(-(10**15), 10**15)
@@ -144,32 +143,6 @@ def test_without_pyarrow_a_sentence_says_what_helps(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"pip install 'syncagent\[parquet\]'"):
         as_parquet(SMALL, SMALL.tables[0])
-
-
-class Read(HTMLParser):
-    """A page as a browser takes it: its tags, their attributes, and the text between them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.open: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 def as_shown(text: str) -> str:
