@@ -110,13 +110,13 @@ def _late(store: Store, ask: Ask, names: dict[str, str]) -> Table:
         " where ended_ms is null and due_ms < ? order by due_ms, handoff limit ?"
     )
     rows = tuple(
-        (promised, names.get(owner, owner) or None, person, handoff, late)
+        (promised, names.get(owner, owner) or None, str(person), handoff, late)
         for promised, owner, person, handoff, late in store.ask(sql, (now, now, LATEST))
     )
     columns = (
         Column("promised", "What is promised"),
         Column("owner", "Owner"),
-        Column("person", "Person", "count"),
+        Column("person", "Person"),
         Column("handoff", "Handoff"),
         Column("late", "Late for", "duration"),
     )
