@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -183,7 +184,7 @@ class Pages:
         visitor: Visitor = request.scope["state"]["visitor"]
         answer = RedirectResponse("/", 303)
         request.scope["state"]["visitor"] = None
-        answer.headers.append("set-cookie", cookie_of(Visitor(session, secure=visitor.secure)))
+        answer.headers.append("set-cookie", cookie_of(replace(visitor, session=session)))
         return answer
 
     async def _logout(self, request: Request) -> Response:
