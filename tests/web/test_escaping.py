@@ -18,7 +18,7 @@ from syncagent.reports.catalog import REPORTS, make
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.report import Ask
 from syncagent.web import pages, shown, views
-from tests.markup import strange
+from tests.markup import Read, strange
 from tests.story.theatre import CONFIG
 from tests.web.desk import browsing, story, theatre
 
@@ -64,6 +64,14 @@ WALK = {
     "broken health": ("/", None),
 }
 """Each way to a page: where, and what is sent there."""
+ROLES = {
+    "table": "table",
+    "thead": "rowgroup",
+    "tbody": "rowgroup",
+    "tr": "row",
+    "td": "cell",
+    "th": "columnheader rowheader",
+}
 GUARDED = {"login", "wrong token"}
 NO_PAGE = {"style"}
 
@@ -168,6 +176,18 @@ def test_whatever_a_template_is_given_is_text(walk, name):
     page = walk[1][name][1]
     assert page.count("&lt;x-owned") > 1
     assert strange(page) == []
+
+
+@pytest.mark.parametrize("name", ["health", "promises", "person", "config"])
+def test_a_table_that_becomes_cards_on_a_phone_says_that_it_is_a_table(walk, name):
+    """Where a table is laid out as something else, some browsers tell whoever hears it of no table."""
+    cards, roles = False, []
+    for tag, attrs in Read(walk[0][name][1]).tags:
+        cards = attrs.get("class") == "cards" if tag == "table" else cards
+        if cards and tag in ROLES:
+            roles.append((tag, attrs.get("role")))
+    assert {tag for tag, _ in roles} == set(ROLES)
+    assert [one for one in roles if one[1] not in ROLES[one[0]].split()] == []
 
 
 @pytest.mark.parametrize("name", REPORTS)
