@@ -461,7 +461,7 @@ def config(visit: Visit) -> Said:
         "digest": visit.policy.digest,
         "since": now.since if now is not None else None,
         "before": before,
-        "changes": changes,
+        "differences": changes,
         "toml": masked_toml(running.raw),
         "state": str(Path(running.agent.state).name),
     }

@@ -66,6 +66,7 @@ class TestEmpty:
             assert status == 200
             assert "<h1>" in text
             assert "None" not in shown(text)
+            assert "Read-only" not in text
 
     def test_what_it_says(self, empty):
         with browsing(empty) as browser:
@@ -147,7 +148,9 @@ class TestStory:
     def test_points_of_an_activity_are_those_of_its_rule(self, play):
         (number,) = play.agent.store.find("mia@example.com")
         with browsing(play) as browser:
-            row = re.search(r"<tr>(?:(?!</tr>).)*demo-request.*?</tr>", browser.get(f"/people/{number}")[1], re.DOTALL)
+            row = re.search(
+                r"<tr[^>]*>(?:(?!</tr>).)*demo-request.*?</tr>", browser.get(f"/people/{number}")[1], re.DOTALL
+            )
             assert "+40" in row[0]
 
     def test_whoever_was_merged_is_found_at_whom_they_are_now(self, play):
@@ -418,18 +421,6 @@ class TestBroken:
         with browsing(play, order=order) as browser:
             browser.get("/outbox")
             assert browser.post("/outbox", {"do": "retry", "key": "x"})[0] == 503
-
-    def test_a_state_that_is_gone_or_no_state_becomes_a_page(self, play, tmp_path):
-        with browsing(play, state=tmp_path / "elsewhere.db") as browser:
-            status, text = browser.get("/board")
-            assert status == 409
-            assert "There is no state file" in text
-        junk = tmp_path / "junk.db"
-        junk.write_bytes(b"this is no database at all, not in the least" * 100)
-        with browsing(play, state=junk) as browser:
-            status, text = browser.get("/people/1")
-            assert status == 409
-            assert "syncagent restore" in text
 
     def test_more_visitors_than_there_is_room_for_are_told_to_come_again(self, play, monkeypatch):
         monkeypatch.setattr("syncagent.web.pages.WAITING", 1)
