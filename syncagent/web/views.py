@@ -225,9 +225,9 @@ def person(visit: Visit) -> Said:
     first = (page - 1) * SHOWN
     made = persons.person(visit.store, visit.policy, number, visit.now, first=first, most=SHOWN)
     if made is None:
-        now_called = [one for one in visit.store.find(str(number)) if one != number]
-        if now_called:
-            return to(f"/people/{now_called[0]}")
+        into = visit.store.merged_into(number)
+        if into is not None:
+            return to(f"/people/{into}")
         why = "Nobody here has this number. Look for them by email or by any system's id."
         return Said("said.html", {"title": "Nobody is there", "why": why}, 404)
     roster = visit.store.roster()

@@ -162,6 +162,19 @@ class TestStory:
             assert browser.get(f"/people/{old}")[0] == 303
             assert browser.headers["location"] == f"/people/{new}"
 
+    def test_a_number_here_is_nobodys_id_elsewhere(self, play):
+        here, there = Identity("web", "lead", "4711"), Identity("crm", "Lead", "2")
+        facts = (Lead(here, play.clock.now(), {}), Lead(there, play.clock.now(), {}, ("two@example.com",)))
+        play.agent.store.accept(Page(facts, ""), "", now=play.clock.now())
+        (one,), (two,) = play.agent.store.find("mia@example.com"), play.agent.store.find("ben@example.com")
+        both = Lead(Identity("web", "lead", "both"), play.clock.now(), {}, ("mia@example.com", "ben@example.com"))
+        play.agent.store.accept(Page((both,), ""), "", now=play.clock.now())
+        with browsing(play) as browser:
+            assert browser.get("/people/4711")[0] == 404, "a lead of that id is somebody, and no person has the number"
+            assert (min(one, two), max(one, two)) == (1, 2)
+            assert browser.get("/people/2")[0] == 303
+            assert browser.headers["location"] == "/people/1", "and not whose id in the CRM is 2"
+
     def test_finding(self, play):
         with browsing(play) as browser:
             browser.get("/people")
