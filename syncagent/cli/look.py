@@ -12,7 +12,6 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
-from syncagent.agent.alarms import standing
 from syncagent.agent.control import socket_path
 from syncagent.agent.outages import NOT
 from syncagent.cli import config_option, counted, json_option
@@ -21,6 +20,7 @@ from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 from syncagent.model import HealthSnapshot
+from syncagent.reports.standing import standing
 from syncagent.state import open_store
 from syncagent.state.store import Store
 

@@ -25,6 +25,7 @@ from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.page import body
 from syncagent.reports.process import Picture, lasted, picture
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
+from syncagent.reports.standing import standing
 from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web.prepared import Ready
@@ -79,7 +80,7 @@ def health(visit: Visit) -> Said:
         return Said(
             "wait.html", {"failed": ready.failed, "refresh": 0 if ready.failed else 1}, 500 if ready.failed else 200
         )
-    alarms = [one for one in json.loads(visit.store.meta("alarms/rejections") or "{}").values() if one.get("says")]
+    alarms = standing(visit.store)
     systems = _systems(visit, told)
     waiting = sum(told.outbox.get(state, 0) for state in ("queued", "sending"))
     stuck = sum(told.outbox.get(state, 0) for state in STUCK)

@@ -17,6 +17,7 @@ from syncagent.model import Identity, Refused
 from syncagent.reports.catalog import REPORTS, make
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.report import Ask
+from syncagent.reports.standing import REJECTIONS, SILENCE
 from syncagent.web import pages, shown, views
 from tests.markup import Read, strange
 from tests.story.theatre import CONFIG
@@ -128,7 +129,8 @@ def play(tmp_path_factory):
         made.after(minutes=1)
         made.after(minutes=20)
         store = made.agent.store
-        store.set_meta("alarms/rejections", json.dumps({"x": {"says": OWNED}}))
+        for name in (REJECTIONS, SILENCE):
+            store.set_meta(name, json.dumps({"x": {"says": OWNED}}))
         until = made.clock.now().replace(year=2027).isoformat()
         store.set_meta("down/crm/writing", json.dumps({"until": until, "why": OWNED, "broken": False}))
         yield made

@@ -1,5 +1,6 @@
 """Every page in every empty, full, huge and broken state, over real HTTP."""
 
+import json
 import re
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from syncagent.model import Activity, Identity, Lead, Page, Refused, Usage
 from syncagent.reports.catalog import REPORTS
 from syncagent.reports.formats.page import NOTHING
 from syncagent.reports.report import Chart, Column, Report, Table
+from syncagent.reports.standing import REJECTIONS, SILENCE, STUCK
 from syncagent.web import views
 from tests.markup import strange
 from tests.web.desk import HOSTILE, Browser, browsing, serving, story, theatre
@@ -119,6 +121,17 @@ class TestStory:
         full = lambda at: structs.replace(play.agent.store.health(at), disk_full=True)  # noqa: E731
         with browsing(play, health=full) as browser:
             assert "The disk is full" in browser.get("/")[1]
+
+    def test_health_says_every_alarm_that_stands(self, play):
+        alarms = {REJECTIONS: "Sales rejects <fair>.", SILENCE: "web is silent.", STUCK: "2 people are stuck."}
+        for name, says in alarms.items():
+            known = {"x": {"says": says, "since": "", "times": 1}, "y": {"says": "", "since": "", "times": 1}}
+            play.agent.store.set_meta(name, json.dumps({"standing": known} if name == STUCK else known))
+        with browsing(play) as browser:
+            text = browser.get("/")[1]
+            assert "All is well" not in text
+            for says in alarms.values():
+                assert f"alarm {says}" in shown(text)
 
     def test_the_board_has_the_most_urgent_first_and_says_who_is_late(self, play):
         with browsing(play) as browser:
