@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from syncagent.agent.outages import NOT, READING, UNPACKING, WRITING, Outages
+from syncagent.agent.outages import READING, UNPACKING, WRITING, Outages
 from syncagent.clock import Clock
 from syncagent.handoff.alerting import after_quiet, beside
 from syncagent.model import Alert, AnyCommand, Dossier, Identity
 from syncagent.policy import Policy
-from syncagent.reports.standing import SILENCE
+from syncagent.reports.standing import NOT, SILENCE
 from syncagent.state.store import Store
 
 log = logging.getLogger("syncagent")

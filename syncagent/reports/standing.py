@@ -1,9 +1,18 @@
-"""The alarms that stand now: the agent keeps them with the state, and whoever asks how it is is told of them."""
+"""What stands now: alarms, and parts of systems that are not used. The agent keeps both with the state; `status` and
+the pages tell of them.
+"""
 
 import json
+from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import Struct
+
+from syncagent.model import HealthSnapshot
 from syncagent.state.store import Store
+
+NOT: Final = {"": "used", "reading": "read", "unpacking": "unpacked", "writing": "written to", "deciding": "planning"}
+"""How a part that is out is told: "salesforce is not read until ..."."""
 
 REJECTIONS: Final = "alarms/rejections"
 """The setting that keeps which matters are told, since when, and how often each was."""
@@ -19,3 +28,25 @@ def standing(store: Store) -> list[dict[str, str]]:
     stuck = json.loads(store.meta(STUCK) or "{}").get("standing", {}).values()
     silent = json.loads(store.meta(SILENCE) or "{}").values()
     return [one for one in (*rejected, *silent, *stuck) if one["says"]]
+
+
+class Outage(Struct, frozen=True):
+    """What is not used at present: which part of which system, until when, and why. `broken`: by a mistake of ours."""
+
+    name: str
+    part: str
+    until: datetime
+    why: str
+    broken: bool
+
+
+def outages(health: HealthSnapshot, now: datetime) -> list[Outage]:
+    """All that are not over yet, by name."""
+    found: list[Outage] = []
+    for place, text in sorted(health.down.items()):
+        name, _, part = place.partition("/")
+        told = json.loads(text)
+        until = datetime.fromisoformat(told["until"]).astimezone(UTC)
+        if until > now:
+            found.append(Outage(name, part, until, told["why"], told.get("broken", False)))
+    return found
