@@ -180,7 +180,7 @@ class _Taking:
         return changed is not None
 
     def _lead(self, lead: Lead, keys: Sequence[str]) -> bool:
-        if any(self._is_erased(identity) for identity in (lead.identity, *lead.also)):
+        if self.people.any_erased and any(map(self._is_erased, (lead.identity, *lead.also))):
             return False
         person = self.people.join((lead.identity, *lead.also), keys, known=lead.identity)
         gone = self._gone.get(lead.identity)

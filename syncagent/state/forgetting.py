@@ -30,6 +30,8 @@ from syncagent.state.codec import Said, decode_command, decode_decision, decode_
 from syncagent.state.people import People
 
 FORGOTTEN = "The person was forgotten."
+_WHY = "forgotten"
+"""Stands where it was told why a lead was handed over, and to whom."""
 
 
 def addresses_of(said: Said, identity: Identity) -> set[str]:
@@ -78,7 +80,7 @@ def _erase(db: sqlite3.Connection, people: People, person: int, said: Said) -> s
     activities.forget_all(db, person)
     _bare_decisions(db, person)
     _bare_commands(db, person)
-    db.execute("update handoff set cause = '', reason = '' where person = ?", (person,))
+    db.execute("update handoff set cause = ?, reason = '' where person = ?", (_WHY, person))
     db.execute("update person set held = null, held_why = null, held_since = null where id = ?", (person,))
     return found | people.erase(person)
 
@@ -111,8 +113,8 @@ def _bare_decision(decision: Decision) -> Decision:
 
 def _bare_handoff(handoff: Handoff) -> Handoff:
     """Its figures and owners, without what was said of the person or of why somebody got them."""
-    given = tuple(replace(one, why="", pool=(), after="", passed=()) for one in handoff.assignments)
-    return replace(handoff, cause="", recycle_reason="", assignments=given)
+    given = tuple(replace(one, why=_WHY, pool=(), after="", passed=()) for one in handoff.assignments)
+    return replace(handoff, cause=_WHY, recycle_reason="", assignments=given)
 
 
 def _bare_commands(db: sqlite3.Connection, person: int) -> None:

@@ -9,7 +9,7 @@ knows one background only; vl-convert (84 MB) and matplotlib (30 MB and NumPy) p
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from msgspec import Struct
@@ -56,6 +56,8 @@ _LETTER = 6.8
 """Pixels of a letter under an axis, at most on average."""
 _NARROW, _ROOMY = 250, 640
 """Pixels that the area has at least: on a phone, and where the page is 760 wide."""
+_HOURS = timedelta(days=3)
+"""Moments within so long are told apart by the hour."""
 _DASHES = ("", "7 5", "2 5", "12 4 2 4")
 _TINY = 1e-9
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -323,7 +325,10 @@ def _lines_up(place: float) -> str:
 def _short(made: _Drawn, n: int) -> str:
     cell = made.xs[n]
     if isinstance(cell, datetime):
-        cell = cell.astimezone(zone_of(made.zone)).date()
+        cell = cell.astimezone(zone_of(made.zone))
+        first, last = made.xs[0], made.xs[-1]
+        if isinstance(first, datetime) and isinstance(last, datetime) and abs(last - first) < _HOURS:
+            return f"{cell.day} {_MONTHS[cell.month - 1]} {cell:%H:%M}"
     if isinstance(cell, date):
         return f"{cell.day} {_MONTHS[cell.month - 1]} {cell.year % 100:02}"
     return made.names[n]

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 import xml.etree.ElementTree as ET
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,17 @@ def test_a_line_over_numbers_is_drawn_to_scale() -> None:
     columns = (Column("x", "X", "points"), Column("y", "Y", "count"))
     table = Table("t", "T", columns, ((0.0, 1), (10.0, 2), (100.0, 3)), chart=Chart("lines", "x", ("y",)))
     assert re.findall(r'cx="([\d.]+)%"', drawn(table, "UTC")) == ["1.500", "11.200", "98.500"]
+
+
+def test_moments_of_one_day_are_told_apart_under_the_axis() -> None:
+    columns = (Column("at", "At", "moment"), Column("y", "Y", "count"))
+    begin = datetime(2026, 3, 3, 8, tzinfo=UTC)
+    for apart, labels in (
+        (timedelta(hours=3), ["3 Mar 09:00", "3 Mar 12:00"]),
+        (timedelta(days=9), ["3 Mar 26", "12 Mar 26"]),
+    ):
+        table = Table("t", "T", columns, ((begin, 1), (begin + apart, 2)), chart=Chart("lines", "at", ("y",)))
+        assert re.findall(r">([^<]*Mar[^<]*)</text>", drawn(table, "Europe/Berlin")) == labels
 
 
 def test_a_row_is_called_by_all_words_that_tell_it_apart() -> None:
