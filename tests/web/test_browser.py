@@ -26,7 +26,7 @@ PATHS = (
     "/people/1",
     "/outbox",
     "/reports",
-    "/reports/gate",
+    "/reports/funnel",
     "/process",
     "/config",
     "/nowhere",
