@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event, Lock
 
-from syncagent.agent.silence import STANDING as SILENT
 from syncagent.agent.silence import Silence, record_of
-from syncagent.agent.stuck import STUCK, tell_stuck
+from syncagent.agent.stuck import tell_stuck
 from syncagent.clock import Clock
 from syncagent.errors import StoreFullError
 from syncagent.handoff.alerting import after_quiet, beside
@@ -17,6 +16,7 @@ from syncagent.handoff.harmless import harmless
 from syncagent.model import Alert, AnyCommand, Lane
 from syncagent.policy import Policy, RejectionAlarm
 from syncagent.reports.rejections import Rejections, days_of, rejections
+from syncagent.reports.standing import REJECTIONS
 from syncagent.state.store import Store
 
 log = logging.getLogger("syncagent")
@@ -25,8 +25,6 @@ EVERY = timedelta(hours=1)
 FOLDS = 50
 """So many times an hour some of what decisions were made from is let go of."""
 LISTENS_EVERY = timedelta(seconds=15)
-STANDING = "alarms/rejections"
-"""The setting that keeps which matters are told, since when, and how often each was."""
 _OVER = 0.8
 """A matter is over once its share has fallen below so much of the line: one at the line must not come and go."""
 
@@ -83,27 +81,19 @@ class Watch:
         return made
 
 
-def standing(store: Store) -> list[dict[str, str]]:
-    """The alarms that stand now: what each `says`, and `since` when (ISO, UTC)."""
-    rejected = json.loads(store.meta(STANDING) or "{}").values()
-    stuck = json.loads(store.meta(STUCK) or "{}").get("standing", {}).values()
-    silent = json.loads(store.meta(SILENT) or "{}").values()
-    return [one for one in (*rejected, *silent, *stuck) if one["says"]]
-
-
 def watch(store: Store, policy: Policy, now: datetime) -> int:
     """Look whether many leads are rejected, and tell what is new; how many alerts were made."""
     alarm = policy.alerts.rejections
     if alarm is None:
         return 0
-    known = json.loads(store.meta(STANDING) or "{}")
+    known = json.loads(store.meta(REJECTIONS) or "{}")
     found = rejections(store, policy, alarm, now)
     standing, new = _judged(found, known, alarm, now)
     made = _alert(store, policy, alarm, new, standing, now) if new else []
     if made:
         store.enqueue(made, now=now)  # first: killed in between, the same keys are told again, which tells nothing
     if standing != known:
-        store.set_meta(STANDING, json.dumps(standing))
+        store.set_meta(REJECTIONS, json.dumps(standing))
     return len(made)
 
 

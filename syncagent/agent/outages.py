@@ -15,13 +15,12 @@ from msgspec import Struct
 
 from syncagent.clock import Clock
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError, StoreBrokenError, StoreFullError
+from syncagent.reports.standing import NOT
 from syncagent.state.store import Store
 
 log = logging.getLogger("syncagent")
 
 ALL, READING, UNPACKING, WRITING, DECIDING = "", "reading", "unpacking", "writing", "deciding"
-NOT = {ALL: "used", READING: "read", UNPACKING: "unpacked", WRITING: "written to", DECIDING: "planning"}
-"""How a part that is out is told: "salesforce is not read until ..."."""
 FIRST, LONGEST = 5.0, 120.0
 """Seconds that the second failure in a row waits at least, doubled with each one more up to the longest."""
 

@@ -13,17 +13,16 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from syncagent.agent.outages import NOT, READING, UNPACKING, WRITING, Outages
+from syncagent.agent.outages import READING, UNPACKING, WRITING, Outages
 from syncagent.clock import Clock
 from syncagent.handoff.alerting import after_quiet, beside
 from syncagent.model import Alert, AnyCommand, Dossier, Identity
 from syncagent.policy import Policy
+from syncagent.reports.standing import NOT, SILENCE
 from syncagent.state.store import Store
 
 log = logging.getLogger("syncagent")
 
-STANDING = "alarms/silence"
-"""The setting that keeps which systems are silent, since when, how often each was, and what is said of it."""
 HEARD = "heard"
 """The setting that keeps when each source was read last."""
 POLLS, LEAST = 10, 900.0
@@ -55,7 +54,7 @@ class Silence:
     def __call__(self) -> int:
         """Look at every system; tell of those that have become silent, and of those that speak again."""
         now, policy = self._clock.now(), self._policy()
-        known = json.loads(self._store.meta(STANDING) or "{}")
+        known = json.loads(self._store.meta(SILENCE) or "{}")
         standing = dict(known)
         made: list[AnyCommand] = []
         for name, parts in self._parts(policy).items():
@@ -74,13 +73,13 @@ class Silence:
         if made:
             self._store.enqueue(made, now=now)  # first: killed in between, the same keys tell nothing a second time
         if standing != known:
-            self._store.set_meta(STANDING, json.dumps(standing))
+            self._store.set_meta(SILENCE, json.dumps(standing))
         self._keep(now)
         return len(made)
 
     def silent(self) -> tuple[str, ...]:
         """The systems that are silent now, as the state has it."""
-        standing = json.loads(self._store.meta(STANDING) or "{}")
+        standing = json.loads(self._store.meta(SILENCE) or "{}")
         return tuple(sorted(name for name, one in standing.items() if one["says"]))
 
     def _parts(self, policy: Policy) -> dict[str, list[str]]:

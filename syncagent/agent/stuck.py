@@ -16,12 +16,11 @@ from syncagent.handoff.alerting import after_quiet, beside, next_time
 from syncagent.handoff.calendar import before, zone_of
 from syncagent.model import Alert, AnyCommand, Identity
 from syncagent.policy import Duration, Policy, StageRule
+from syncagent.reports.standing import STUCK
 from syncagent.state.store import Store, Stuck
 
 log = logging.getLogger("syncagent")
 
-STUCK = "alarms/stuck"
-"""The setting that keeps up to when stays were looked at, by stage, and what stands now."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -8,19 +8,17 @@ from typing import Any
 
 import click
 import msgspec
-from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
-from syncagent.agent.alarms import standing
 from syncagent.agent.control import socket_path
-from syncagent.agent.outages import NOT
 from syncagent.cli import config_option, counted, json_option
 from syncagent.cli.logs import masked, screen, shown
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 from syncagent.model import HealthSnapshot
+from syncagent.reports.standing import NOT, Outage, outages, standing
 from syncagent.state import open_store
 from syncagent.state.store import Store
 
@@ -52,7 +50,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     finally:
         store.close()
     running = socket_path(state).exists()
-    out = _outages(health, now)
+    out = outages(health, now)
     if as_json:
         told: dict[str, Any] = {}
         for one in out:
@@ -82,28 +80,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     _advise(console, health, scores_held=scores_held)
 
 
-class Out(Struct, frozen=True):
-    """What is not used at present: which part of which system, until when, and why."""
-
-    name: str
-    part: str
-    until: datetime
-    why: str
-    broken: bool
-
-
-def _outages(health: HealthSnapshot, now: datetime) -> list[Out]:
-    found: list[Out] = []
-    for place, text in sorted(health.down.items()):
-        name, _, part = place.partition("/")
-        told = json.loads(text)
-        until = datetime.fromisoformat(told["until"]).astimezone(UTC)
-        if until > now:
-            found.append(Out(name, part, until, told["why"], told.get("broken", False)))
-    return found
-
-
-def _systems(health: HealthSnapshot, now: datetime, out: Mapping[str, Out]) -> Table:
+def _systems(health: HealthSnapshot, now: datetime, out: Mapping[str, Outage]) -> Table:
     table = Table(Column("stream", overflow="fold"), "read until", "how it is", title="Systems", title_justify="left")
     for stream, seen in sorted(health.seen_until.items()):
         if BACKFILL in stream or stream.startswith(IMPORT):

@@ -77,7 +77,7 @@ def put_on_hold(draft: Draft, by: str) -> None:
     draft.give_back("on hold", back, reason)
     if "recycle_until" in draft.current:
         draft.adopt("recycle_until", draft.current["recycle_until"])
-    draft.event("recycled", f"{draft.called(by)} put it on hold.", reason=reason, come_back_at=back.isoformat(), by=by)
+    draft.event("recycled", f"{draft.called(by)} put it on hold.", come_back_at=back.isoformat(), by=by)
 
 
 def moved_date(draft: Draft, by: str, *, person: bool) -> None:
@@ -141,7 +141,7 @@ def _return_closed(draft: Draft, rule: OnBehalf) -> None:
     )
     draft.cause = draft.cause or "recycle"
     why = f"{reason.capitalize()}: it comes up again, by rule."
-    draft.event("recycled", why, reason=reason, come_back_at=back.isoformat(), rule=rule.cause)
+    draft.event("recycled", why, come_back_at=back.isoformat(), rule=rule.cause)
 
 
 def _after_tries(draft: Draft, handoff: Handoff, rule: OnBehalf) -> None:
@@ -221,13 +221,13 @@ def _give_back(draft: Draft, outcome: str, reason: str, back: datetime, said: st
         draft.give_back(_FOR_GOOD, back, reason)
         draft.put(replace(draft.handoffs[-1], state=HandoffState.CLOSED, come_back_at=None, tries=tries))
         why = f"It has been with sales {handoff.number} times" if rule is None or rule.again else "That is for good"
-        draft.event("recycled", f"{said} {why}: it stays with marketing.", reason=reason, tries=tries)
+        draft.event("recycled", f"{said} {why}: it stays with marketing.", tries=tries)
     else:
         draft.give_back(outcome, back, reason)
         draft.put(replace(draft.handoffs[-1], tries=tries))
         if "recycle_until" in draft.current:
             draft.adopt("recycle_until", draft.current["recycle_until"])
-        draft.event("recycled", said, reason=reason, come_back_at=back.isoformat(), by=by, tries=tries)
+        draft.event("recycled", said, come_back_at=back.isoformat(), by=by, tries=tries)
         if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
             draft.want["recycle_until"] = _written_date(draft, back)
     pinned = not by and last is not None and last.pinned

@@ -135,7 +135,7 @@ class _Check:
         self._hashes: deque[bytes] = deque([NOTHING_BEFORE], maxlen=4)  # that the next line may stand behind
         self._gaps: list[tuple[int, int]] = []
         self._erased: list[tuple[int, int]] = []
-        self._forgotten: list[tuple[frozenset[str], int]] = []
+        self._forgotten: dict[str, int] = {}  # person -> up to which line they were forgotten
         self._last: Line | None = None
         self._shift = self._lines = self._first = 0
         self._saw_head = False
@@ -149,7 +149,8 @@ class _Check:
         if line.told is None:
             self._erased.append((line.id, line.person))
         if line.kind == FORGOTTEN:
-            self._forgotten.append(_of_forgotten(line))
+            people, until = _of_forgotten(line)
+            self._forgotten.update({one: max(until, self._forgotten.get(one, 0)) for one in people})
         if self._head is not None and line.id == self._head[0]:
             self._saw_head = line.hash.hex() == self._head[1]
         if last is not None and line.id <= last.id:
@@ -228,7 +229,7 @@ class _Check:
             self._tell("removed", end + 1, "it is missing at the end", last=ever)
         if self._whole:
             for number, person in self._erased:
-                if not any(str(person) in people and number <= until for people, until in self._forgotten):
+                if number > self._forgotten.get(str(person), 0):
                     says = f"what it says is gone, though no line says that person {person} was forgotten"
                     self._tell("reason removed", number, says)
         if self._head is not None and not self._saw_head:

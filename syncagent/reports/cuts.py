@@ -40,6 +40,11 @@ def called(store: Store, policy: Policy) -> dict[str, str]:
     return names | {owner: rep.name for owner, rep in team_of(policy).reps.items()}
 
 
+def cut_of(value: object) -> str:
+    """What a part of a cut is called; empty where nobody knows, as of a handoff of somebody who was forgotten."""
+    return "" if value is None else str(value)
+
+
 def missing(store: Store) -> tuple[str, ...]:
     """A sentence on the people whose columns are not filled yet, if there are any."""
     [(count,)] = store.ask("select people from report_missing")

@@ -9,6 +9,7 @@ from syncagent.handoff import allowed, longest_stay
 from syncagent.handoff.calendar import before
 from syncagent.model import Stage
 from syncagent.policy import Policy
+from syncagent.reports.formats.words import DASH
 from syncagent.state.store import StageNumbers, Store
 
 LATELY = timedelta(days=90)
@@ -102,9 +103,9 @@ def _arrows(policy: Policy, moved: Mapping[tuple[str, str], int]) -> tuple[Arrow
 
 
 def lasted(seconds: float | None) -> str:
-    """A length of time in a few characters; "-" for none."""
+    """A length of time in a few characters, for a box of the map; a dash for none."""
     if seconds is None:
-        return "-"
+        return DASH
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from syncagent.model import Roster
 from syncagent.policy import Policy
-from syncagent.reports.cuts import HANDOFF_CUTS, bounds, called, missing
+from syncagent.reports.cuts import HANDOFF_CUTS, bounds, called, cut_of, missing
 from syncagent.reports.periods import at_share, ratio
 from syncagent.reports.rejections import REJECTED
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
@@ -127,7 +127,7 @@ def _rows(store: Store, ask: Ask, cut: str) -> Iterable[Row]:
         f"select {cut}, state, outcome, reason, working_seconds_to_touch, attempts, assignments > 1,"  # noqa: S608
         " touched_ms is not null from report_handoff as h where opened_ms >= ? and opened_ms < ?"
     )
-    return (Row(str(name), *rest) for name, *rest in store.ask(sql, bounds(ask)))
+    return (Row(cut_of(name), *rest) for name, *rest in store.ask(sql, bounds(ask)))
 
 
 def _reasons(head: Column, reasons: Counter[tuple[str, str]], known: dict[str, str]) -> Iterable[Table]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from syncagent.policy import Policy
-from syncagent.reports.cuts import HANDOFF_CUTS, bounds, called, missing
+from syncagent.reports.cuts import HANDOFF_CUTS, bounds, called, cut_of, missing
 from syncagent.reports.periods import Months, ms_of, ratio
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.state.store import Store
@@ -99,7 +99,7 @@ def _counted(store: Store, ask: Ask, low: int, high: int) -> Iterable[tuple[str,
         " from report_promise as h where started_ms >= ? and started_ms < ? group by 1, 2, 3, 4, 5"
     )
     for promised, terms, cut, month, how, count in store.ask(sql, (now, low, high)):
-        yield promised, terms, str(cut), months.days[max(month, 0)], how, count
+        yield promised, terms, cut_of(cut), months.days[max(month, 0)], how, count
 
 
 def _late(store: Store, ask: Ask, names: dict[str, str]) -> Table:
@@ -110,13 +110,13 @@ def _late(store: Store, ask: Ask, names: dict[str, str]) -> Table:
         " where ended_ms is null and due_ms < ? order by due_ms, handoff limit ?"
     )
     rows = tuple(
-        (promised, names.get(owner, owner) or None, person, handoff, late)
+        (promised, names.get(owner, owner) or None, str(person), handoff, late)
         for promised, owner, person, handoff, late in store.ask(sql, (now, now, LATEST))
     )
     columns = (
         Column("promised", "What is promised"),
         Column("owner", "Owner"),
-        Column("person", "Person", "count"),
+        Column("person", "Person"),
         Column("handoff", "Handoff"),
         Column("late", "Late for", "duration"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from syncagent.policy import Policy
-from syncagent.reports.cuts import HANDOFF_CUTS, bounds, called, missing
+from syncagent.reports.cuts import HANDOFF_CUTS, bounds, called, cut_of, missing
 from syncagent.reports.periods import Months, at_share, ratio
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
 from syncagent.state.store import Store
@@ -57,7 +57,7 @@ def speed(store: Store, ask: Ask, policy: Policy) -> Report:
             whole.add(row)
             monthly.setdefault(months.days[max(months.of(opened), 0)], Speed()).add(row)
             if ask.by:
-                cuts.setdefault(str(name), Speed()).add(row)
+                cuts.setdefault(cut_of(name), Speed()).add(row)
     tables = [_table("all", "All handoffs", (("", whole),) if whole.handoffs else (), None)]
     if ask.by:
         named = sorted(cuts.items(), key=lambda one: (-one[1].handoffs, one[0]))

@@ -116,6 +116,11 @@ def forget(db: sqlite3.Connection, person: int, identity: Identity) -> None:
     put(db, sorted((person << SHIFT | number, body) for number, body in map(row_of, kept)))
 
 
+def forget_all(db: sqlite3.Connection, person: int) -> None:
+    """Nothing that they did is kept."""
+    db.execute("delete from activity where id between ? and ?", (person << SHIFT, person << SHIFT | LAST))
+
+
 def _insert(rows: int) -> tuple[str, str]:
     """For rows that are all new, and for rows of which some may be known: the latter tells which were new."""
     values = ", ".join(["(?, ?)"] * rows)

@@ -30,8 +30,9 @@ from syncagent.model import (
     Page,
 )
 from syncagent.model.address import Addresses
-from syncagent.state import accounts, activities, deals, journal
+from syncagent.state import accounts, activities, deals
 from syncagent.state.codec import Gone, Said, decode_gone, maybe_ms, ms, text
+from syncagent.state.forgetting import addresses_of, bare_task, forget
 from syncagent.state.people import People
 from syncagent.state.remembering import newest, remember
 from syncagent.state.store import Accepted
@@ -179,8 +180,7 @@ class _Taking:
         return changed is not None
 
     def _lead(self, lead: Lead, keys: Sequence[str]) -> bool:
-        known = self.people.known(lead.identity)
-        if known is not None and self.people.is_erased(known):
+        if self.people.any_erased and any(map(self._is_erased, (lead.identity, *lead.also))):
             return False
         person = self.people.join((lead.identity, *lead.also), keys, known=lead.identity)
         gone = self._gone.get(lead.identity)
@@ -203,7 +203,13 @@ class _Taking:
         self.people.changed(person)
         return True
 
+    def _is_erased(self, identity: Identity) -> bool:
+        known = self.people.known(identity) if self.people.any_erased else None
+        return known is not None and self.people.is_erased(known)
+
     def _record(self, record: CrmRecord, keys: Sequence[str]) -> bool:
+        if self._is_erased(record.identity):
+            return False
         gone = self._gone.get(record.identity)
         if gone is not None and gone.winner is not None and record.merged_into is None:
             record = replace(record, merged_into=gone.winner)
@@ -217,6 +223,8 @@ class _Taking:
         return changed
 
     def _change(self, change: FieldChange) -> bool:
+        if self._is_erased(change.record):
+            return False
         person = self.people.join((change.record,))
         said = self.people.said(person)
         if any(each.key == change.key and each.record == change.record for each in said.changes):
@@ -229,6 +237,8 @@ class _Taking:
         gone = self._gone.get(task.identity)
         if gone is not None and task.modified_at <= gone.at:
             task = replace(task, deleted=True)
+        if self._is_erased(task.record):
+            task = bare_task(task)
         holders = self.people.holders(task.identity)
         for holder in holders:
             old = next((t for t in self.people.said(holder).tasks if t.identity == task.identity), None)
@@ -300,7 +310,9 @@ class _Taking:
         self.people.companies |= deals.end(self._db, identity, at)
         holders = self.people.holders(identity)
         known = self.people.known(identity)
+        told: set[str] = set()
         if known is not None:
+            told = addresses_of(self.people.said(known), identity)  # before any of it goes
             holders = holders | {known}
             self.people.unwanted((identity,))
         for person in holders:
@@ -313,33 +325,8 @@ class _Taking:
             if before != (said.leads, said.records, said.tasks, said.opportunities):
                 self.people.changed(person)
         if known is not None and deleted.privacy:
-            self._forget(known, identity, new=new)
+            forget(self._db, self.people, known, identity, told, self._now, new=new)
         return new
-
-    def _forget(self, person: int, identity: Identity, *, new: bool) -> None:
-        """They asked to be forgotten there: nothing that it told is kept, and nothing at all of whom no other knows.
-
-        A refused delivery that names them goes whole: it may hold anything of them.
-        """
-        known = self.people.is_erased(person)
-        said = self.people.said(person)
-        gone = [lead for lead in said.leads if lead.identity == identity]
-        records = [record for record in said.records if record.identity == identity]
-        said.leads = tuple(lead for lead in said.leads if lead.identity != identity)
-        said.records = tuple(
-            replace(each, fields={}, emails=(), deleted=True) if each in records else each for each in said.records
-        )
-        said.changes = tuple(change for change in said.changes if change.record != identity)
-        said.histories = tuple(history for history in said.histories if history.identity != identity)
-        activities.forget(self._db, person, identity)
-        told = {email for lead in gone for email in lead.emails}
-        told.update(email for record in records for email in record.emails)
-        if not said.leads and all(each.deleted or each.merged_into for each in said.records):
-            told |= self.people.erase(person)
-        if not known and (new or told or self.people.is_erased(person)):
-            journal.forget(self._db, person, self._now)
-        _forget_refused(self._db, told)
-        self.people.changed(person)
 
     def _save_gone(self, identity: Identity, gone: Gone) -> bool:
         key = (identity.id, identity.object, identity.system)
@@ -440,14 +427,6 @@ Stamped = TypeVar("Stamped", CrmRecord, CrmTask, Opportunity)
 
 def _with_deleted(facts: tuple[Stamped, ...], identity: Identity, at: datetime) -> tuple[Stamped, ...]:
     return tuple(replace(f, deleted=True) if f.identity == identity and f.modified_at <= at else f for f in facts)
-
-
-def _forget_refused(db: sqlite3.Connection, addresses: Iterable[str]) -> None:
-    """Refused deliveries that name one of these go. What waits is read first, and then known not to be kept."""
-    for address in {one.strip().lower() for one in addresses} - {""}:
-        spelled = (address, address.replace("@", "%40"))
-        sql = "delete from inbox where refused is not null and instr(lower(cast(body as text)), ?)"
-        db.executemany(sql, [(one,) for one in spelled])
 
 
 def _load_gone(connection: sqlite3.Connection, identities: Sequence[Identity]) -> dict[Identity, Gone]:

@@ -22,6 +22,8 @@ def plain_errors() -> Iterator[None]:
                 "The state file was left half written by an agent that was killed. "
                 "Start the agent, which takes that back: `syncagent run`."
             ) from error
+        if name.startswith("SQLITE_BUSY"):
+            raise UserError("Another program keeps the state file locked. End it, then try again.") from error
         raise StoreBrokenError(
             f"The state file cannot be read ({error}). Restore the newest backup: `syncagent restore BACKUP`."
         ) from error

@@ -30,6 +30,7 @@ from syncagent.model import (
 )
 from syncagent.state.codec import decode_command, decode_receipt, maybe_moment, maybe_ms, moment, ms, text
 from syncagent.state.facts import put_record
+from syncagent.state.forgetting import FORGOTTEN, bare_receipt
 from syncagent.state.people import People
 from syncagent.state.store import OutboxItem
 
@@ -238,6 +239,8 @@ def confirm(db: sqlite3.Connection, outcomes: Sequence[tuple[Key, int, Outcome]]
             continue
         state, current, person, verb, newer = row
         mine = current == revision
+        if people.is_erased(person):
+            outcome = _bare(outcome)
         if isinstance(outcome, Done):
             _done(db, key, outcome.receipt, now, mine=mine)
             if verb == "WriteLead":
@@ -255,6 +258,17 @@ def confirm(db: sqlite3.Connection, outcomes: Sequence[tuple[Key, int, Outcome]]
         if newer:
             _next(db, key)
     people.finish()
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    """An answer about somebody who was forgotten while it was on its way."""
+    match outcome:
+        case Done():
+            return Done(bare_receipt(outcome.receipt))
+        case Refused():
+            return replace(outcome, why=FORGOTTEN)
+        case Retry():
+            return replace(outcome, why="")
 
 
 def _done(db: sqlite3.Connection, key: Key, receipt: Receipt, now: datetime, *, mine: bool) -> None:

@@ -168,6 +168,14 @@ class People:
         self.any_erased = True
         return {key.partition(" ")[0] for (key,) in rows if "@" in key}
 
+    def let_go_of(self, addresses: Iterable[str], person: int) -> None:
+        """None of these addresses finds them any more."""
+        for address in addresses:
+            sql = "delete from email where person = ? and (address = ? or address between ? and ?) returning address"
+            spelled = (person, address, f"{address} ", f"{address} \U0010ffff")
+            for (key,) in self._db.execute(sql, spelled).fetchall():
+                self._email.pop(key, None)
+
     def changed(self, person: int) -> None:
         """Something about them is new: a newer revision, and dirty."""
         self._changed.add(person)

@@ -11,6 +11,9 @@ from syncagent.errors import UserError
 
 _CACHE_KIB = 16 * 1024  # there are several of them, and a batch is read once
 
+PATIENCE = 10.0
+"""So many seconds it waits for a lock of another program."""
+
 
 class Readers:
     """As many connections as there are readers at a time. Safe to share between threads."""
@@ -35,7 +38,7 @@ class Readers:
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=128,
-                timeout=10.0,
+                timeout=PATIENCE,
             )
             connection.execute(f"pragma cache_size = -{_CACHE_KIB}").close()
         healthy = False

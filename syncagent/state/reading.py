@@ -116,6 +116,12 @@ def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def merged_into(db: sqlite3.Connection, person: int) -> int | None:
+    """Whom they were merged into, if they were."""
+    row = db.execute("select merged_into from person where id = ?", (person,)).fetchone()
+    return None if row is None else row[0]
+
+
 def journal(db: sqlite3.Connection, person: int | None, limit: int) -> tuple[JournalEntry, ...]:
     """What was decided, newest first; a person's includes what was decided of those merged into them."""
     where = "" if person is None else "where person = ? or person in (select id from person where merged_into = ?)"

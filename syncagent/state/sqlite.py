@@ -342,6 +342,10 @@ class SqliteStore:
         with self._reading() as db:
             return reading.find(db, who)
 
+    def merged_into(self, person: int) -> int | None:
+        with self._reading() as db:
+            return reading.merged_into(db, person)
+
     def dossier(self, person: int) -> Dossier | None:
         with self._reading() as db:
             found = dossiers.dossiers(db, [person])

@@ -337,6 +337,10 @@ class Store(Protocol):
         """People by person id, email, or any system's id."""
         ...
 
+    def merged_into(self, person: int) -> int | None:
+        """Whom this person was merged into; None when they were not."""
+        ...
+
     def dossier(self, person: int) -> Dossier | None:
         """One person with everything that `plan` reads; None when there is none."""
         ...

@@ -25,17 +25,21 @@ _MOST_SESSIONS: Final = 1000
 _MOST_FAILURES, _WITHIN = 10, 60.0
 _HERE: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _RELAYED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
-_SESSION: Final = re.compile(rf"(?:^|;\s*){COOKIE}=([A-Za-z0-9_-]{{32}})(?:;|$)")
+_SESSION: Final = re.compile(rf"(?:^|;\s*)({COOKIE}-\d+)=([A-Za-z0-9_-]{{32}})(?=;|$)")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE)
 
 
 class Visitor(Struct, frozen=True):
-    """Somebody who may come in. `session`: of their browser, new or known; `name`: as the proxy tells it."""
+    """Somebody who may come in. `session`: of their browser, new or known; `name`: as the proxy tells it.
+
+    `port`: where we listen; a browser keeps one cookie of a name for all ports of a host, so ours has its own name.
+    """
 
     session: str
     name: str = ""
     fresh: bool = False
     secure: bool = False
+    port: int = 0
 
 
 class Refusal(Struct, frozen=True):
@@ -47,10 +51,11 @@ class Refusal(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """What is known of a request before its body: headers by lower-case name, and the address it came from."""
+    """What is known of a request before its body: headers by lower-case name, where it came from, our own port."""
 
     headers: Mapping[str, str]
     peer: str
+    port: int = 0
 
 
 class Entry:
@@ -82,18 +87,18 @@ class Entry:
 
     def visitor(self, head: Head) -> Visitor | Refusal:
         """Who this is, or why they may not come in."""
-        session = _cookie(head.headers.get("cookie", ""))
+        session = _cookie(head)
         proxy = self._table.proxy
         if proxy is not None and _is_within(head.peer, proxy.trusted):
             name = head.headers.get(proxy.header.lower(), "").strip()
             secure = head.headers.get("x-forwarded-proto", "") == "https"
             if name:
-                return _with_session(session, name[:200], secure=secure)
+                return _with_session(head, session, name[:200], secure=secure)
             if not self.asks_for_token:
                 return Refusal(403, "The proxy did not say who you are: sign in there first.")
         if self.asks_for_token:
             if session and self._is_signed_in(session):
-                return Visitor(session)
+                return Visitor(session, port=head.port)
             return Refusal(401, "Sign in first.", login=True)
         if proxy is not None:
             return Refusal(403, "These pages are reached through the proxy that [pages.proxy] names.")
@@ -102,11 +107,11 @@ class Entry:
         if any(name in head.headers for name in _RELAYED):
             why = "This request came through a proxy, so it may be anybody's: give [pages] a token, or name the proxy."
             return Refusal(403, why)
-        return _with_session(session, "")
+        return _with_session(head, session)
 
     def stranger(self, head: Head) -> Visitor:
         """Somebody who is about to sign in: their browser gets a session that opens nothing yet."""
-        return _with_session(_cookie(head.headers.get("cookie", "")), "")
+        return _with_session(head, _cookie(head))
 
     def sign_in(self, given: str) -> str | Refusal:
         """A new session for whoever knows the token. Whoever tries too often waits a minute."""
@@ -157,16 +162,17 @@ class Entry:
 
 def cookie_of(visitor: Visitor) -> str:
     """The header that gives a browser its session: kept from scripts and from other sites."""
-    return f"{COOKIE}={visitor.session}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if visitor.secure else ''}"
+    kept = f"{COOKIE}-{visitor.port}={visitor.session}; Path=/; HttpOnly; SameSite=Strict"
+    return f"{kept}; Secure" if visitor.secure else kept
 
 
-def _with_session(session: str, name: str, *, secure: bool = False) -> Visitor:
-    return Visitor(session or secrets.token_urlsafe(24), name, not session, secure)
+def _with_session(head: Head, session: str, name: str = "", *, secure: bool = False) -> Visitor:
+    return Visitor(session or secrets.token_urlsafe(24), name, not session, secure, head.port)
 
 
-def _cookie(header: str) -> str:
-    found = _SESSION.search(header)
-    return found[1] if found else ""
+def _cookie(head: Head) -> str:
+    found: dict[str, str] = dict(_SESSION.findall(head.headers.get("cookie", "")))
+    return found.get(f"{COOKIE}-{head.port}", "")
 
 
 def _hash(text: str) -> bytes:

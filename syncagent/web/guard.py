@@ -51,7 +51,8 @@ class Guard:
             await send(message)
 
         request = Request(scope, receive)
-        head = Head(dict(request.headers), request.client.host if request.client is not None else "")
+        peer, (_, port) = request.client, scope.get("server") or ("", 0)
+        head = Head(dict(request.headers), peer.host if peer is not None else "", port or 0)
         refusal = self._entry.host(head)
         if refusal is None and scope["method"] not in ("GET", "HEAD", "POST"):
             refusal = Refusal(405, "Pages are read, and forms are posted: nothing else.")

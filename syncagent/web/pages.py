@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,7 +26,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from syncagent.errors import StoreFullError, SyncagentError
+from syncagent.errors import StoreBrokenError, StoreFullError, SyncagentError, UserError
 from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web import views
@@ -110,6 +111,8 @@ class Pages:
         """A page, or a page that says what is wrong. Runs in a thread of the pages' own."""
         try:
             said = handler(self._visit(request))
+        except StoreBrokenError as error:
+            said = Said("said.html", _told("The state cannot be read", str(error)), 503)
         except StoreFullError as error:
             said = Said("said.html", _told("The disk is full", str(error)), 503)
         except SyncagentError as error:
@@ -128,7 +131,10 @@ class Pages:
         desk = self._desk
         with self._opening:
             if self._store is None:
-                self._store = open_store(desk.state, read_only=True, clock=desk.clock)
+                try:
+                    self._store = open_store(desk.state, read_only=True, clock=desk.clock)
+                except UserError as error:  # it is not there, locked, not ready: whatever it is, no page can be made
+                    raise StoreBrokenError(str(error)) from error
         config = desk.config()
         return Visit(
             self._store,
@@ -183,7 +189,7 @@ class Pages:
         visitor: Visitor = request.scope["state"]["visitor"]
         answer = RedirectResponse("/", 303)
         request.scope["state"]["visitor"] = None
-        answer.headers.append("set-cookie", cookie_of(Visitor(session, secure=visitor.secure)))
+        answer.headers.append("set-cookie", cookie_of(replace(visitor, session=session)))
         return answer
 
     async def _logout(self, request: Request) -> Response:

@@ -25,6 +25,7 @@ from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.page import body
 from syncagent.reports.process import Picture, lasted, picture
 from syncagent.reports.report import Ask, Chart, Column, Report, Table
+from syncagent.reports.standing import NOT, Outage, outages, standing
 from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web.prepared import Ready
@@ -56,19 +57,7 @@ class System(Struct, frozen=True):
     usage: Usage | None
     used: float | None
     pace: float | None
-    out: tuple["Out", ...]
-
-
-class Out(Struct, frozen=True):
-    """A part of a system that is not used at present."""
-
-    what: str
-    until: datetime
-    why: str
-    broken: bool
-
-
-_NOT: Final = {"": "used", "reading": "read", "unpacking": "unpacked", "writing": "written to", "deciding": "planning"}
+    out: tuple[Outage, ...]
 
 
 def health(visit: Visit) -> Said:
@@ -79,11 +68,11 @@ def health(visit: Visit) -> Said:
         return Said(
             "wait.html", {"failed": ready.failed, "refresh": 0 if ready.failed else 1}, 500 if ready.failed else 200
         )
-    alarms = [one for one in json.loads(visit.store.meta("alarms/rejections") or "{}").values() if one.get("says")]
+    alarms = standing(visit.store)
     systems = _systems(visit, told)
     waiting = sum(told.outbox.get(state, 0) for state in ("queued", "sending"))
     stuck = sum(told.outbox.get(state, 0) for state in STUCK)
-    troubles = [f"{one.name} is {'broken' if o.broken else f'not {o.what}'}" for one in systems for o in one.out]
+    troubles = [f"{one.name} is {'broken' if o.broken else f'not {NOT[o.part]}'}" for one in systems for o in one.out]
     troubles += ["The disk is full: nothing is acknowledged"] if told.disk_full else []
     worst = (
         "bad" if troubles else "warn" if stuck or told.held or alarms or any(one.late for one in systems) else "good"
@@ -100,6 +89,7 @@ def health(visit: Visit) -> Said:
         "worst": worst,
         "scores_held": bool(visit.store.meta("scores_held")),
         "skewed": SKEWED,
+        "not_done": NOT,
         "refresh": 2 if ready.busy else 30,
     }
     return Said("health.html", values)
@@ -113,7 +103,9 @@ def _glance(visit: Visit) -> Ready:
 def _systems(visit: Visit, told: HealthSnapshot) -> list[System]:
     config = visit.desk.config()
     found = []
-    outs = _outs(told, visit.now)
+    outs: dict[str, list[Outage]] = {}
+    for one in outages(told, visit.now):
+        outs.setdefault(one.name, []).append(one)
     for table in (*config.sources, config.crm):
         stream = "crm" if table.name == config.crm.name else table.name
         seen = _latest(told.seen_until, stream)
@@ -137,18 +129,6 @@ def _latest(moments: Mapping[str, datetime | None], system: str) -> datetime | N
         if at is not None and name.split("/")[0] == system and "/backfill/" not in name
     ]
     return max(known, default=None)
-
-
-def _outs(told: HealthSnapshot, now: datetime) -> dict[str, list[Out]]:
-    found: dict[str, list[Out]] = {}
-    for place, text in sorted(told.down.items()):
-        name, _, part = place.partition("/")
-        said = json.loads(text)
-        until = datetime.fromisoformat(said["until"])
-        if until > now:
-            out = Out(_NOT.get(part, part), until, str(said["why"]), bool(said.get("broken")))
-            found.setdefault(name, []).append(out)
-    return found
 
 
 def _pace(usage: Usage | None) -> float | None:
@@ -225,9 +205,9 @@ def person(visit: Visit) -> Said:
     first = (page - 1) * SHOWN
     made = persons.person(visit.store, visit.policy, number, visit.now, first=first, most=SHOWN)
     if made is None:
-        now_called = [one for one in visit.store.find(str(number)) if one != number]
-        if now_called:
-            return to(f"/people/{now_called[0]}")
+        into = visit.store.merged_into(number)
+        if into is not None:
+            return to(f"/people/{into}")
         why = "Nobody here has this number. Look for them by email or by any system's id."
         return Said("said.html", {"title": "Nobody is there", "why": why}, 404)
     roster = visit.store.roster()
@@ -461,7 +441,7 @@ def config(visit: Visit) -> Said:
         "digest": visit.policy.digest,
         "since": now.since if now is not None else None,
         "before": before,
-        "changes": changes,
+        "differences": changes,
         "toml": masked_toml(running.raw),
         "state": str(Path(running.agent.state).name),
     }

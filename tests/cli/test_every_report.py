@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from syncagent.cli import main
 from syncagent.model import Identity, Opportunity
 from syncagent.reports.catalog import REPORTS, cuts
-from tests.reports.formats.test_formats import Read
+from tests.markup import Read
 from tests.story.theatre import CONFIG, Theatre
 
 NAME = '<script>alert("x")</script>'

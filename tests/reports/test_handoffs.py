@@ -81,8 +81,18 @@ def test_a_promise_is_kept_broken_late_or_runs(asked: Asked) -> None:
     assert by["Ana"]["attainment"] == 1.0 and by["Ben"]["attainment"] == 0.0
     (late,) = told(found, "late")
     assert (late["owner"], late["handoff"], late["late"]) == ("Ben", "1.1", 3600.0)
+    table = next(one for one in found.tables if one.name == "late")
+    assert (late["person"], table.columns[2].kind) == ("1", "text"), "a name, and no number of anything"
     for cut, name in (("team", "emea"), ("source", "Web"), ("score_band", "60")):
         assert [row["name"] for row in told(ask(sla, asked, cut), "by")] == [name]
+
+
+def test_a_handoff_of_somebody_who_was_forgotten_is_counted_where_nobody_knows(asked: Asked) -> None:
+    asked.handoff("1.1", T0)  # nothing tells how they came in
+    asked.promise("1.1", 1, T0)
+    for report in (sla, speed, reps):
+        for cut in ("source", "team", "content"):
+            assert [row["name"] for row in told(ask(report, asked, cut), "by")] == [None], (report, cut)
 
 
 def test_what_a_rep_did_and_why_leads_were_given_back(asked: Asked) -> None:

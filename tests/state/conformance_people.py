@@ -5,9 +5,25 @@ import zlib
 import pytest
 
 from syncagent.errors import UserError
-from syncagent.model import Decision, Deleted, Desired, Merged
+from syncagent.model import Decision, Deleted, Desired, Done, Merged, Receipt, Refused
 from syncagent.state.store import Post
-from tests.state.story_values import act, at, change, deal, handoff, lead, mk, page, record, settle, sf, take, task
+from tests.state.story_values import (
+    act,
+    at,
+    change,
+    create_task,
+    deal,
+    handoff,
+    lead,
+    mk,
+    page,
+    record,
+    settle,
+    sf,
+    take,
+    task,
+    write,
+)
 
 CODES: dict[int, str] = {}
 while (code := zlib.crc32((key := f"key{len(CODES)}").encode())) not in CODES:
@@ -158,6 +174,44 @@ class Forgotten:
         store.accept(page(Deleted(record(1).identity, at(3), privacy=True)), "s", now=at(3))
         (gone,) = store.dossier(person).records
         assert (gone.deleted, gone.fields, gone.emails) == (True, {}, ())
+
+    def test_an_address_that_only_one_system_told_goes_with_it_and_what_was_refused_and_names_it_too(self, store):
+        take(store, lead(1, emails=["ana@example.com", "Ana.Home@example.net"]), record(1, emails=("ana@example.com",)))
+        (person,) = store.find("ana@example.com")
+        bodies = (b'{"e":"ana.home@example.net"}', b'{"e":"ben@example.com"}')
+        store.receive([Post("web", at(0), "POST", "/hooks/web", {}, body) for body in bodies]).result()
+        refused = {post.id: "No." for post in store.inbox("web", 10)}
+        store.unpack((), "web", read=(), refused=refused, heard={}, now=at(1))
+        take(store, Deleted(mk(1), at(2), privacy=True))
+        assert store.dossier(person).emails == ("ana@example.com",) and not store.dossier(person).erased
+        assert store.find("ana.home@example.net") == ()
+        assert [post.body for post in store.refused_posts()] == [bodies[1]]
+
+    def test_an_answer_that_comes_after_they_were_forgotten_brings_nothing_back(self, store):
+        take(store, lead(1, emails=["ana@example.com"]))
+        (person,) = store.find("ana@example.com")
+        create = {"last_name": "Silva", "email": "ana@example.com"}
+        settle(
+            store,
+            commands=(
+                write(person, create=create, emails=("ana@example.com",)),
+                create_task(person, depends_on=("w1",)),
+            ),
+        )
+        items = {one.command.key: one.revision for one in store.due("salesforce", at(1), 1)}
+        assert items.keys() == {"w1"}
+        take(store, Deleted(mk(1), at(2), privacy=True))
+        receipt = Receipt("w1", sf(9), at(2), {"last_name": "Silva"}, note="Silva was there already.")
+        store.confirm([("w1", items["w1"], Done(receipt))], now=at(3))
+        assert store.dossier(person).erased
+        (record_,) = store.dossier(person).records
+        assert (record_.identity, record_.fields) == (sf(9), {}), "where it stands is known, so that it can be ended"
+        told = {one.command.key: one for one in store.written(person, 10)}
+        assert told["w1"].receipt == Receipt("w1", sf(9), at(2))
+        assert (told["w1"].command.create, told["w1"].command.emails, told["t1"].command.body) == (None, (), "")
+        (item,) = store.due("salesforce", at(3), 10)
+        store.confirm([(item.command.key, item.revision, Refused("Silva has no owner."))], now=at(4))
+        assert "Silva" not in store.outbox(("parked",))[0].why
 
 
 class Crowds:

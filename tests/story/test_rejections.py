@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from syncagent.agent.alarms import STANDING
 from syncagent.model import Activity, CrmTask
 from syncagent.reports.rejections import rejections
+from syncagent.reports.standing import REJECTIONS
 from tests.story.theatre import CONFIG, Theatre
 
 ALARM = '[alerts.rejections]\nshare = 0.5\nleast = 4\ntell = "Ben Ode"\n'
@@ -60,7 +60,7 @@ def test_a_campaign_that_sales_rejects_is_told_once(tmp_path: Path, config: str)
         stage.after(hours=2)
         stage.after(hours=2)
         assert len(alarms(stage)) == 1, "once a matter"
-        standing = json.loads(stage.agent.store.meta(STANDING) or "")
+        standing = json.loads(stage.agent.store.meta(REJECTIONS) or "")
         told = [one["says"] for one in standing.values() if one["says"]]
         assert told == [
             "Sales rejected 4 of 4 leads of the campaign 'bad' in 28 days: 100%, nothing to compare with before."
@@ -84,13 +84,13 @@ def test_it_is_told_anew_when_it_was_over_and_with_the_trend(tmp_path: Path, con
         assert len(alarms(stage)) == 1
         stage.after(days=20)
         says(stage, handed_off(stage, "x", 4, 7), "Working")
-        assert not [one for one in json.loads(stage.agent.store.meta(STANDING) or "").values() if one["says"]]
+        assert not [one for one in json.loads(stage.agent.store.meta(REJECTIONS) or "").values() if one["says"]]
         stage.after(days=20)
         says(stage, handed_off(stage, "x", 11, 12), "Unqualified")
         assert len(alarms(stage)) == 2, "source, campaign and rule are one alert"
         (told,) = [
             one["says"]
-            for name, one in json.loads(stage.agent.store.meta(STANDING) or "").items()
+            for name, one in json.loads(stage.agent.store.meta(REJECTIONS) or "").items()
             if name == "campaign x"
         ]
         assert "12 of 19 leads" in told

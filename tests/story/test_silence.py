@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from syncagent.agent.silence import STANDING
 from syncagent.cli import main
 from syncagent.config import parse
 from syncagent.errors import ConfigError, ConnectorDownError, RetryableError
 from syncagent.model import CrmTask
+from syncagent.reports.standing import SILENCE
 from tests.contract.post_office import PostOffice
 from tests.story.test_alerts import mail
 from tests.story.theatre import CONFIG, Theatre
@@ -144,7 +144,7 @@ def test_the_config_says_how_long_and_whom(tmp_path: Path) -> None:
         stage.after(minutes=3)
         stage.after(minutes=1)
         assert [one.owner for one in stage.silent()] == ["ben"]
-        standing = json.loads(stage.agent.store.meta(STANDING) or "{}")
+        standing = json.loads(stage.agent.store.meta(SILENCE) or "{}")
         assert standing["web"]["says"].startswith("web could not be read")
         config = tmp_path / "config.toml"
         config.write_text((CONFIG + more).replace("[agent]", f'[agent]\nstate = "{stage.state}"'), encoding="utf-8")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from syncagent.agent.alarms import standing
-from syncagent.agent.stuck import STUCK
 from syncagent.model import Alert
+from syncagent.reports.standing import STUCK, standing
 from tests.story.theatre import CONFIG, Theatre
 
 MAP = """

@@ -69,3 +69,15 @@ LABELS = """() => {
   return bad;
 }"""
 """What somebody who cannot see the page would miss."""
+
+TOUCHING = """() => {
+  const bad = [];
+  for (const svg of document.querySelectorAll('.chart svg')) {
+    const words = [...svg.children].filter(one => one.tagName === 'text' && one.checkVisibility())
+      .map(one => [one.getBoundingClientRect(), one.lastChild.data]);
+    words.forEach(([a, said], n) => { for (const [b, other] of words.slice(n + 1))
+      if (a.left < b.right && b.left < a.right && a.top < b.bottom - 3 && b.top < a.bottom - 3) bad.push(`${said} / ${other}`); });
+  }
+  return [document.querySelectorAll('.chart text').length, bad];
+}"""
+"""How many words the charts have, and which of them stand on each other."""

@@ -71,6 +71,7 @@ class Browser:
     """One kept connection that keeps its cookie, and sends the token of the page that it saw last."""
 
     def __init__(self, listener, host: str = "", **headers: str) -> None:
+        self.listener = listener
         self.http = http.client.HTTPConnection("127.0.0.1", listener.port, timeout=30)
         self.host, self.more = host, {name.replace("_", "-"): text for name, text in headers.items()}
         self.cookie = self.csrf = ""

@@ -4,13 +4,18 @@
 """
 
 import os
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from syncagent.connectors import memory
 from syncagent.model import Identity, Refused
-from tests.web.chromium import CONTRAST, LABELS, NEEDED, chromium
+from syncagent.reports.formats.page import as_html
+from syncagent.reports.report import Chart, Column, Report, Table
+from tests.reports.formats.samples import FUNNEL
+from tests.story.theatre import T0
+from tests.web.chromium import CONTRAST, LABELS, NEEDED, TOUCHING, chromium
 from tests.web.desk import HOSTILE, serving, theatre
 
 pytestmark = NEEDED
@@ -21,7 +26,7 @@ PATHS = (
     "/people/1",
     "/outbox",
     "/reports",
-    "/reports/gate",
+    "/reports/funnel",
     "/process",
     "/config",
     "/nowhere",
@@ -153,6 +158,28 @@ def test_on_a_phone_nothing_sticks_out(tab, base, path):
         ".filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 24).map(one => one.outerHTML)"
     )
     assert small == []
+
+
+@pytest.mark.parametrize("looks", ["phone", "light"])
+def test_no_two_words_of_a_chart_touch(tab, base, looks, tmp_path):
+    page = tab(looks)
+    counts = []
+    for path in ("/people/1", "/reports/funnel", "/reports/sources"):
+        page.goto(base + path)
+        count, touching = page.evaluate(TOUCHING)
+        assert touching == [], path
+        counts.append(count)
+    columns = (Column("day", "Day", "day"), Column("many", "Many", "count"), Column("name", "Name"))
+    days = tuple((date(2026, 2, 1) + timedelta(days=9 * n * n), n * 1000, f"a name {n} {'m' * n}") for n in range(12))
+    times = Table("t", "Days", columns, days, chart=Chart("lines", "day", ("many",)))
+    names = Table("n", "Names", columns, days, chart=Chart("lines", "name", ("many",)))
+    bars = Table("b", "Bars", columns, days, chart=Chart("bars", "day", ("many",)))
+    written = tmp_path / "report.html"
+    written.write_text(as_html(Report("r", "R", T0, "UTC", (times, names, bars, *FUNNEL.tables))))
+    page.goto(written.as_uri())
+    count, touching = page.evaluate(TOUCHING)
+    assert touching == []
+    assert min(*counts, count) >= 4
 
 
 def test_a_keyboard_is_enough(tab, base):

@@ -1,6 +1,7 @@
 """Who may see the pages: by name, address, token and proxy. No server is needed to say so."""
 
 import pytest
+from msgspec import structs
 
 from syncagent.config import PagesTable, is_loopback
 from syncagent.config.pages import ProxyTable
@@ -101,8 +102,15 @@ class TestToken:
 
     def test_a_made_up_session_opens_nothing(self):
         door = entry(token=TOKEN)
-        for cookie in ("syncagent=" + "a" * 32, "syncagent=", "syncagent", "xsyncagent=" + "a" * 32):
+        for cookie in ("syncagent-0=" + "a" * 32, "syncagent-0=", "syncagent", "xsyncagent-0=" + "a" * 32):
             assert isinstance(door.visitor(head(cookie=cookie)), Refusal)
+
+    def test_a_session_counts_where_its_cookie_names_the_port(self):
+        door = entry(token=TOKEN)
+        session = door.sign_in(TOKEN)
+        asked = structs.replace(head(cookie=f"syncagent-8474={session}; syncagent-9000={'b' * 32}"), port=8474)
+        assert door.visitor(asked) == Visitor(session, port=8474)
+        assert isinstance(door.visitor(structs.replace(asked, port=9000)), Refusal)
 
     def test_whoever_guesses_has_to_wait_and_so_does_everybody(self):
         door = entry(token=TOKEN)

@@ -94,6 +94,16 @@ def test_login_and_logout(play):
         assert browser.get("/")[0] == 303
 
 
+def test_two_agents_on_one_host_sign_nobody_out_of_the_other(play):
+    with browsing(play, reveal=lambda: TOKEN) as one, browsing(play, reveal=lambda: TOKEN) as other:
+        for browser in (one, other):
+            browser.get("/login")
+            assert browser.post("/login", {"token": TOKEN})[0] == 303
+        both = {pair.partition("=")[0]: pair for pair in (one.cookie, other.cookie)}  # a browser's one jar for the host
+        one.cookie = other.cookie = "; ".join(both.values())
+        assert (one.get("/")[0], other.get("/")[0]) == (200, 200)
+
+
 def test_a_request_through_an_unnamed_proxy_is_nobodys(play):
     with browsing(play, headers={"X_Forwarded_For": "192.0.2.1"}) as browser:
         status, text = browser.get("/people/1")

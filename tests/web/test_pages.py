@@ -1,5 +1,6 @@
 """Every page in every empty, full, huge and broken state, over real HTTP."""
 
+import json
 import re
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,9 @@ from syncagent.model import Activity, Identity, Lead, Page, Refused, Usage
 from syncagent.reports.catalog import REPORTS
 from syncagent.reports.formats.page import NOTHING
 from syncagent.reports.report import Chart, Column, Report, Table
+from syncagent.reports.standing import REJECTIONS, SILENCE, STUCK
 from syncagent.web import views
+from tests.markup import strange
 from tests.web.desk import HOSTILE, Browser, browsing, serving, story, theatre
 
 PAGES = ("/", "/board", "/people", "/outbox", "/reports", "/process", "/config")
@@ -65,6 +68,7 @@ class TestEmpty:
             assert status == 200
             assert "<h1>" in text
             assert "None" not in shown(text)
+            assert "Read-only" not in text
 
     def test_what_it_says(self, empty):
         with browsing(empty) as browser:
@@ -118,6 +122,17 @@ class TestStory:
         with browsing(play, health=full) as browser:
             assert "The disk is full" in browser.get("/")[1]
 
+    def test_health_says_every_alarm_that_stands(self, play):
+        alarms = {REJECTIONS: "Sales rejects <fair>.", SILENCE: "web is silent.", STUCK: "2 people are stuck."}
+        for name, says in alarms.items():
+            known = {"x": {"says": says, "since": "", "times": 1}, "y": {"says": "", "since": "", "times": 1}}
+            play.agent.store.set_meta(name, json.dumps({"standing": known} if name == STUCK else known))
+        with browsing(play) as browser:
+            text = browser.get("/")[1]
+            assert "All is well" not in text
+            for says in alarms.values():
+                assert f"alarm {says}" in shown(text)
+
     def test_the_board_has_the_most_urgent_first_and_says_who_is_late(self, play):
         with browsing(play) as browser:
             text = shown(browser.get("/board")[1])
@@ -146,7 +161,9 @@ class TestStory:
     def test_points_of_an_activity_are_those_of_its_rule(self, play):
         (number,) = play.agent.store.find("mia@example.com")
         with browsing(play) as browser:
-            row = re.search(r"<tr>(?:(?!</tr>).)*demo-request.*?</tr>", browser.get(f"/people/{number}")[1], re.DOTALL)
+            row = re.search(
+                r"<tr[^>]*>(?:(?!</tr>).)*demo-request.*?</tr>", browser.get(f"/people/{number}")[1], re.DOTALL
+            )
             assert "+40" in row[0]
 
     def test_whoever_was_merged_is_found_at_whom_they_are_now(self, play):
@@ -157,6 +174,19 @@ class TestStory:
             old, new = max(one, other), min(one, other)
             assert browser.get(f"/people/{old}")[0] == 303
             assert browser.headers["location"] == f"/people/{new}"
+
+    def test_a_number_here_is_nobodys_id_elsewhere(self, play):
+        here, there = Identity("web", "lead", "4711"), Identity("crm", "Lead", "2")
+        facts = (Lead(here, play.clock.now(), {}), Lead(there, play.clock.now(), {}, ("two@example.com",)))
+        play.agent.store.accept(Page(facts, ""), "", now=play.clock.now())
+        (one,), (two,) = play.agent.store.find("mia@example.com"), play.agent.store.find("ben@example.com")
+        both = Lead(Identity("web", "lead", "both"), play.clock.now(), {}, ("mia@example.com", "ben@example.com"))
+        play.agent.store.accept(Page((both,), ""), "", now=play.clock.now())
+        with browsing(play) as browser:
+            assert browser.get("/people/4711")[0] == 404, "a lead of that id is somebody, and no person has the number"
+            assert (min(one, two), max(one, two)) == (1, 2)
+            assert browser.get("/people/2")[0] == 303
+            assert browser.headers["location"] == "/people/1", "and not whose id in the CRM is 2"
 
     def test_finding(self, play):
         with browsing(play) as browser:
@@ -254,47 +284,22 @@ class TestParked:
 
 
 class TestHostile:
-    """Names, companies and addresses that want to be more than text."""
+    """What an address asks for (names and all else that is shown: test_escaping.py)."""
 
-    @pytest.mark.parametrize("text", HOSTILE)
-    def test_is_text_on_every_page(self, empty, text):
-        story(empty, first_name=text, last_name=text, company=text, title=f"director {text}", website=text)
-        who = Identity("web", "lead", "mia")
-        empty.does(who, "page.visited", text)
-        empty.does(who, text[:60] or "x", text)
-        empty.after(minutes=1)
-        (number,) = empty.agent.store.find("mia@example.com")
-        with browsing(empty) as browser:
-            for path in (*PAGES, f"/people/{number}", "/process.svg"):
-                status, page = browser.get(path)
-                assert status == 200, path
-                assert "<script" not in page
-                assert "<img src=x" not in page
-                assert "<h1>owned" not in page
-                assert not re.search("[\u202e\u200b\x00\x1b]", page)
-                assert 'href="javascript' not in page
-            page = shown(browser.get(f"/people/{number}")[1])
-            for part in ("alert(1)", "{{ 7 * 7 }}", "drop table", "<h1>owned</h1>"):
-                assert (part in page) == (part in text)
-            browser.get("/people")
-            status, page = browser.post("/people", {"who": text})
-            assert status in (200, 303, 404)
-            assert "<script" not in page
-
-    @pytest.mark.parametrize(
-        "path",
-        ["/people/1?page=0", "/people/1?page=-1", "/people/1?page=99999999999", "/people/1?page=<script>",
-         "/outbox?did=<script>&done=<b>&refused=x", "/outbox?did=retry&done=<b>", "/reports/<script>",
-         "/board?still=<b>", "/people/1%00", "/people/../config", "//evil.example/x",
-         "/process.svg?x=<svg onload=a()>"],
-    )  # fmt: skip
-    def test_what_an_address_says_is_never_repeated(self, play, path):
+    def test_what_an_address_says_is_never_repeated(self, play):
+        paths = (
+            "/people/1?page=0", "/people/1?page=-1", "/people/1?page=99999999999", "/people/1?page=<script>",
+            "/outbox?did=<script>&done=<b>&refused=x", "/outbox?did=retry&done=<b>", "/reports/<script>",
+            "/board?still=<b>", "/people/1%00", "/people/../config", "//evil.example/x",
+            "/process.svg?x=<svg onload=a()>",
+        )  # fmt: skip
         with browsing(play) as browser:
-            status, text = browser.get(path.replace(" ", "%20"))
-            assert status in (200, 303, 404)
-            assert "<script" not in text
-            assert "<b>" not in text
-            assert "evil.example" not in str(browser.headers.get("location", ""))
+            for path in paths:
+                status, text = browser.get(path.replace(" ", "%20"))
+                assert status in (200, 303, 404), path
+                assert "<script" not in text, path
+                assert "<b>" not in text, path
+                assert "evil.example" not in str(browser.headers.get("location", ""))
 
 
 class TestHuge:
@@ -382,15 +387,15 @@ class TestReports:
             assert status == 400
             assert "cannot be asked" in text
 
-    @pytest.mark.parametrize("text", HOSTILE)
-    def test_a_report_is_text_too(self, play, monkeypatch, text):
-        monkeypatch.setattr(views, "make", lambda *_: self.invented(text))
+    def test_a_report_is_text_too(self, play, monkeypatch):
+        texts = iter(HOSTILE)
+        monkeypatch.setattr(views, "make", lambda *_: self.invented(next(texts)))
         monkeypatch.setattr(views, "cuts", lambda _: ())
         with browsing(play) as browser:
-            status, page = browser.get("/reports/funnel")
-            assert status == 200
-            assert not re.search("<script|<img|<h1>owned", page)
-            assert not re.search(r"<style|\sstyle=", page)
+            for text in HOSTILE:
+                status, page = browser.get("/reports/funnel")
+                assert status == 200
+                assert strange(page) == [], text
 
     @pytest.mark.parametrize("name", REPORTS)
     def test_each_with_the_numbers_of_this_state(self, play, name):
@@ -442,18 +447,6 @@ class TestBroken:
         with browsing(play, order=order) as browser:
             browser.get("/outbox")
             assert browser.post("/outbox", {"do": "retry", "key": "x"})[0] == 503
-
-    def test_a_state_that_is_gone_or_no_state_becomes_a_page(self, play, tmp_path):
-        with browsing(play, state=tmp_path / "elsewhere.db") as browser:
-            status, text = browser.get("/board")
-            assert status == 409
-            assert "There is no state file" in text
-        junk = tmp_path / "junk.db"
-        junk.write_bytes(b"this is no database at all, not in the least" * 100)
-        with browsing(play, state=junk) as browser:
-            status, text = browser.get("/people/1")
-            assert status == 409
-            assert "syncagent restore" in text
 
     def test_more_visitors_than_there_is_room_for_are_told_to_come_again(self, play, monkeypatch):
         monkeypatch.setattr("syncagent.web.pages.WAITING", 1)

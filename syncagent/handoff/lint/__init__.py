@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.lint.asked import misspelt, without_model
+from syncagent.handoff.lint.brief import unfilled
 from syncagent.handoff.lint.covering import all_imply, cannot_hold
 from syncagent.handoff.lint.map import lint_map
 from syncagent.handoff.lint.model import lint_model
@@ -38,6 +39,7 @@ def lint(policy: Policy, observed: Observed | None = None) -> tuple[Finding, ...
     found += _stages(policy, reaches)
     found += lint_map(policy)
     found += without_model(policy)
+    found += unfilled(policy, observed)
     if observed is not None and observed.people:
         meant = tuple(misspelt(policy, observed))
         found += meant

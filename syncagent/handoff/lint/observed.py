@@ -4,7 +4,7 @@ Counts only, so that they can be added up batch by batch; of an attribute's valu
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from syncagent.handoff.companies import placed
 from syncagent.handoff.conditions import Fits, fits_of, is_known
+from syncagent.handoff.derived import account_of
 from syncagent.handoff.fit import FitRules, shown
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.interest import AHEAD
@@ -19,6 +20,7 @@ from syncagent.handoff.routing import ways_of
 from syncagent.handoff.scoring import Scorer, company_of, done_by, is_ready, weigh, worked_out
 from syncagent.model import Contribution, Dossier, Value
 from syncagent.policy import FitChoice, FitRule, Policy, Population, Question, ScoreModel
+from syncagent.policy.template import line_of
 
 VALUES = 200
 """Of an attribute with more than twice as many values only so many are kept, the most frequent."""
@@ -29,7 +31,8 @@ class Observed(Struct):
     """Counts of people, by path ("score.fit[2].choices[1]", "routes[3]") or by name.
 
     `met`: who meets a choice, `fired`: whom a rule gives points or takes them, `matched`: activities that a rule
-    counts, `known`: who has a value, `values`: which; `kinds` and `assets` of activities; `grades` of the live model.
+    counts, `known`: who has a value, `values`: which; `kinds` and `assets` of activities; `grades` of the live model;
+    `placeholders`: what could stand for {lead.NAME} and {account.NAME}, where the brief asks for any.
     """
 
     people: int = 0
@@ -42,6 +45,7 @@ class Observed(Struct):
     kinds: Counter[str] = field(default_factory=Counter)
     assets: Counter[str] = field(default_factory=Counter)
     grades: Counter[str] = field(default_factory=Counter)
+    placeholders: Counter[str] = field(default_factory=Counter)
     values: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, other: "Observed") -> None:
@@ -49,7 +53,7 @@ class Observed(Struct):
         self.people += other.people
         self.activities += other.activities
         self.over += other.over
-        for name in ("met", "fired", "matched", "known", "kinds", "assets", "grades"):
+        for name in ("met", "fired", "matched", "known", "kinds", "assets", "grades", "placeholders"):
             getattr(self, name).update(getattr(other, name))
         for attribute, seen in other.values.items():
             self.values.setdefault(attribute, Counter()).update(seen)
@@ -59,6 +63,11 @@ class Observed(Struct):
         """Keep the most frequent values and assets, so that no population makes this large."""
         self.assets = _most(self.assets)
         self.values = {attribute: _most(seen) for attribute, seen in self.values.items()}
+
+
+def open_places(names: Iterable[str]) -> Iterator[str]:
+    """Placeholders that stand for any attribute of the person or of the company."""
+    return (name for name in names if name.startswith(("lead.", "account.")))
 
 
 def models_of(policy: Policy) -> Iterator[tuple[str, ScoreModel, Population]]:
@@ -119,6 +128,7 @@ class _Eyes:
             tuple((f"handoff.segments[{n}]", fits_of(one.when)) for n, one in enumerate(policy.segments, 1)),
             tuple((f"routes[{n}]", way.fits) for n, way in enumerate(ways_of(policy), 1)),
         )
+        self._places = any(any(open_places(line_of(one).names)) for one in policy.brief.lines)
         self._remembered: dict[tuple[str, bool, Value], tuple[str, ...]] = {}
 
     def look(self, dossier: Dossier, seen: Observed) -> None:
@@ -137,6 +147,9 @@ class _Eyes:
             if is_known(value):
                 seen.known[attribute] += 1
                 seen.values.setdefault(attribute, Counter())[shown(value)] += 1
+        if self._places:
+            said = {**{f"lead.{name}": value for name, value in known.items()}, **account_of(dossier)}
+            seen.placeholders.update(name for name, value in said.items() if is_known(value))
         for path, _, of, scorer, choices in self._models:
             told = company if of == "accounts" else known
             for rule, each in choices:

@@ -9,7 +9,7 @@ knows one background only; vl-convert (84 MB) and matplotlib (30 MB and NumPy) p
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from msgspec import Struct
@@ -33,6 +33,7 @@ STYLE = f"""
 .chart .panel svg{{display:block;flex:none;overflow:visible}} .chart .panel svg.area{{flex:1 1 0;min-width:0}}
 .chart text{{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}}
 .chart .soft{{fill:var(--soft)}} .chart .small{{font-size:12px}} .chart .grid{{stroke:var(--edge)}}
+.chart .more{{display:none}} @media (min-width:760px){{.chart .more{{display:inline}}}}
 .chart .zero{{stroke:var(--soft)}} .chart .way{{fill:none;stroke-width:2.5;stroke-linejoin:round;stroke-linecap:round;
 vector-effect:non-scaling-stroke}} .chart .between{{opacity:.22}}
 .chart .legend{{display:flex;flex-wrap:wrap;gap:4px 20px;margin:0 0 8px;padding:0;list-style:none;font-size:13px}}
@@ -49,8 +50,14 @@ _SHORT = 18
 """Letters of a name that may stand beside its bar."""
 _HIGH = 200
 _TOP, _FOOT = 10, 26
-_APART = 23.0
-"""Percent of the width between two names under an axis, so that they do not touch on a phone."""
+_LONGEST = 11
+"""Letters of a name under an axis."""
+_LETTER = 6.8
+"""Pixels of a letter under an axis, at most on average."""
+_NARROW, _ROOMY = 250, 640
+"""Pixels that the area has at least: on a phone, and where the page is 760 wide."""
+_HOURS = timedelta(days=3)
+"""Moments within so long are told apart by the hour."""
 _DASHES = ("", "7 5", "2 5", "12 4 2 4")
 _TINY = 1e-9
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -289,25 +296,42 @@ def _ordinal(cell: Cell) -> float | None:
 
 
 def _dates(made: _Drawn, places: Sequence[float]) -> Iterator[str]:
-    """Names under the axis: few enough for a phone, the first and the last among them."""
-    last = len(made.xs) - 1
-    chosen = [0, last] if last else [0]
-    for n in range(1, last):
-        if all(abs(places[n] - places[other]) >= _APART for other in chosen):
-            chosen.append(n)
-    for n in chosen:
-        lines_up = "start" if places[n] < 12 else "end" if places[n] > 88 else "middle"
-        at = f'x="{places[n]:.2f}%" y="{_HIGH - 6}" text-anchor="{lines_up}"'
-        yield f'<text class="soft small" {at}>{_short(made, n)}</text>'
+    """Names under the axis: few enough for a phone, the first and the last among them; more where there is room."""
+    names = [_short(made, n) for n in range(len(made.xs))]
+    few = _apart(names, places, _NARROW, ())
+    for n in _apart(names, places, _ROOMY, few):
+        look = "soft small" if n in few else "soft small more"
+        at = f'x="{places[n]:.2f}%" y="{_HIGH - 6}" text-anchor="{_lines_up(places[n])}"'
+        yield f'<text class="{look}" {at}>{_titled(names[n], _LONGEST)}</text>'
+
+
+def _apart(names: Sequence[str], places: Sequence[float], wide: float, given: Sequence[int]) -> list[int]:
+    """Which of these do not touch each other in an area so wide; those `given`, the first and the last before all."""
+    last = len(names) - 1
+    chosen: dict[int, tuple[float, float]] = {}
+    for n in dict.fromkeys((*given, 0, last, *range(1, last))):
+        letters = min(len(names[n]), _LONGEST) + 1  # and a gap
+        share = letters * _LETTER / wide * 100
+        begin = places[n] - {"start": 0.0, "middle": share / 2, "end": share}[_lines_up(places[n])]
+        if all(begin >= end or begin + share <= other for other, end in chosen.values()):
+            chosen[n] = (begin, begin + share)
+    return list(chosen)
+
+
+def _lines_up(place: float) -> str:
+    return "start" if place < 12 else "end" if place > 88 else "middle"
 
 
 def _short(made: _Drawn, n: int) -> str:
     cell = made.xs[n]
     if isinstance(cell, datetime):
-        cell = cell.astimezone(zone_of(made.zone)).date()
+        cell = cell.astimezone(zone_of(made.zone))
+        first, last = made.xs[0], made.xs[-1]
+        if isinstance(first, datetime) and isinstance(last, datetime) and abs(last - first) < _HOURS:
+            return f"{cell.day} {_MONTHS[cell.month - 1]} {cell:%H:%M}"
     if isinstance(cell, date):
         return f"{cell.day} {_MONTHS[cell.month - 1]} {cell.year % 100:02}"
-    return _titled(made.names[n], 11)
+    return made.names[n]
 
 
 def _titled(text: str, most: int) -> str:

@@ -7,9 +7,8 @@ import math
 import re
 import sys
 import xml.etree.ElementTree as ET
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
 from syncagent.reports.formats.words import DASH, decimal, lasting, period, said
 from syncagent.reports.report import Cell, Chart, Column, Kind, Report, Table
+from tests.markup import Read
 from tests.reports.formats.samples import FUNNEL, HOSTILE, SMALL, hostile
 
 GOLDEN = Path(__file__).parent / "golden"
 KINDS: tuple[Kind, ...] = ("text", "count", "share", "points", "ratio", "money", "duration", "moment", "day")
-VOID = {"meta", "link", "br", "img", "input"}
 
 _numbers = st.floats(-1e12, 1e12)
 _whole = st.integers(-(10**15), 10**15)
@@ -146,32 +145,6 @@ def test_without_pyarrow_a_sentence_says_what_helps(monkeypatch: pytest.MonkeyPa
         as_parquet(SMALL, SMALL.tables[0])
 
 
-class Read(HTMLParser):
-    """A page as a browser takes it: its tags, their attributes, and the text between them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.open: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
 def as_shown(text: str) -> str:
     return re.sub(r"[\x00\x1b\ud800\u202e]", "", text)
 
@@ -271,6 +244,17 @@ def test_a_line_over_numbers_is_drawn_to_scale() -> None:
     columns = (Column("x", "X", "points"), Column("y", "Y", "count"))
     table = Table("t", "T", columns, ((0.0, 1), (10.0, 2), (100.0, 3)), chart=Chart("lines", "x", ("y",)))
     assert re.findall(r'cx="([\d.]+)%"', drawn(table, "UTC")) == ["1.500", "11.200", "98.500"]
+
+
+def test_moments_of_one_day_are_told_apart_under_the_axis() -> None:
+    columns = (Column("at", "At", "moment"), Column("y", "Y", "count"))
+    begin = datetime(2026, 3, 3, 8, tzinfo=UTC)
+    for apart, labels in (
+        (timedelta(hours=3), ["3 Mar 09:00", "3 Mar 12:00"]),
+        (timedelta(days=9), ["3 Mar 26", "12 Mar 26"]),
+    ):
+        table = Table("t", "T", columns, ((begin, 1), (begin + apart, 2)), chart=Chart("lines", "at", ("y",)))
+        assert re.findall(r">([^<]*Mar[^<]*)</text>", drawn(table, "Europe/Berlin")) == labels
 
 
 def test_a_row_is_called_by_all_words_that_tell_it_apart() -> None:

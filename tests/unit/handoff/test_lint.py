@@ -17,6 +17,7 @@ from syncagent.handoff.lint.reach import reach_of
 from syncagent.handoff.scoring import Scorer, score
 from syncagent.model import Scorecard, Stage, Value
 from syncagent.policy import (
+    BriefPolicy,
     Condition,
     Decay,
     Duration,
@@ -502,3 +503,16 @@ def test_a_map_that_can_be_walked_is_found_sound() -> None:
         StageRule(Stage.RECYCLED, to=(Stage.MQL,)),
     )
     assert [one for one in lint(policy(stages=stages)) if one.kind == "map"] == []
+
+
+def test_a_placeholder_that_nothing_fills() -> None:
+    made = sound(brief=BriefPolicy(lines=("{cause}[ in {lead.contry}]", "{account.industry}", "{lead.shoe_size}")))
+    alone = found(made)
+    assert alone["handoff.brief.lines[1]"].helps == "Did you mean {lead.country}?"
+    assert set(alone) == {"handoff.brief.lines[1]"}, "a door may tell anything: only what is nearly a known name"
+    here = found(made, look(made, somebody(country="DE", title="Head", shoe_size=44)))
+    assert (
+        here["handoff.brief.lines[1]"].level == "warning" and "{lead.country}" in here["handoff.brief.lines[1]"].helps
+    )
+    assert "{account.industry} is not known of anybody" in here["handoff.brief.lines[2]"].says
+    assert "handoff.brief.lines[3]" not in here
