@@ -17,7 +17,7 @@ from rich.table import Table
 
 from syncagent.agent.process import tuned
 from syncagent.cli import config_option, counted, json_option
-from syncagent.cli.explain import moment_of
+from syncagent.cli.change import moment
 from syncagent.cli.logs import plain, screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
@@ -64,7 +64,7 @@ def score(
     if then and not at_text:
         raise click.UsageError("--then needs --at: by the policy of when?")
     config = load(config_path)
-    now = moment_of(at_text) if at_text else SystemClock().now()
+    now = moment(at_text, "--at") if at_text else SystemClock().now()
     policy, kept = _policy(config, now), _kept(config, now)
     if then:
         if kept is None or kept.policy is None:
