@@ -152,7 +152,7 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
         )
     if health.waiting_for_crm:
         console.print(
-            f"Waiting for the CRM: {health.waiting_for_crm} promises are due, and nobody is told on a stale view."
+            f"Waiting for the CRM: {counted(health.waiting_for_crm, 'due promise')}; nobody is told on a stale view."
         )
     for what, count in sorted(health.waiting_for_owner.items()):
         why = "the first rep who is in" if what == "presence" else "fields that a route wants to know"

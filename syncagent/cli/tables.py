@@ -20,8 +20,6 @@ _WORDS = 16
 def show(report: Report, console: Console | None = None) -> None:
     """Print a report, on standard output unless another console is given."""
     console = console or screen()
-    if not console.is_terminal:
-        console.width = _WIDEST
     console.print(plain(f"{report.title}. {period(report)}"), soft_wrap=True)
     _notes(report.notes, console)
     if not report.tables:
@@ -29,7 +27,7 @@ def show(report: Report, console: Console | None = None) -> None:
     for table in report.tables:
         console.print()
         if table.rows:
-            _grid(table, report.zone, console)
+            draw(table, report.zone, console)
         else:
             console.print(plain(f"{table.title}: {EMPTY}"), soft_wrap=True)
         _notes(table.notes, console)
@@ -42,11 +40,14 @@ def as_text(report: Report) -> str:
     return out.getvalue()
 
 
-def _grid(table: Table, zone: str, console: Console) -> None:
-    """Where there is little room, heads and words take several lines; numbers and moments always stand on one.
+def draw(table: Table, zone: str, console: Console) -> None:
+    """Print a table that has rows.
 
+    Where there is little room, heads and words take several lines; numbers and moments always stand on one.
     What is still too wide is cut into several tables, each beginning with the columns that name the row.
     """
+    if not console.is_terminal:
+        console.width = _WIDEST
     rows = [
         [plain(said(cell, column.kind, zone)) for cell, column in zip(row, table.columns, strict=True)]
         for row in table.rows
