@@ -13,10 +13,9 @@ from syncagent.cli import config_option, json_option
 from syncagent.cli.accounts import print_results
 from syncagent.cli.change import moment
 from syncagent.cli.logs import plain, screen, shown
-from syncagent.cli.look import open_to_look
+from syncagent.cli.look import dossier_of, open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
-from syncagent.errors import UserError
 from syncagent.handoff import as_of, is_over, profile_of, score_lines, why
 from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
@@ -45,25 +44,20 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
     try:
-        people = store.find(who)
-        if not people:
-            raise UserError("Nobody here has this email or id; read more history with `syncagent backfill`.")
-        if len(people) > 1:
-            raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
-        dossier = store.dossier(people[0])
-        journal = store.journal(people[0], limit=ALL if at_text else 200)
+        dossier = dossier_of(store, who)
+        journal = store.journal(dossier.person, limit=ALL if at_text else 200)
         live_from, roster = store.meta("live_from"), store.roster()
         now = moment(at_text, "--at") if at_text else SystemClock().now()
         kept = store.policy_at(now)
-        about = dossier.decision.models if dossier is not None and dossier.decision is not None else ()
-        subjects = dict.fromkeys((f"person:{people[0]}", *(subject_of(people[0], one.about) for one in about)))
+        about = dossier.decision.models if dossier.decision is not None else ()
+        subjects = dict.fromkeys(
+            (f"person:{dossier.person}", *(subject_of(dossier.person, one.about) for one in about))
+        )
         said = tuple(one for subject in subjects for one in store.results(subject) if one.at <= now)
-        made = until(store.ledger(), people[0], now) if at_text else None
+        made = until(store.ledger(), dossier.person, now) if at_text else None
         replay = again(store.ledger(), made, dossier) if made is not None else None
     finally:
         store.close()
-    if dossier is None:
-        raise UserError(f"Person {people[0]} was merged into another; ask for them by email.")
     policy = config.policy(datetime.fromisoformat(live_from) if live_from else now)
     if at_text:
         policy = kept.policy if kept is not None and kept.policy is not None else policy
