@@ -114,7 +114,7 @@ class Silence:
         told = {READING: "could not be read", UNPACKING: "has posted nothing"}.get(part, f"could not be {NOT[part]}")
         why = self._outages.troubles().get(name, "")
         return (
-            f"{name} {told} since {since:%Y-%m-%d %H:%M} UTC, for {minutes} minutes{f': {why}' if why else '.'}"
+            f"{name} {told} since {since:%Y-%m-%d %H:%M} UTC, for {minutes} min{f': {why}' if why else '.'}"
             f" `syncagent status` says how it is, `syncagent check` what is wrong with it."
         )
 

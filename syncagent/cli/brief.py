@@ -8,7 +8,7 @@ import msgspec
 
 from syncagent.cli import config_option, counted, json_option
 from syncagent.cli.logs import plain, screen
-from syncagent.cli.look import open_to_look
+from syncagent.cli.look import dossier_of, open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
@@ -27,19 +27,12 @@ def brief(config_path: Path, who: str, *, as_json: bool) -> None:
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
     try:
-        people = store.find(who)
-        if not people:
-            raise UserError("Nobody here has this email or id; read more history with `syncagent backfill`.")
-        if len(people) > 1:
-            raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
-        dossier = store.dossier(people[0])
+        dossier = dossier_of(store, who)
         live_from, roster = store.meta("live_from"), store.roster()
     finally:
         store.close()
-    if dossier is None:
-        raise UserError(f"Person {people[0]} was merged into another; ask for them by email.")
     if dossier.erased:
-        raise UserError(f"Person {people[0]} was forgotten: there is nothing to tell of them.")
+        raise UserError(f"Person {dossier.person} was forgotten: there is nothing to tell of them.")
     now = SystemClock().now()
     made = preview(dossier, config.policy(datetime.fromisoformat(live_from) if live_from else now), roster, now)
     if as_json:

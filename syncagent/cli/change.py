@@ -44,7 +44,7 @@ def order(config: Config, told: Mapping[str, Any]) -> dict[str, Any]:
 @click.command()
 @config_option
 @json_option
-@click.option("--limit", type=int, help="Let only so many go.")
+@click.option("--limit", type=click.IntRange(min=1), help="Let only so many go.")
 @click.option("--scores", is_flag=True, help="Let the first mass write of scores go.")
 @click.option("--deletions", metavar="SYSTEM", help="Believe SYSTEM that so many records were deleted.")
 @click.option("--reapply", is_flag=True, help="Put live promises under today's terms.")
@@ -111,8 +111,11 @@ def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:
         click.echo(json.dumps({"moves": moves}))
 
 
-def moment(text: str, zone: str) -> datetime:
-    """A date or moment as somebody typed it, in UTC; one without a zone is meant in `zone`. Raises `UserError`."""
+def moment(text: str, option: str, zone: str = "UTC") -> datetime:
+    """A date or moment as somebody typed it after `option`, in UTC; without an offset it is meant in `zone`.
+
+    What is none is wrong usage.
+    """
     try:
         if len(text) == len("2026-01-01"):
             day = date.fromisoformat(text)
@@ -120,7 +123,8 @@ def moment(text: str, zone: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UserError(f"{text!r} is not a moment; write 2026-01-31 or 2026-01-31T09:00:00+01:00.") from None
+        says = f"{text!r} is not a moment; write 2026-01-31 or 2026-01-31T09:00:00+01:00. Dates are days in {zone}."
+        raise click.BadParameter(says, param_hint=f"'{option}'") from None
 
 
 @click.command(short_help="Read a source's history: scored, never handed off by itself.")
@@ -142,8 +146,8 @@ def backfill(
     told = {
         "do": "backfill",
         "source": source,
-        "since": moment(since, config.agent.timezone).isoformat(),
-        "until": moment(until, config.agent.timezone).isoformat() if until else None,
+        "since": moment(since, "--since", config.agent.timezone).isoformat(),
+        "until": moment(until, "--until", config.agent.timezone).isoformat() if until else None,
     }
     answer = ask(Path(config.agent.state), told)
     if answer is not None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from syncagent.cli import FAILED, config_option, json_option
 from syncagent.compose import connectors, sinks
 from syncagent.compose import read as load
+from syncagent.config import Config
 from syncagent.connectors.base import Sink, Source
 from syncagent.errors import ConfigError, Problem, SyncagentError
 from syncagent.state import sqlite_version
@@ -24,6 +26,7 @@ def check(config_path: Path, *, as_json: bool) -> None:
     there that make every task unique. Exit 0: ready; 1: something must be mended; 2: the config itself is wrong.
     """
     config = load(config_path)
+    _find_secrets(config)
     found: dict[str, list[Problem]] = {}
     systems: dict[str, Source | Sink] = {**connectors(config), **sinks(config)}
     for name, system in systems.items():
@@ -56,6 +59,24 @@ def check(config_path: Path, *, as_json: bool) -> None:
         click.echo("Mend what is marked ✗, then run `syncagent check` again.", err=True)
         sys.exit(FAILED)
     click.echo("Ready. See what it would do with `syncagent run --dry-run`, then start it with `syncagent run`.")
+
+
+def _find_secrets(config: Config) -> None:
+    """Those that no system asks for: whoever starts the agent should know at once that nobody could sign in."""
+    problems: list[Problem] = []
+    places = {
+        "pages.token": config.pages.token,
+        "probes.token": config.probes.token,
+        "heartbeat.url": config.heartbeat.url,
+    }
+    for path, secret in places.items():
+        try:
+            if secret is not None:
+                secret.reveal()
+        except ConfigError as error:
+            problems += [replace(problem, path=path) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
 
 
 def vars_of(problem: Problem) -> dict[str, object]:

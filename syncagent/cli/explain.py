@@ -1,21 +1,21 @@
 """`syncagent explain WHO`: why this score, stage, owner and promise, and what would have changed it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from syncagent.cli import config_option, json_option
 from syncagent.cli.accounts import print_results
+from syncagent.cli.change import moment
 from syncagent.cli.logs import plain, screen, shown
-from syncagent.cli.look import open_to_look
+from syncagent.cli.look import dossier_of, open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
-from syncagent.errors import UserError
 from syncagent.handoff import as_of, is_over, profile_of, score_lines, why
 from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
@@ -44,25 +44,20 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
     try:
-        people = store.find(who)
-        if not people:
-            raise UserError("Nobody here has this email or id; read more history with `syncagent backfill`.")
-        if len(people) > 1:
-            raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
-        dossier = store.dossier(people[0])
-        journal = store.journal(people[0], limit=ALL if at_text else 200)
+        dossier = dossier_of(store, who)
+        journal = store.journal(dossier.person, limit=ALL if at_text else 200)
         live_from, roster = store.meta("live_from"), store.roster()
-        now = moment_of(at_text) if at_text else SystemClock().now()
+        now = moment(at_text, "--at") if at_text else SystemClock().now()
         kept = store.policy_at(now)
-        about = dossier.decision.models if dossier is not None and dossier.decision is not None else ()
-        subjects = dict.fromkeys((f"person:{people[0]}", *(subject_of(people[0], one.about) for one in about)))
+        about = dossier.decision.models if dossier.decision is not None else ()
+        subjects = dict.fromkeys(
+            (f"person:{dossier.person}", *(subject_of(dossier.person, one.about) for one in about))
+        )
         said = tuple(one for subject in subjects for one in store.results(subject) if one.at <= now)
-        made = until(store.ledger(), people[0], now) if at_text else None
+        made = until(store.ledger(), dossier.person, now) if at_text else None
         replay = again(store.ledger(), made, dossier) if made is not None else None
     finally:
         store.close()
-    if dossier is None:
-        raise UserError(f"Person {people[0]} was merged into another; ask for them by email.")
     policy = config.policy(datetime.fromisoformat(live_from) if live_from else now)
     if at_text:
         policy = kept.policy if kept is not None and kept.policy is not None else policy
@@ -153,7 +148,10 @@ def _by(kept: InUse | None, policy: Policy, at: datetime) -> str:
     """By which policy, and which attributes, a past moment is told."""
     as_then = f"As of {at:%Y-%m-%d %H:%M} UTC, by what was known then"
     if kept is None:
-        return f"As of {at:%Y-%m-%d %H:%M} UTC, before the first policy was kept: by today's ({policy.digest})."
+        return (
+            f"As of {at:%Y-%m-%d %H:%M} UTC, before the first policy was kept: by today's ({policy.digest}), and by"
+            " what was told of them first where it was told later."
+        )
     since = f"in use since {kept.since:%Y-%m-%d %H:%M} UTC"
     if kept.policy is None:
         return f"{as_then}, and by today's policy ({policy.digest}): this version cannot read {kept.digest}, {since}."
@@ -173,15 +171,6 @@ def _too_early(dossier: Dossier, policy: Policy, now: datetime) -> tuple[str, ..
     )
 
 
-def moment_of(text: str) -> datetime:
-    """A moment as people write it; without an offset it is UTC. Raises `UserError`."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{text!r} is not a moment; write 2026-01-31T09:00:00Z.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _print(dossier: Dossier, lines: tuple[str, ...], policy: Policy, journal: Journal) -> None:
     console = screen()
     ids = ", ".join(f"{one.system} {one.object} {one.id}" for one in dossier.identities)
@@ -194,6 +183,8 @@ def _print(dossier: Dossier, lines: tuple[str, ...], policy: Policy, journal: Jo
     for entry in dossier.outbox:
         told = f": {shown(entry.why)}" if entry.why else ""
         console.print(f"  {entry.verb} {plain(entry.key)}: {entry.state}{told}", soft_wrap=True)
+    if not journal:
+        return
     history = Table("when (UTC)", "what", "why", title="What was decided", title_justify="left")
     for past in reversed(journal):
         history.add_row(f"{past.at:%Y-%m-%d %H:%M}", past.kind, shown(past.why))
@@ -202,9 +193,11 @@ def _print(dossier: Dossier, lines: tuple[str, ...], policy: Policy, journal: Jo
 
 def _print_profile(console: Console, dossier: Dossier, policy: Policy) -> None:
     """What counts of each attribute, who says so since when, and what others say or said."""
-    profile = Table(
-        "what", "counts", "says who", "since", "confirmed", "otherwise", title="Profile", title_justify="left"
+    what, *told = (
+        Column(head, overflow="fold") for head in ("what", "counts", "says who", "since", "confirmed", "otherwise")
     )
+    what.no_wrap = True
+    profile = Table(what, *told, title="Profile", title_justify="left")
     for one in profile_of(dossier, policy):
         winner = next((claim for claim in reversed(one.claims) if claim.value == one.value), None)
         others = [_otherwise(claim) for claim in reversed(one.claims) if claim.value != one.value]

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -13,7 +12,7 @@ import click
 import msgspec
 
 from syncagent.cli import FAILED, config_option, counted, json_option
-from syncagent.cli.explain import moment_of
+from syncagent.cli.change import moment
 from syncagent.cli.look import open_to_look
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
@@ -36,13 +35,15 @@ def export(config_path: Path, since: str | None, until: str | None, _form: str, 
 
     It says of people what was decided and why: keep it as safe as the state.
     """
+    first = moment(since, "--since") if since is not None else None
+    end = moment(until, "--until") if until is not None else None
     store = open_to_look(Path(load(config_path).agent.state))
     try:
         ledger = store.ledger()
         count = 0
         with _to(output) as file:
             before: bytes | None = None
-            for line in ledger.lines(_moment(since), _moment(until)):
+            for line in ledger.lines(first, end):
                 before = ledger.before(line.id) if before is None else before
                 file.write(written(Link(before, line)) + "\n")
                 before, count = line.hash, count + 1
@@ -105,10 +106,6 @@ def _head(text: str) -> tuple[int, str]:
     if not (colon and number.isdigit() and digest):
         raise UserError(f"{text!r} is no head; give it as `syncagent journal verify` has told it: NUMBER:HASH.")
     return int(number), digest.lower()
-
-
-def _moment(text: str | None) -> datetime | None:
-    return moment_of(text) if text else None
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from syncagent.cli.logs import masked, screen, shown
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
-from syncagent.model import HealthSnapshot
+from syncagent.model import Dossier, HealthSnapshot
 from syncagent.reports.standing import NOT, Outage, outages, standing
 from syncagent.state import open_store
 from syncagent.state.store import Store
@@ -31,6 +31,27 @@ def open_to_look(state: Path) -> Store:
     if not state.exists():
         raise UserError(f"There is no state at {state} yet; start the agent with `syncagent run`.")
     return open_store(state, read_only=True)
+
+
+def person_of(store: Store, who: str) -> int:
+    """The number of the one person who has this email, number or id. Raises `UserError`: nobody, or several."""
+    people = store.find(who)
+    if not people:
+        raise UserError(
+            "Nobody here has this email or id; read more history with `syncagent backfill SOURCE --since D`."
+        )
+    if len(people) > 1:
+        raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
+    return people[0]
+
+
+def dossier_of(store: Store, who: str) -> Dossier:
+    """All that is known of the one person who has this email, number or id. Raises `UserError`."""
+    person = person_of(store, who)
+    dossier = store.dossier(person)
+    if dossier is None:
+        raise UserError(f"Person {person} was merged into another; ask for them by email.")
+    return dossier
 
 
 @click.command(short_help="Show how the agent is, what waits, and what helps.")
@@ -129,7 +150,7 @@ def _advise(console: Console, health: HealthSnapshot, *, scores_held: bool) -> N
         )
     if health.waiting_for_crm:
         console.print(
-            f"Waiting for the CRM: {health.waiting_for_crm} promises are due, and nobody is told on a stale view."
+            f"Waiting for the CRM: {counted(health.waiting_for_crm, 'due promise')}; nobody is told on a stale view."
         )
     for what, count in sorted(health.waiting_for_owner.items()):
         why = "the first rep who is in" if what == "presence" else "fields that a route wants to know"

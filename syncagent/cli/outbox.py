@@ -63,7 +63,11 @@ def retry(config_path: Path, keys: tuple[str, ...], *, as_json: bool) -> None:
 @json_option
 @click.argument("keys", nargs=-1, required=True)
 def drop(config_path: Path, keys: tuple[str, ...], *, as_json: bool) -> None:
-    """Give parked commands up; their people are planned again."""
+    """Give parked commands up; their people are planned again.
+
+    What was given up is not made anew: a rep whose task is dropped must hear of the lead from you. A handoff whose
+    first write is dropped ends, for nobody has got it.
+    """
     _order(config_path, "drop", "dropped", keys, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ import click
 from syncagent.cli import config_option, counted, json_option
 from syncagent.cli.change import order
 from syncagent.cli.logs import shown
-from syncagent.cli.look import open_to_look
+from syncagent.cli.look import open_to_look, person_of
 from syncagent.compose import read_to_look as load
 from syncagent.errors import UserError
 
@@ -29,20 +29,16 @@ def split(config_path: Path, who: str, identities: tuple[str, ...], *, yes: bool
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
     try:
-        people = store.find(who)
+        person = person_of(store, who)
     finally:
         store.close()
-    if not people:
-        raise UserError("Nobody here has this email or id; look with `syncagent explain WHO`.")
-    if len(people) > 1:
-        raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
-    told: dict[str, Any] = {"do": "split", "person": people[0], "identities": list(identities)}
+    told: dict[str, Any] = {"do": "split", "person": person, "identities": list(identities)}
     seen = order(config, told)
     if not as_json:
         records = counted(seen["leads"] + seen["records"], "record")
         did = counted(seen["activities"], "activity", "activities")
         parts, stay = (shown(", ".join(seen[side])) for side in ("identities", "stay"))
-        click.echo(f"Person {people[0]}: {parts} with {records} and {did} parts from {stay}.")
+        click.echo(f"Person {person}: {parts} with {records} and {did} parts from {stay}.")
     if not yes and not as_json and not click.confirm("Split them?"):
         raise UserError("Nothing was split.")
     done = order(config, told | {"go": True})
@@ -50,7 +46,7 @@ def split(config_path: Path, who: str, identities: tuple[str, ...], *, yes: bool
         click.echo(json.dumps(done))
         return
     moved = shown(", ".join(done["moved"]))
-    click.echo(f"Person {done['other']} has {moved}; person {people[0]} kept number and handoffs.")
+    click.echo(f"Person {done['other']} has {moved}; person {person} kept number and handoffs.")
 
 
 COMMANDS = {"split": split}

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 
 from syncagent.cli import config_option
-from syncagent.cli.logs import plain, screen, shown
+from syncagent.cli.logs import screen, shown
 from syncagent.cli.look import open_to_look
+from syncagent.cli.tables import draw
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.reports.drawing import html, svg
 from syncagent.reports.process import Picture, lasted, picture
+from syncagent.reports.report import Column, Table
 
 HEAD = ("stage", "answers for it", "here", "stuck", "median stay", "longest", "next", "who is told")
 
@@ -65,17 +66,17 @@ def _rows(found: Picture) -> list[tuple[str, ...]]:
 
 def _show(found: Picture) -> None:
     console = screen()
-    table = Table(*HEAD, title=f"The process map, {found.at:%Y-%m-%d %H:%M} UTC", title_justify="left")
-    for row in _rows(found):
-        table.add_row(*map(plain, row))
-    console.print(table)
-    moves = Table("from", "to", "went in 90 days", "", title="Moves", title_justify="left")
-    for arrow in found.arrows:
-        if arrow.moved:
-            note = "" if arrow.allowed else "not on the map: sales made it"
-            moves.add_row(arrow.before, arrow.after, f"{arrow.moved:,}", note)
-    if moves.row_count:
-        console.print(moves)
+    columns = tuple(Column(head.replace(" ", "_"), head) for head in HEAD)
+    title = f"The process map, {found.at:%Y-%m-%d %H:%M} UTC"
+    draw(Table("process", title, columns, tuple(_rows(found))), "UTC", console)
+    moves = tuple(
+        (one.before, one.after, f"{one.moved:,}" + ("" if one.allowed else ", not on the map: sales made it"))
+        for one in found.arrows
+        if one.moved
+    )
+    if moves:
+        heads = (Column("before", "from"), Column("after", "to"), Column("moved", "went in 90 days"))
+        draw(Table("moves", "Moves", heads, moves), "UTC", console)
     if not any(box.on_the_map for box in found.boxes):
         console.print(shown("The config draws no map yet: give each stage its table, for example [stages.mql]."))
 

@@ -81,7 +81,8 @@ def _command(name: str, about: str) -> click.Command:
         _check_cut(name, by)
         config = load(config_path)
         zone = config.agent.timezone
-        ask = Ask(SystemClock().now(), zone, _bound("--since", since, zone), _bound("--until", until, zone), by)
+        first = moment(since, "--since", zone) if since is not None else None
+        ask = Ask(SystemClock().now(), zone, first, moment(until, "--until", zone) if until is not None else None, by)
         if ask.since and ask.until and ask.since >= ask.until:
             raise click.UsageError(f"--since {since} is not before --until {until}: nothing lies between them.")
         store = open_to_look(Path(config.agent.state))
@@ -105,15 +106,6 @@ def _wanted(form: str | None, output: Path | None, table: str, *, as_json: bool)
         raise click.UsageError(f"--json and --format {form} are two forms; name one.")
     ending = output.suffix.lstrip(".").lower() if output is not None else ""
     return Wanted("json" if as_json else form or (ending if ending in FORMATS else "table"), output, table)
-
-
-def _bound(option: str, text: str | None, zone: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return moment(text, zone)
-    except UserError as error:
-        raise click.BadParameter(f"{error} Dates are days in {zone}.", param_hint=f"'{option}'") from None
 
 
 def _check_cut(name: str, by: str) -> None:

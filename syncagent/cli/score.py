@@ -17,9 +17,9 @@ from rich.table import Table
 
 from syncagent.agent.process import tuned
 from syncagent.cli import config_option, counted, json_option
-from syncagent.cli.explain import moment_of
+from syncagent.cli.change import moment
 from syncagent.cli.logs import plain, screen, shown
-from syncagent.cli.look import open_to_look
+from syncagent.cli.look import dossier_of, open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
 from syncagent.config import Config
@@ -64,7 +64,7 @@ def score(
     if then and not at_text:
         raise click.UsageError("--then needs --at: by the policy of when?")
     config = load(config_path)
-    now = moment_of(at_text) if at_text else SystemClock().now()
+    now = moment(at_text, "--at") if at_text else SystemClock().now()
     policy, kept = _policy(config, now), _kept(config, now)
     if then:
         if kept is None or kept.policy is None:
@@ -107,17 +107,9 @@ def _kept(config: Config, at: datetime) -> InUse | None:
 def _one(config: Config, who: str) -> Dossier:
     store = open_to_look(Path(config.agent.state))
     try:
-        people = store.find(who)
-        if not people:
-            raise UserError("Nobody here has this email or id; read more history with `syncagent backfill`.")
-        if len(people) > 1:
-            raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
-        dossier = store.dossier(people[0])
+        return dossier_of(store, who)
     finally:
         store.close()
-    if dossier is None:
-        raise UserError(f"Person {people[0]} was merged into another; ask for them by email.")
-    return dossier
 
 
 def _stream(rows: Iterable[Scored], *, as_json: bool) -> None:

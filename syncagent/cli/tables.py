@@ -1,5 +1,6 @@
 """A report on a terminal: each table with its notes. What is piped elsewhere is as wide as it needs to be."""
 
+from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from rich.cells import cell_len
@@ -9,7 +10,7 @@ from rich.table import Table as Grid
 
 from syncagent.cli.logs import plain, screen
 from syncagent.reports.formats.words import EMPTY, NOTHING, TEXTS, period, said
-from syncagent.reports.report import Report, Table
+from syncagent.reports.report import Column, Report, Table
 
 _WIDEST = 10_000
 _WORDS = 16
@@ -19,8 +20,6 @@ _WORDS = 16
 def show(report: Report, console: Console | None = None) -> None:
     """Print a report, on standard output unless another console is given."""
     console = console or screen()
-    if not console.is_terminal:
-        console.width = _WIDEST
     console.print(plain(f"{report.title}. {period(report)}"), soft_wrap=True)
     _notes(report.notes, console)
     if not report.tables:
@@ -28,7 +27,7 @@ def show(report: Report, console: Console | None = None) -> None:
     for table in report.tables:
         console.print()
         if table.rows:
-            _grid(table, report.zone, console)
+            draw(table, report.zone, console)
         else:
             console.print(plain(f"{table.title}: {EMPTY}"), soft_wrap=True)
         _notes(table.notes, console)
@@ -41,34 +40,72 @@ def as_text(report: Report) -> str:
     return out.getvalue()
 
 
-def _grid(table: Table, zone: str, console: Console) -> None:
-    """Where there is little room, heads and words take several lines; numbers and moments always stand on one."""
+def draw(table: Table, zone: str, console: Console) -> None:
+    """Print a table that has rows.
+
+    Where there is little room, heads and words take several lines; numbers and moments always stand on one.
+    What is still too wide is cut into several tables, each beginning with the columns that name the row.
+    """
+    if not console.is_terminal:
+        console.width = _WIDEST
     rows = [
         [plain(said(cell, column.kind, zone)) for cell, column in zip(row, table.columns, strict=True)]
         for row in table.rows
     ]
-    grid = Grid(title=plain(table.title), title_justify="left")
-    for column in table.columns:
+    everything = range(len(table.columns))
+    whole = _drawn(table, rows, everything)
+    if Measurement.get(console, console.options.update_width(_WIDEST), whole).maximum <= console.width:
+        console.print(whole)
+        return
+    least = [_least(column, [row[n] for row in rows]) for n, column in enumerate(table.columns)]
+    room = console.width
+    for n, part in enumerate(_parts(table.columns, least, room)):
+        # A column that alone is wider than the screen is broken by it: nothing is cut off.
+        console.width = max(room, sum(least[one] + 3 for one in part) + 1)
+        console.print(_drawn(table, rows, part, least, titled=n == 0))
+        console.width = room
+
+
+def _drawn(
+    table: Table, rows: list[list[str]], part: Sequence[int], least: Sequence[int] = (), *, titled: bool = True
+) -> Grid:
+    """These columns of a table; with `least`, numbers are just as wide as they need to be, and words at least so."""
+    grid = Grid(title=plain(table.title) if titled else None, title_justify="left")
+    for n in part:
+        column = table.columns[n]
         justify: JustifyMethod = "left" if column.kind in TEXTS else "right"
         grid.add_column(plain(column.title), justify=justify, overflow="fold")
+        if least and column.kind == "text":
+            grid.columns[-1].min_width = least[n]
+        elif least:
+            grid.columns[-1].width = least[n]
     for row in rows:
-        grid.add_row(*row)
-    whole = Measurement.get(console, console.options.update_width(_WIDEST), grid).maximum
-    if whole > console.width:
-        needed = 1
-        for n, (shown, column) in enumerate(zip(grid.columns, table.columns, strict=True)):
-            longest = max(cell_len(row[n]) for row in rows)
-            if column.kind == "text":
-                shown.min_width = min(longest, _WORDS)
-            else:
-                shown.width = max(longest, *(cell_len(word) for word in plain(column.title).split()), 1)
-            needed += (shown.width or shown.min_width or 0) + 3
-        room = console.width
-        console.width = max(room, needed)  # what is still too wide the screen breaks: nothing is cut off
-        console.print(grid)
-        console.width = room
-    else:
-        console.print(grid)
+        grid.add_row(*(row[n] for n in part))
+    return grid
+
+
+def _least(column: Column, cells: list[str]) -> int:
+    """How narrow a column may be: no number, no moment and no word of the head is broken."""
+    longest = max(map(cell_len, cells))
+    return max(
+        min(longest, _WORDS) if column.kind == "text" else longest, *map(cell_len, plain(column.title).split()), 1
+    )
+
+
+def _parts(columns: Sequence[Column], least: Sequence[int], room: int) -> Iterator[list[int]]:
+    """The columns' numbers, in as few tables as have room; the first column, and texts beside it, stand in each."""
+    named = [0]
+    while len(named) < len(columns) - 1 and columns[len(named)].kind in TEXTS and columns[0].kind in TEXTS:
+        named.append(len(named))
+    while len(named) > 1 and sum(least[n] + 3 for n in named) > room // 2:
+        named.pop()
+    part = list(named)
+    for n in range(len(named), len(columns)):
+        if len(part) > len(named) and sum(least[one] + 3 for one in (*part, n)) + 1 > room:
+            yield part
+            part = list(named)
+        part.append(n)
+    yield part
 
 
 def _notes(notes: tuple[str, ...], console: Console) -> None:

@@ -41,6 +41,8 @@ State = Literal["with sales", "returning", "closed", "held", "parked", "being pl
 LATE = timedelta(hours=1)
 """So long after its time a timer has certainly been missed: a round takes seconds."""
 
+_PRECISION = timedelta(milliseconds=1)
+
 _NOT_BY_STATUS = ("withdrawn", "deleted", "erased", "won", "lost")
 """Outcomes that a deal, an admin or a deletion gives: the lead's status may stay as it was."""
 _STUCK = ("parked", "unknown", "conflict")
@@ -117,10 +119,15 @@ def _of_handoff(
         return Standing("closed", handoff.outcome)
     if handoff.state is HandoffState.RETURNING:
         return _returning(handoff, seen, said, now)
-    if seen.wake_at is not None and seen.wake_at > max(_must_be_seen_by(handoff, decision, policy), now + LATE):
+    if seen.wake_at is not None and not _wakes_by(seen, _must_be_seen_by(handoff, decision, policy), now):
         says = f"The handoff {handoff.id} is with sales, and nobody looks at it before its longest stay is over."
         return _violation(says, REPLAN)
     return _with_sales(handoff, dossier, seen, view, said)
+
+
+def _wakes_by(seen: Seen, moment: datetime, now: datetime) -> bool:
+    """Whether a timer runs that comes no later than this; the state keeps whole milliseconds, and none too early."""
+    return seen.wake_at is not None and seen.wake_at <= max(moment, now + LATE) + _PRECISION
 
 
 def _must_be_seen_by(handoff: Handoff, decision: Decision, policy: Policy) -> datetime:
@@ -133,7 +140,7 @@ def _returning(handoff: Handoff, seen: Seen, said: Stage | None, now: datetime) 
     back = handoff.come_back_at
     if back is None:
         return _violation(f"The handoff {handoff.id} is to return, and has no date.", REPLAN)
-    if seen.wake_at is None or seen.wake_at > max(back, now + LATE):
+    if not _wakes_by(seen, back, now):
         return _violation(f"The handoff {handoff.id} returns on {back:%Y-%m-%d}, and no timer says so.", REPLAN)
     if said is Stage.MQL and handoff.outcome not in _NOT_BY_STATUS:
         says = f"The CRM shows it as ready for sales, and the handoff {handoff.id} returns on {back:%Y-%m-%d}."

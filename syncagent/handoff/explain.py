@@ -39,7 +39,9 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
     lines += told(dossier, known_of(dossier, policy, now), policy, now)
     if planned.record is not None:
         record = f"{planned.record.object} {planned.record.id}"
-        lines.append(f"CRM: {record}, status {planned.status}, owner {planned.owner}.")
+        status = f"status {planned.status}" if planned.status else "no status"
+        owner = f"owner {_who(str(planned.owner), policy, roster)}" if planned.owner else "no owner"
+        lines.append(f"CRM: {record}, {status}, {owner}.")
     else:
         lines.append("CRM: no record.")
     account, listed = planned.account, f"on the list {planned.account_list}" if planned.account_list else ""
@@ -229,13 +231,12 @@ def _handoff(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     lines = [f"Handoff {handoff.id} ({handoff.state}), opened {_moment(handoff.opened_at)}: {handoff.cause}."]
     for one in handoff.assignments:
         kind = " (a person's choice)" if one.pinned else " (a queue)" if one.queue else ""
-        called = called_by(policy, roster, one.owner)
-        who = one.owner if called == one.owner else f"{called} ({one.owner})"
-        lines.append(f"  To {who}{kind}, {_moment(one.at)}, {one.route}: {one.why}")
+        lines.append(f"  To {_who(one.owner, policy, roster)}{kind}, {_moment(one.at)}, {one.route}: {one.why}")
         lines += [f"    Not before them: {why}." for why in one.passed]
         lines += [f"    {state}" for state in one.pool]
     if handoff.touched_at is not None:
-        lines.append(f"  Touched {_moment(handoff.touched_at)}: {handoff.touched_by} {handoff.touched_how}.")
+        by = called_by(policy, roster, handoff.touched_by)
+        lines.append(f"  Touched {_moment(handoff.touched_at)}: {by} {handoff.touched_how}.")
     elif handoff.state is HandoffState.WITH_SALES and handoff.sla is not None and handoff.clock_started_at is None:
         lines.append(f"  SLA {handoff.sla.name}: the clock starts when owner and task stand in the CRM.")
     if handoff.state is HandoffState.WITH_SALES:
@@ -247,13 +248,20 @@ def _handoff(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     return lines
 
 
+def _who(id_: str, policy: Policy, roster: Roster) -> str:
+    """A CRM user or queue by name and id; the id alone where nobody has told a name."""
+    called = called_by(policy, roster, id_)
+    return id_ if called == id_ else f"{called} ({id_})"
+
+
 def _clocks(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     """What was done and did not count, when the clocks stood still, and what they will do."""
     lines = []
     for one in handoff.touches:
         kept = f"Kept the {' and the '.join(one.counts)}" if one.counts else "Not counted"
         why = f": {one.why_not}" if one.why_not else ""
-        lines.append(f"  {kept}, {_moment(one.at)}: {one.by} {one.how} ({one.evidence}){why}.")
+        by = called_by(policy, roster, one.by)
+        lines.append(f"  {kept}, {_moment(one.at)}: {by} {one.how} ({one.evidence}){why}.")
     for hold in handoff.holds:
         until = f"until {_moment(hold.until)}" if hold.until is not None else "and still is"
         lines.append(f"  On hold: the status was {hold.status} from {_moment(hold.since)} {until}.")

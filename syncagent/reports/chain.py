@@ -227,16 +227,16 @@ class _Check:
         end = last.id if last is not None else 0
         if ever > end:
             self._tell("removed", end + 1, "it is missing at the end", last=ever)
-        if self._whole:
-            for number, person in self._erased:
-                if number > self._forgotten.get(str(person), 0):
-                    says = f"what it says is gone, though no line says that person {person} was forgotten"
-                    self._tell("reason removed", number, says)
+        taken = [one for one in self._erased if self._whole and one[0] > self._forgotten.get(str(one[1]), 0)]
+        for number, person in taken:
+            says = f"what it says is gone, though no line says that person {person} was forgotten"
+            self._tell("reason removed", number, says)
         if self._head is not None and not self._saw_head:
-            self._tell("head", self._head[0], "it is not the line that was noted")
+            says = "it was noted, and is not here" if self._head[0] > end else "it is not the line that was noted"
+            self._tell("head", self._head[0], says)
         found = sorted(self._found, key=lambda one: (one.line, one.what))
         told = f"{last.id}:{last.hash.hex()}" if last is not None else ""
-        return Verdict(self._lines, self._first, told, len(self._erased), tuple(found))
+        return Verdict(self._lines, self._first, told, len(self._erased) - len(taken), tuple(found))
 
     def _places(self) -> None:
         """Lines that were changed may only have changed places: each fits a number and a neighbour of another."""

@@ -10,6 +10,9 @@ HEAD = """# A config that runs against the sandbox. Everything is invented; try 
 [agent]
 state = "syncagent.db"
 timezone = "UTC"
+
+[probes]
+serve = true
 """
 
 RULES = """

@@ -115,7 +115,7 @@ def accept(
         (seen,) = connection.execute("select max(seen_until) from stream where name = ?", (stream,)).fetchone()
         if seen is None or seen < ms(page.seen_until):
             taking.people.wake_waiting("crm")  # law 12: what was due waited for this
-    if page.cursor or page.seen_until is not None:
+    if stream and (page.cursor or page.seen_until is not None):
         connection.execute(
             "insert into stream (name, cursor, seen_until, accepted_at) values (?, ?, ?, ?)"
             " on conflict (name) do update set cursor = coalesce(excluded.cursor, cursor),"

@@ -174,7 +174,7 @@ def health(db: sqlite3.Connection, now: datetime, *, disk_full: bool) -> HealthS
         return {name[len(prefix) + 1 :]: value for name, value in rows if value}
 
     usage = {name: _usage(value) for name, value in settings("calls").items()}
-    streams = db.execute("select name, accepted_at, seen_until from stream order by name").fetchall()
+    streams = db.execute("select name, accepted_at, seen_until from stream where name != '' order by name").fetchall()
     return HealthSnapshot(
         at=now,
         # Numbers rise by one and are never taken back: the last one counts them all, without reading any.

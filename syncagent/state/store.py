@@ -137,6 +137,8 @@ class Store(Protocol):
     def accept(self, page: Page, stream: str, *, now: datetime, lane: Lane = Lane.HOT) -> Accepted:
         """Store the page's facts and its cursor (empty: none) and mark whom they concern dirty. Repeatable.
 
+        A page of no stream (empty: records that were looked at by themselves) leaves only its facts.
+
         Facts do not need their parent: an activity of an unknown identity makes a person; emails and `Lead.also`
         join identities into one person (the older id stays; histories are joined; decisions are `absorbed`).
         A CRM record whose watched fields (status, owner, recycle_*) differ from the one stored, with no `FieldChange`

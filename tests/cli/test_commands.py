@@ -63,6 +63,10 @@ def test_status_before_the_first_start_says_so(folder: Path) -> None:
 def test_check_asks_every_system(folder: Path) -> None:
     assert "Ready." in syncagent(folder, "check").output
     assert json.loads(syncagent(folder, "check", "--json").output)["ready"] is True
+    with (folder / "config.toml").open("a") as config:
+        config.write('[pages]\ntoken = { file = "none" }\n[heartbeat]\nurl = { env = "NO_SUCH_HEARTBEAT" }\n')
+    unsaid = syncagent(folder, "check", exit_code=2).output
+    assert "pages.token: " in unsaid and "heartbeat.url: There is no secret in the environment variable" in unsaid
 
 
 def test_import_explain_and_import_again(folder: Path) -> None:

@@ -198,6 +198,19 @@ def test_a_round_with_a_system_down_says_which_and_why(folder: Path, web_down: p
     assert "is not used" not in syncagent(folder, "status").output
 
 
+def test_a_moment_that_is_none_is_wrong_usage(parked: Path) -> None:
+    out = parked / "q1.jsonl"
+    for command, option in (
+        (("explain", "1"), "--at"),
+        (("score", "1"), "--at"),
+        (("journal", "export", "--output", str(out)), "--since"),
+        (("backfill", "web"), "--since"),
+    ):
+        assert f"'{option}': 'soon' is not a moment" in told(parked, *command, option, "soon", exit_code=2)
+    assert not out.exists()
+    told(parked, "release", "--limit", "0", exit_code=2)
+
+
 # -- backfills
 
 

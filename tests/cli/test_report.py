@@ -3,9 +3,10 @@
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -184,6 +185,24 @@ def test_a_narrow_screen_loses_no_number(width: int) -> None:
     show(FUNNEL, Console(file=screen, width=width, force_terminal=True, no_color=True, markup=False, highlight=False))
     for number in ("8,420", "2 h 13 min", "10 d 10 h", "412,500.00", "-0.69", "2026-05-01", "31.0%"):
         assert f" {number} " in screen.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_is_too_wide_becomes_several_tables(width: int) -> None:
+    """Each begins with what names the row, and no line is broken by the screen."""
+    columns = (Column("month", "Came in", "day"), Column("source", "Source", "text"))
+    columns += tuple(Column(f"n{n}", f"Within {n} days", "count") for n in range(15))
+    table = Table("wide", "Wide", columns, ((date(2026, 3, 1), "web", *range(1_000_000, 1_000_015)),))
+    screen = io.StringIO()
+    report = Report("wide", "Wide", datetime(2026, 3, 1, tzinfo=UTC), "UTC", tables=(table,))
+    show(report, Console(file=screen, width=width, force_terminal=True, no_color=True, markup=False, highlight=False))
+    drawn = [line for line in re.sub(r"\x1b\[\d+m", "", screen.getvalue()).splitlines() if line[:1] in tuple("┏┃┡│└")]
+    assert max(map(len, drawn)) <= width
+    rows = [line for line in drawn if line.startswith("│")]
+    assert len(rows) > 1 and all("2026-03-01 │ web" in row for row in rows)
+    assert [cell for row in rows for cell in row.split() if cell.startswith("1,")] == [
+        f"{n:,}" for n in table.rows[0][2:]
+    ]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

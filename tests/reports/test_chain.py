@@ -132,6 +132,7 @@ def test_a_reason_that_was_changed_is_found(path: Path) -> None:
 
 def test_a_reason_that_was_taken_away_is_found(path: Path) -> None:
     assert tampered(path, "delete from journal_told where id = 7") == [("reason removed", 7)]
+    assert checked(path).erased == 0, "nobody was forgotten"
 
 
 def test_lines_that_were_removed_are_named(path: Path) -> None:

@@ -237,6 +237,7 @@ class Looking:
 
     def test_health(self, store):
         take(store, act(1, "a"), act(2, "b"), cursor="x", seen_until=at(4), minute=5)
+        take(store, act(1, "a"), stream="", seen_until=at(5), minute=5)  # looked at by itself: no stream
         store.set_meta("down/salesforce", "quota spent until 10:00")
         store.set_meta("calls/salesforce", "12")
         told = store.health(at(6))

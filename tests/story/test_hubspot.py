@@ -1,6 +1,7 @@
 """HubSpot in both parts of one config, through the whole agent: nobody hears their own echo, and a human wins."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,9 @@ class Desk:
         return dossier.decision.handoff
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+@contextmanager
+def opened(tmp_path: Path) -> Iterator[Desk]:
+    """A desk at a portal of its own; all clocks are the desk's."""
     with Sandbox(["hubspot"]) as box:
         made = Desk.__new__(Desk)
         clock = ManualClock(NOON)
@@ -85,6 +87,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             made.__init__(tmp_path, box)  # type: ignore[misc]
             yield made
             made.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with opened(tmp_path) as made:
+        yield made
 
 
 def test_a_demo_request_becomes_status_owner_and_task_and_then_all_is_quiet(desk: Desk) -> None:

@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from syncagent.clock import ManualClock, SystemClock
 from syncagent.model import Identity, Opportunity
-from syncagent.sandbox import Sandbox
 from tests.story.office import Office, office
-from tests.story.test_hubspot import NOON, Desk
+from tests.story.test_hubspot import Desk, opened
 from tests.story.theatre import CONFIG, T0, Theatre
 
 INSIGHT = """
@@ -274,16 +271,8 @@ def _deal_tasks(desk: Office) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Sandbox(["hubspot"]) as box:
-        made = Desk.__new__(Desk)
-        clock = ManualClock(NOON)
-        with (
-            patch.object(SystemClock, "now", lambda _: getattr(made, "clock", clock).now()),
-            patch.object(SystemClock, "wait", lambda _self, event, _seconds: event.is_set()),
-        ):
-            made.__init__(tmp_path, box)  # type: ignore[misc]
-            yield made
-            made.close()
+    with opened(tmp_path) as made:
+        yield made
 
 
 def test_hubspot_shows_brief_and_moments_and_tells_the_owner_of_an_open_deal(desk: Desk) -> None:

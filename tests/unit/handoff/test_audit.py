@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from syncagent.handoff import Seen, adopt, plan, stand
+from syncagent.handoff import Seen, adopt, longest_stay, plan, stand
+from syncagent.handoff.calendar import after
 from syncagent.model import CrmTask, Dossier, FieldChange, Handoff, HandoffState, Roster
 from tests.unit.handoff.worlds import ANA, LEAD, LIVE, NOW, QUEUE, accept, answer, apply, dossier, policy, record, verbs
 
@@ -47,6 +48,20 @@ def test_the_states_of_a_life_are_told_and_nobody_is_lost() -> None:
     over = apply(plan(known, policy(), Roster(), LATER), known, LATER)
     assert stand(over, Seen(), policy(), LATER).state == "closed"
     assert stand(dossier(leads=(), records=(), activities=()), Seen(), policy(), NOW).state == ""
+
+
+def test_a_timer_that_the_state_has_rounded_up_is_in_time() -> None:
+    """Real clocks tell microseconds, and the state keeps whole milliseconds: no earlier than the timer's moment."""
+    fine = LATER + timedelta(microseconds=39_231)
+    known = handed_off()
+    assert known.decision is not None
+    known = replace(known, decision=replace(known.decision, stage_since=fine))
+    over = after(fine, longest_stay(known.decision.stage, policy()), policy().timezone).replace(microsecond=40_000)
+    assert stand(known, Seen(wake_at=over), policy(), LATER).state == "with sales"
+    known = answer(known, LATER, status="Recycled")
+    back = changed(known, state=HandoffState.RETURNING, outcome="recycled", come_back_at=fine + timedelta(days=3))
+    comes = (fine + timedelta(days=3)).replace(microsecond=40_000)
+    assert stand(back, Seen(wake_at=comes), policy(), LATER).state == "returning"
 
 
 PLANTED = {

@@ -311,7 +311,7 @@ def test_what_does_not_count_is_kept_with_its_reason_and_anyones_may_count() -> 
     assert (kept.by, kept.counts, kept.why_not) == (BOSS, (), "Ana has the lead")
     assert kept.evidence.startswith("status change ")
     text = "\n".join(why(life.dossier, life.policy, life.roster, at(6)))
-    assert "Not counted, 2026-03-10 09:05 UTC: boss set the status to Working" in text
+    assert "Not counted, 2026-03-10 09:05 UTC: Boss set the status to Working" in text
     assert life.handoff.outcome == "accepted", "the stage follows the CRM all the same"
     other = Life(terms(replace(TOUCH, by="anyone")))
     assert "touched" in kinds(other.says(5, BOSS, status="Working"))
