@@ -159,6 +159,7 @@ class OutboxEntry(Struct, frozen=True):
     receipt: Receipt | None = None
     hangs_on: str = ""  # a queued task's record, by its id; empty: it is not known yet
     waits_for: Key = ""  # the write that a queued task depends on
+    alert: Alert | None = None  # an alert that is in conflict: what it would have said
 
 
 class Written(Struct, frozen=True):

@@ -67,15 +67,16 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     for row in rows:
         if row[4] != "WriteLead":
             # A task and its push that still wait may be told anew: their record was converted or merged.
-            # So may a task that was refused because its record had moved on; its attempts are kept: it is looked up.
+            # So may a task or an alert that was refused because its record had moved on, also on somebody else's; its
+            # attempts are kept: it is looked up.
             db.execute(
                 f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
-                " on conflict (key) do update set body = excluded.body, blocked_by = null,"
+                " on conflict (key) do update set person = excluded.person, body = excluded.body, blocked_by = null,"
                 " state = 'queued', not_before ="
                 " case when state = 'conflict' then excluded.queued_at + 60000 * attempt * attempt"
                 " else excluded.not_before end"
                 " where (state = 'queued' and verb in ('CreateTask', 'Notify'))"
-                " or (state = 'conflict' and verb = 'CreateTask')",
+                " or (state = 'conflict' and verb in ('CreateTask', 'Alert'))",
                 row,
             )
             continue

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from syncagent.handoff import Seen, plan, score, stand
 from syncagent.handoff.audit import REPLAN, RUN
 from syncagent.model import (
+    Alert,
     AnyCommand,
     CreateTask,
     CrmTask,
@@ -225,7 +226,12 @@ def parked(entry: OutboxEntry, state: Any) -> OutboxEntry:
 
 
 def may_come_anew(entry: OutboxEntry, command: AnyCommand) -> bool:
-    """A task that certainly was not made comes again when its record or its write has gone: and it says so."""
+    """A task that certainly was not made comes again when its record or its write has gone: and it says so.
+
+    So does an alert whose record had moved on.
+    """
+    if isinstance(command, Alert):
+        return entry.state == "conflict"
     if not isinstance(command, CreateTask) or command.record is None:
         return False
     if entry.state == "conflict":

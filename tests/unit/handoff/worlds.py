@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from syncagent.model import (
     Activity,
+    Alert,
     CreateTask,
     CrmRecord,
     CrmTask,
@@ -161,8 +162,18 @@ def accept(result: Plan, before: Dossier) -> Dossier:
         receipt = old.receipt if old is not None else None
         hangs_on = command.record.id if isinstance(command, CreateTask) and command.record is not None else ""
         waits_for = command.depends_on[0] if isinstance(command, CreateTask) and command.depends_on else ""
+        said = command if isinstance(command, Alert) else None
         entries[command.key] = OutboxEntry(
-            command.key, type(command).__name__, "queued", revision, command.handoff, "", receipt, hangs_on, waits_for
+            command.key,
+            type(command).__name__,
+            "queued",
+            revision,
+            command.handoff,
+            "",
+            receipt,
+            hangs_on,
+            waits_for,
+            said,
         )
     return replace(before, decision=result.decision, absorbed=(), outbox=tuple(entries.values()))
 
