@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import (
+    WITHDRAWN,
     Alert,
     AnyCommand,
     CreateTask,
@@ -109,9 +110,9 @@ def withdraw(db: sqlite3.Connection, keys: Iterable[Key]) -> None:
     """Drop what no longer makes sense and has certainly not been carried out; the rest is left to its answer."""
     for key in keys:
         db.execute(
-            "update outbox set state = 'dropped', why = 'withdrawn', next_revision = null, next_body = null"
+            "update outbox set state = 'dropped', why = ?, next_revision = null, next_body = null"
             " where key = ? and ((state = 'queued' and attempt = 0) or state in ('parked', 'conflict'))",
-            (key,),
+            (WITHDRAWN, key),
         )
         _unblock(db, key)
 

@@ -4,15 +4,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from syncagent.model import Identity
 from tests.story.theatre import CONFIG, Theatre
 
 
 def members(stage: Theatre) -> list[str]:
-    """Who is in list 7 after all that was told, in the order of telling; told twice is no harm."""
+    """Who is nurtured after all that was told, in the order of telling: list 7, or campaign 5, which 6 ends."""
     found: set[str] = set()
     for one in stage.web.nurtured:
-        assert one.list_id == 7
+        assert (one.list_id, one.campaign_id) in ((7, None), (None, 6 if one.remove else 5))
         (found.discard if one.remove else found.add)(one.lead.id)
     return sorted(found)
 
@@ -33,8 +35,9 @@ def sets(stage: Theatre, status: str, **fields: Any) -> None:
     stage.after(minutes=1)
 
 
-def test_in_on_giving_back_and_out_on_coming_back(tmp_path: Path) -> None:
-    with Theatre(tmp_path, CONFIG) as stage:
+@pytest.mark.parametrize("place", ["list = 7", "campaign = 5, leave = 6"])
+def test_in_on_giving_back_and_out_on_coming_back(tmp_path: Path, place: str) -> None:
+    with Theatre(tmp_path, CONFIG.replace("list = 7", place)) as stage:
         handed_off(stage)
         assert members(stage) == []
         sets(stage, "Recycled")
@@ -59,9 +62,13 @@ def test_what_marketing_never_heard_of_is_not_told_once_it_has_lost_its_sense(tm
     """The list is gone, and the lead comes back before an admin has mended it."""
     with Theatre(tmp_path, CONFIG) as stage:
         handed_off(stage)
-        stage.web.fail_next("refused", "Nurture")
+        stage.web.fail_next("refused", "Nurture", times=2)
         sets(stage, "Recycled")
         assert [one.state for one in stage.agent.store.outbox()] == ["parked"]
+        sets(stage, "Working")
+        assert stage.agent.store.outbox() == ()
+        sets(stage, "Recycled")
+        assert [one.state for one in stage.agent.store.outbox()] == ["parked"], "given back once more: asked once more"
         stage.after(days=31)
         stage.after(minutes=1)
         assert stage.web.nurtured == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.lint.asked import misspelt, without_model
 from syncagent.handoff.lint.covering import all_imply, cannot_hold
-from syncagent.handoff.lint.map import lint_map
+from syncagent.handoff.lint.map import lint_map, lint_nurture
 from syncagent.handoff.lint.model import lint_model
 from syncagent.handoff.lint.observed import Look, Observed, models_of
 from syncagent.handoff.lint.reach import Reach
@@ -37,6 +37,7 @@ def lint(policy: Policy, observed: Observed | None = None) -> tuple[Finding, ...
     found += _promises(policy, reaches)
     found += _stages(policy, reaches)
     found += lint_map(policy)
+    found += lint_nurture(policy)
     found += without_model(policy)
     if observed is not None and observed.people:
         meant = tuple(misspelt(policy, observed))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from syncagent.model import (
+    WITHDRAWN,
     Activity,
     Alert,
     CreateTask,
@@ -155,7 +156,7 @@ def accept(result: Plan, before: Dossier) -> Dossier:
     entries = {one.key: one for one in before.outbox}
     for key in result.withdraw:
         if key in entries:
-            entries[key] = replace(entries[key], state="dropped")
+            entries[key] = replace(entries[key], state="dropped", why=WITHDRAWN)
     for command in result.commands:
         revision = command.revision if isinstance(command, WriteLead) else 0
         old = entries.get(command.key)
