@@ -6,6 +6,7 @@ Pure: of the policy alone, and of what a population shows of it (`Observed`), wh
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
+from syncagent.handoff.conditions import test_words
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.lint.asked import misspelt, without_model
 from syncagent.handoff.lint.covering import all_imply, cannot_hold
@@ -14,7 +15,7 @@ from syncagent.handoff.lint.model import lint_model
 from syncagent.handoff.lint.observed import Look, Observed, models_of
 from syncagent.handoff.lint.reach import Reach
 from syncagent.handoff.lint.routing import lint_routing, when_of
-from syncagent.handoff.lint.words import Finding, Level, globs_words, rule_words, test_words
+from syncagent.handoff.lint.words import Finding, Level, globs_words, rule_words
 from syncagent.model import Stage
 from syncagent.policy import Condition, FitRule, Policy, Question, Threshold
 
