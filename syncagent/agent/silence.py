@@ -17,7 +17,7 @@ from syncagent.agent.outages import NOT, READING, UNPACKING, WRITING, Outages
 from syncagent.agent.places import newest_lead
 from syncagent.clock import Clock
 from syncagent.handoff.alerting import after_quiet, beside
-from syncagent.model import Alert, AnyCommand, Identity
+from syncagent.model import Alert, AnyCommand
 from syncagent.policy import Policy
 from syncagent.state.store import Store
 
@@ -130,7 +130,7 @@ class Silence:
             key=f"{self._store.roster().epoch}:silent:{name}:{stands['times']}:alert",
             target=policy.crm.system,
             person=person,
-            record=record or Identity(policy.crm.system, "none", "0"),
+            record=record,
             to=to,
             subject=f"{name} is silent",
             body=f"{stands['says']}\nThis is about the agent's connection, not about a lead.",

@@ -61,10 +61,11 @@ def _take_out(draft: Draft, handoff: Handoff) -> list[Key]:
         draft.withdraw_keys((entered.key,))  # what may have been sent stays, and is taken out after it
         return under_way
     target = listed_in(handoff, draft.policy)
-    lead = _lead_of(draft, target) if target is not None else None
+    receipt = entered.receipt
+    lead = _lead_of(draft, target, receipt.record if receipt is not None else None) if target is not None else None
     if target is None or lead is None:
         return under_way
-    number, campaign = _way_out(target, entered.receipt.values if entered.receipt is not None else {})
+    number, campaign = _way_out(target, receipt.values if receipt is not None else {})
     if number is None and campaign is None:
         return under_way
     key = draft.key(handoff.id, f"b{_nth(times)}", "nurture")
@@ -115,6 +116,13 @@ def _nth(times: int) -> str:
     return str(times) if times else ""
 
 
-def _lead_of(draft: Draft, target: NurtureTarget) -> Identity | None:
-    known = sorted({one.identity for one in draft.dossier.leads} | set(draft.dossier.identities))
-    return next((one for one in known if one.system == target.source), None)
+def _lead_of(draft: Draft, target: NurtureTarget, told: Identity | None = None) -> Identity | None:
+    """Who they are in that system: as `told` while that is so, else a lead that is there, else any name of theirs.
+
+    A lead that was merged into another stays among their names, and is no lead any more.
+    """
+    there = sorted(one.identity for one in draft.dossier.leads if one.identity.system == target.source)
+    if told in there:
+        return told
+    named = sorted(one for one in draft.dossier.identities if one.system == target.source)
+    return next(iter((*there, *named)), None)

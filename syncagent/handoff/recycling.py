@@ -232,7 +232,7 @@ def _give_back(draft: Draft, outcome: str, reason: str, back: datetime, said: st
         if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
             draft.want["recycle_until"] = _written_date(draft, back)
     pinned = not by and last is not None and last.pinned
-    if recycling.owner and not draft.contact and not pinned:
+    if recycling.owner and not draft.contact and not pinned and "owner" not in draft.contested:
         draft.want["owner"] = recycling.owner
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from syncagent.handoff import plan
-from syncagent.model import Alert, Dossier, Identity, Opportunity, OutboxEntry, Plan, Roster, WriteLead
+from syncagent.model import Alert, CrmTask, Dossier, Identity, Opportunity, OutboxEntry, Plan, Roster, WriteLead
 from syncagent.policy import Rep, Route, RouteTarget
 from tests.unit.handoff.worlds import (
     ANA,
@@ -134,6 +134,11 @@ def test_a_reminder_whose_record_was_merged_meanwhile_is_told_on_the_one_that_st
     stored = replace(stored, crm_seen_until=NOW + minutes(8))
     reminding = plan(stored, terms, Roster(), NOW + minutes(8))
     (reminder,) = [one for one in reminding.commands if isinstance(one, Alert)]
+    elsewhere = Identity("crm", "Task", "T9")
+    made = CrmTask(elsewhere, LEAD, ANA, NOW, "me", "me", NOW, f"e0:{reminder.key.partition(':')[2]}", type="Task")
+    restored = replace(stored, tasks=(*stored.tasks, made))
+    again = plan(restored, terms, Roster(), NOW + minutes(8))
+    assert not [one for one in again.commands if isinstance(one, Alert)], "told after the backup that was restored"
     stored = conflicting(accept(reminding, stored), reminder)
     (old,) = stored.records
     winner = replace(old, identity=Identity("crm", "Lead", "L2"), modified_at=NOW + minutes(9))

@@ -32,7 +32,20 @@ from syncagent.policy import (
     StageRule,
     StatusReason,
 )
-from tests.unit.handoff.worlds import ANA, BEN, LEAD, NOW, QUEUE, activity, answer, apply, dossier, kinds, policy
+from tests.unit.handoff.worlds import (
+    ANA,
+    BEN,
+    LEAD,
+    MARKETO,
+    NOW,
+    QUEUE,
+    activity,
+    answer,
+    apply,
+    dossier,
+    kinds,
+    policy,
+)
 
 DAY = timedelta(days=1)
 LATER = NOW + timedelta(hours=1)
@@ -163,6 +176,26 @@ def test_what_a_campaign_began_the_one_that_ends_it_ends(before: NurtureTarget, 
     result = plan(known, agreed(nurture=now), ROSTER, LATER + DAY)
     assert nurtured(result) == told
     silent(result, known, agreed(nurture=now), LATER + DAY)
+
+
+def test_of_two_leads_that_were_merged_the_one_that_stayed_is_nurtured_and_taken_out() -> None:
+    given = agreed()
+    known = answer(handed_off(given), LATER, by=ANA, status="Recycled")
+    merged, other = Identity("marketo", "lead", "1"), Identity("marketo", "lead", "9")
+    known = replace(known, identities=(merged, MARKETO, other, *known.identities))
+    (into,) = [one for one in plan(known, given, ROSTER, LATER).commands if isinstance(one, Nurture)]
+    assert into.lead == MARKETO
+    known = apply(plan(known, given, ROSTER, LATER), known, LATER)
+    told = tuple(
+        replace(one, receipt=replace(one.receipt, record=other)) if one.verb == "Nurture" and one.receipt else one
+        for one in known.outbox
+    )
+    known = answer(replace(known, outbox=told), LATER + DAY, by=ANA, status="Working")
+    (out,) = [one for one in plan(known, given, ROSTER, LATER + DAY).commands if isinstance(one, Nurture)]
+    assert out.lead == MARKETO, "who was put in has been merged since"
+    both = replace(known, leads=(replace(known.leads[0], identity=other), *known.leads))
+    (out,) = [one for one in plan(both, given, ROSTER, LATER + DAY).commands if isinstance(one, Nurture)]
+    assert out.lead == other, "who was put in is there still"
 
 
 def test_where_nobody_knows_whether_the_campaign_was_requested_it_is_ended_all_the_same() -> None:
