@@ -161,7 +161,7 @@ def _opened(config: Config, problems: list[Problem], *, secrets: bool) -> dict[s
     for nurture in nurtures(config.tables.recycle).values():
         lists = wanted.setdefault(f"sources.{nurture.source}", {"lists": (), "campaigns": ()})
         lists["lists"] += (nurture.list,) if nurture.list else ()
-        lists["campaigns"] += (nurture.campaign,) if nurture.campaign else ()
+        lists["campaigns"] += tuple(one for one in (nurture.campaign, nurture.leave) if one)
     opened: dict[str, Source] = {}
     for table in (*config.sources, config.crm):
         more = {"timezone": config.agent.timezone, **wanted.get(table.path, {})}

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event, Lock
 
-from syncagent.agent.silence import Silence, record_of
+from syncagent.agent.places import newest_lead, place_anew, record_of
+from syncagent.agent.silence import Silence
 from syncagent.agent.stuck import tell_stuck
 from syncagent.clock import Clock
 from syncagent.errors import StoreFullError
@@ -71,7 +72,7 @@ class Watch:
         made = 0
         if self._listened is None or now - self._listened >= LISTENS_EVERY:
             self._listened = now
-            made += self._silence()
+            made += self._silence() + place_anew(self._store, self._policy(), now)
         if self._looked is None or now - self._looked >= EVERY:
             self._looked = now
             made += watch(self._store, self._policy(), now) + tell_stuck(self._store, self._policy(), now)
@@ -128,14 +129,19 @@ def _alert(
 ) -> list[AnyCommand]:
     """All that is new in one alert: a source, its campaign and a rule may be the same leads.
 
-    For the CRM, on the lead that was rejected last: there is no other place where a manager looks.
+    For the CRM, on the lead that was rejected last, or, where that is gone, on the newest one.
     """
     first = min(new, key=lambda one: (one.answered, one.by, one.name))  # the fewest leads say most of where to look
     to = alarm.tell or policy.manager
     dossier = store.dossier(first.example)
-    record = record_of(dossier) if dossier is not None else None
-    if not to or record is None:
+    if not to:
+        log.warning("Nobody is told that many leads are rejected: name `tell` in alerts.rejections, or a `manager`.")
         return []
+    person, which = first.example, "This lead is the latest of them. "
+    record = record_of(dossier, policy) if dossier is not None else None
+    if record is None:
+        which = ""
+        person, record = newest_lead(store, policy, now) or (person, None)
     matters = sorted(f"{one.by} {one.name}.{standing[f'{one.by} {one.name}']['times']}" for one in new)
     key = f"{store.roster().epoch}:alarm:{hashlib.sha256(json.dumps(matters).encode()).hexdigest()[:12]}:alert"
     says = "\n".join(harmless(one.sentence(days_of(alarm)), 60, 400) for one in new)  # campaigns are anybody's words
@@ -143,11 +149,11 @@ def _alert(
     alert = Alert(
         key=key,
         target=policy.crm.system,
-        person=first.example,
+        person=person,
         record=record,
         to=to,
         subject=harmless(f"Many leads are rejected: {first.by} {first.name}"),
-        body=f"{says}\nThis lead is the latest of them. See `syncagent status`.",
+        body=f"{says}\n{which}See `syncagent status`.",
         remind_at=now if quiet is None else after_quiet(now, quiet, policy.timezone),
     )
-    return [alert, *beside(alert, policy, now)]
+    return [*([alert] if record is not None else []), *beside(alert, policy, now)]

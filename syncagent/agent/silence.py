@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from syncagent.agent.outages import READING, UNPACKING, WRITING, Outages
+from syncagent.agent.places import newest_lead
 from syncagent.clock import Clock
 from syncagent.handoff.alerting import after_quiet, beside
-from syncagent.model import Alert, AnyCommand, Dossier, Identity
+from syncagent.model import Alert, AnyCommand
 from syncagent.policy import Policy
 from syncagent.reports.standing import NOT, SILENCE
 from syncagent.state.store import Store
@@ -28,7 +29,6 @@ HEARD = "heard"
 POLLS, LEAST = 10, 900.0
 """A source may miss so many polls, and a system be silent so many seconds at least."""
 _KEPT_EVERY = timedelta(minutes=1)
-_LATELY = timedelta(days=14)
 
 
 class Watched(Struct, frozen=True):
@@ -123,13 +123,13 @@ class Silence:
         to = policy.alerts.silence.tell or policy.manager
         if not to:
             return []
-        person, record = self._example(now)
+        person, record = newest_lead(self._store, policy, now) or (0, None)
         quiet = policy.alerts.quiet
         alert = Alert(
             key=f"{self._store.roster().epoch}:silent:{name}:{stands['times']}:alert",
             target=policy.crm.system,
             person=person,
-            record=record or Identity(policy.crm.system, "none", "0"),
+            record=record,
             to=to,
             subject=f"{name} is silent",
             body=f"{stands['says']}\nThis is about the agent's connection, not about a lead.",
@@ -137,15 +137,6 @@ class Silence:
         )
         in_crm = [alert] if record is not None and name != policy.crm.system else []
         return [*in_crm, *(one for one in beside(alert, policy, now) if one.target != name)]
-
-    def _example(self, now: datetime) -> tuple[int, Identity | None]:
-        """The newest lead that was handed over: a manager looks nowhere else in a CRM."""
-        for one in reversed(self._store.handed_over(now - _LATELY)):
-            dossier = self._store.dossier(one.person)
-            record = record_of(dossier) if dossier is not None and not dossier.erased else None
-            if record is not None:
-                return one.person, record
-        return 0, None
 
     def _keep(self, now: datetime) -> None:
         """So that the next start knows when systems were heard last."""
@@ -156,11 +147,3 @@ class Silence:
         if heard:
             self._kept.update(heard)
             self._store.set_meta(HEARD, json.dumps({name: at.isoformat() for name, at in self._kept.items()}))
-
-
-def record_of(dossier: Dossier) -> Identity | None:
-    """The CRM record on which an alert about nobody in particular may stand."""
-    decision = dossier.decision
-    if decision is not None and decision.desired is not None and decision.desired.record is not None:
-        return decision.desired.record
-    return next((one.identity for one in dossier.records if not one.deleted), None)

@@ -11,7 +11,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from syncagent.agent.silence import record_of
+from syncagent.agent.places import record_of
 from syncagent.handoff.alerting import after_quiet, beside, next_time
 from syncagent.handoff.calendar import before, zone_of
 from syncagent.model import Alert, AnyCommand, Identity
@@ -75,7 +75,7 @@ def _alert(
     if not to:
         log.warning("Nobody is told who is stuck: name `tell` in stages.%s, or `manager` in [team].", rule.stage)
         return []
-    example = _example(store, [person for _, each in found for person in each.latest])
+    example = _example(store, policy, [person for _, each in found for person in each.latest])
     person, record = example if example is not None else (first.latest[0], None)
     today = now.astimezone(zone_of(policy.timezone)).date().isoformat()
     name = hashlib.sha256(f"{today} {to}".encode()).hexdigest()[:12]
@@ -98,9 +98,9 @@ def _alert(
     return [alert, *beside(alert, policy, now)]
 
 
-def _example(store: Store, people: list[int]) -> tuple[int, Identity] | None:
+def _example(store: Store, policy: Policy, people: list[int]) -> tuple[int, Identity] | None:
     for dossier in store.dossiers(people)():
-        record = record_of(dossier)
+        record = record_of(dossier, policy)
         if record is not None:
             return dossier.person, record
     return None

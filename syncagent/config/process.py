@@ -24,11 +24,12 @@ class WakeTable(Struct, frozen=True):
 
 
 class NurtureTable(Struct, frozen=True):
-    """A list or a campaign of a source."""
+    """A list or a campaign of a source; `leave`: the campaign that ends what the other one began."""
 
     source: str
     list: int | None = None
     campaign: int | None = None
+    leave: int | None = None
 
 
 class ReasonTable(Struct, frozen=True):
@@ -176,7 +177,13 @@ class ProcessTranslation:
             return None
         if (table.list is None) == (table.campaign is None):
             self._tell(path, "Give either a list or a campaign.", "")
-        return NurtureTarget(table.source, table.list, table.campaign)
+        if table.leave is not None and table.campaign is None:
+            says = "Whoever comes up again is taken out of a list by itself; only what a campaign began needs another."
+            self._tell(f"{path}.leave", says, "Leave it out, or name the campaign that it ends.")
+        elif table.leave is not None and table.leave == table.campaign:
+            says = f"The campaign {table.leave} cannot end what it began itself."
+            self._tell(f"{path}.leave", says, "Name a campaign whose flow takes people out of it.")
+        return NurtureTarget(table.source, table.list, table.campaign, table.leave)
 
     def stages(self) -> tuple[StageRule, ...]:
         """[stages]: the process map. What is given back must be able to return."""

@@ -322,8 +322,9 @@ class Memory:
                 return Done(Receipt(command.key, about, self.clock()))
             case Nurture():
                 self.nurtured.append(command)
-                listed: dict[str, Value] = {"list": command.list_id} if command.list_id is not None else {}
-                return Done(Receipt(command.key, command.lead, self.clock(), listed, adopted=command.attempt > 0))
+                which: dict[str, Value] = {"list": command.list_id, "campaign": command.campaign_id}
+                told: dict[str, Value] = {name: number for name, number in which.items() if number is not None}
+                return Done(Receipt(command.key, command.lead, self.clock(), told, adopted=command.attempt > 0))
 
     def _write_lead(self, command: WriteLead) -> Outcome:
         now, made = self.clock(), self.keys.get(command.key)

@@ -1,15 +1,18 @@
-"""When somebody is reminded, and where else an alert goes: quiet hours, a budget a day, digests, mail and chat.
+"""When somebody is reminded, and where an alert goes: quiet hours, a budget a day, digests, mail and chat.
 
 Nothing is lost by any of it: the task stands in the CRM at once, and only its reminder, and what is sent beside it,
-waits for the end of the quiet hours or for the digest.
+waits for the end of the quiet hours or for the digest. An alert whose record is converted, merged or deleted before it
+is made finds another place, or the journal says that it found none.
 """
 
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from syncagent.handoff.calendar import zone_of
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.routing import team_of
-from syncagent.model import Alert, Notify
+from syncagent.model import Alert, Key, Notify
 from syncagent.policy import Policy
 
 
@@ -46,6 +49,30 @@ def beside(alert: Alert, policy: Policy, now: datetime) -> list[Notify]:
             )
         )
     return made
+
+
+def place_anew(draft: Draft) -> None:
+    """What met a record that had moved on is told on the record of now; without one it is given up, and told so.
+
+    What is about many leads never is: `agent/alarms.py` finds another lead for it.
+    """
+    gone = all(one.deleted and one.merged_into is None for one in draft.dossier.records)
+    for entry in sorted(draft.dossier.outbox, key=lambda one: one.key):
+        if entry.state != "conflict" or entry.alert is None or entry.key in draft.withdraw:
+            continue
+        if draft.view is not None:
+            record = draft.view.record.identity
+            draft.commands.append(replace(entry.alert, person=draft.dossier.person, record=record, depends_on=()))
+        elif gone and not about_many(entry.key):
+            draft.withdraw_keys((entry.key,))
+            to = entry.alert.to
+            why = f"{draft.called(to)} was not told: {entry.alert.subject}. Its record in the CRM is gone."
+            draft.event("untold", why, to=to)
+
+
+def about_many(alert: Key) -> bool:
+    """Whether an alert is about many leads, or a system: its key names a matter, and no handoff or person."""
+    return not alert.partition(":")[2][:1].isdigit()
 
 
 def after_quiet(now: datetime, quiet: tuple[int, int], zone: str) -> datetime:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from syncagent.handoff import stages
+from syncagent.handoff.clocks import promise_anew
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.recycling import moved_date, put_on_hold, recycle
 from syncagent.handoff.taking_up import take_up
@@ -305,6 +306,8 @@ def _taken_up(draft: Draft, handoff: Handoff) -> None:
     draft.put(replace(handoff, state=HandoffState.WITH_SALES, outcome="", closed_at=None, come_back_at=None))
     if handoff.assignments:
         draft.loads.take(handoff.assignments[-1].owner, counted=False)
+    if handoff.outcome != "on hold":  # whose rep has kept it, under the same promise
+        promise_anew(draft)
     draft.event("assigned", "Sales has taken it up again.", owner=draft.current.get("owner"))
 
 

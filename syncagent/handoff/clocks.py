@@ -76,6 +76,18 @@ def _changed_at(draft: Draft) -> datetime:
     return draft.view.record.modified_at if draft.view is not None else draft.now
 
 
+def promise_anew(draft: Draft) -> None:
+    """Whoever takes up again what was given back has the whole time for a conversation: none was owed meanwhile."""
+    handoff = draft.handoffs[-1]
+    clocks = tuple(
+        replace(one, started_at=draft.now, visit=one.visit + 1)
+        if one.sla.of == "first conversation" and one.started_at is not None and one.ended_at is None
+        else one
+        for one in handoff.clocks
+    )
+    draft.put(replace(handoff, clocks=clocks))
+
+
 def turn_clocks(draft: Draft) -> None:
     """Start the clocks whose time has come, once the lead is delivered, and end those of a stage that is over."""
     handoff = draft.handoffs[-1]

@@ -231,7 +231,7 @@ def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: b
     handoff = draft.handoffs[-1]
     key = draft.key(handoff.id, step, "alert")
     record = record_of(draft)
-    if record is None or not to or not draft.active.get(to, True) or draft.entry(key) is not None:
+    if record is None or not to or not draft.active.get(to, True) or was_told(draft, key):
         return False
     draft.commands.append(
         Alert(
@@ -248,6 +248,13 @@ def alert(draft: Draft, step: str, to: str, subject: str, body: str, *, alone: b
         )
     )
     return True
+
+
+def was_told(draft: Draft, alert: Key) -> bool:
+    """Whether it is in the outbox, or stands open in the CRM from a life that this state knows nothing of."""
+    plain = alert.partition(":")[2]
+    standing = (one.key.partition(":")[2] for one in draft.dossier.tasks if not one.closed and not one.deleted)
+    return draft.entry(alert) is not None or plain in standing
 
 
 def record_of(draft: Draft) -> Identity | None:

@@ -1,14 +1,16 @@
-"""Conditions of the policy as closures: one for each test, made once for each policy."""
+"""Conditions of the policy as closures, one for each test, made once for each policy; and in words."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase, translate
 
 from syncagent.model import Value
-from syncagent.policy import Condition, Globs
+from syncagent.policy import Condition, Duration, Globs
 
 Test = Callable[[Value], bool]
 Fits = Callable[[Mapping[str, Value]], bool]
+
+_SHOWN = 4
 
 
 def fold(value: Value) -> Value:
@@ -108,3 +110,41 @@ def fits_of(when: Mapping[str, Condition]) -> Fits:
     if not tests:
         return lambda _attributes: True
     return lambda attributes: all(test(attributes.get(name)) for name, test in tests)
+
+
+# -- in words
+
+
+def test_words(condition: Condition) -> str:
+    """A condition as a phrase: "is Germany or Austria", "is at least 1000"."""
+    said: list[str] = []
+    if condition.present is not None:
+        said.append("is known" if condition.present else "is not known")
+    if condition.values:
+        said.append(f"is {some_of([str(one) for one in condition.values])}")
+    if condition.globs:
+        said.append(f"is like {some_of(condition.globs)}")
+    if condition.matches:
+        said.append(f"matches “{condition.matches}”")
+    if condition.minimum is not None:
+        said.append(f"is at least {condition.minimum:g}")
+    if condition.maximum is not None:
+        said.append(f"is at most {condition.maximum:g}")
+    if condition.spans:
+        said.append(f"is {some_of([low if low == high else f'{low} to {high}' for low, high in condition.spans])}")
+    if condition.newer is not None:
+        said.append(f"is at most {length_words(condition.newer)} old")
+    if condition.older is not None:
+        said.append(f"is more than {length_words(condition.older)} old")
+    return " and ".join(said) or "is anything"
+
+
+def length_words(length: Duration) -> str:
+    """A length of time."""
+    return f"{length.days} days" if length.days else f"{length.minutes} minutes"
+
+
+def some_of(words: Sequence[str]) -> str:
+    """Of several words that mean "or" the first."""
+    more = f" (and {len(words) - _SHOWN} more)" if len(words) > _SHOWN else ""
+    return " or ".join(words[:_SHOWN]) + more

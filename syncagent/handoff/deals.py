@@ -11,13 +11,13 @@ from datetime import datetime
 from syncagent.handoff.alerting import remind_at
 from syncagent.handoff.brief import local_time
 from syncagent.handoff.calendar import after, before
-from syncagent.handoff.commands import close, queued_behind, record_of
+from syncagent.handoff.commands import close, queued_behind, record_of, was_told
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.harmless import harmless
 from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import MOST, Moments, Told, moments_of
-from syncagent.model import Alert, Key, Noticed, Opportunity
+from syncagent.model import Alert, Noticed, Opportunity
 
 _LOOKED_AT = 12  # so many different things at most are weighed, the newest first
 _STEP = "deal."
@@ -111,7 +111,7 @@ def _tell(draft: Draft, known: Moments, owner: str, deals: Sequence[Opportunity]
         noted[each.identity.id] = Noticed(each.identity.id, alerts, {**old.last, **last})
     draft.noticed = tuple(noted[ident] for ident in sorted(noted))
     key = draft.key(str(draft.dossier.person), f"{_STEP}{deal.identity.id}.{number}", "alert")
-    if _was_told(draft, key):
+    if was_told(draft, key):
         return
     first, who = news[0].moment.text, name_of(draft.attributes, draft.dossier.emails)
     lines = [f"While your deal is open ({harmless(deal.stage) or 'no stage'}), {who}:"]
@@ -132,12 +132,6 @@ def _tell(draft: Draft, known: Moments, owner: str, deals: Sequence[Opportunity]
     )
     why = f"{draft.called(owner)}, whose deal is open, was told: {first}."
     draft.event("insight", why, to=owner, deal=deal.identity.id, moments=len(news))
-
-
-def _was_told(draft: Draft, key: Key) -> bool:
-    """Whether it is in the outbox, or stands in the CRM from a life that this state knows nothing of."""
-    plain = key.partition(":")[2]
-    return draft.entry(key) is not None or any(task.key.partition(":")[2] == plain for task in draft.dossier.tasks)
 
 
 def take_back(draft: Draft, reason: str = "The deal has ended.") -> None:

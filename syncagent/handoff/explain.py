@@ -11,6 +11,7 @@ from syncagent.handoff.likelihood import LETTER, likelihood, told
 from syncagent.handoff.moments import moment_of
 from syncagent.handoff.nearest import TOGETHER, Nearest, nearest
 from syncagent.handoff.planner import plan
+from syncagent.handoff.recycling import FOR_GOOD, rule_for
 from syncagent.handoff.scoring import excluded, is_ready, judge, known_of, list_of
 from syncagent.handoff.sla import Running, pending_steps, running
 from syncagent.handoff.team import called_by
@@ -61,7 +62,21 @@ def why(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> tupl
         lines.append(f"Contested with automation, no longer written: {', '.join(decision.contested)}.")
     for handoff in decision.handoffs:
         lines += _handoff(handoff, policy, roster)
+    if decision.handoffs and (stays := _stays(decision.handoffs[-1], policy)):
+        lines.append(
+            f"  {stays}: it stays with marketing until they raise a hand, or somebody sets it to ready in the CRM."
+        )
     return tuple(lines)
+
+
+def _stays(handoff: Handoff, policy: Policy) -> str:
+    """Why neither a date nor points bring it up again."""
+    most, rule = policy.recycle.most_returns, rule_for(handoff.recycle_reason, policy)
+    if handoff.state is not HandoffState.CLOSED or handoff.outcome not in (FOR_GOOD, "lost"):
+        return ""
+    if handoff.number >= most:
+        return f"Handed over {handoff.number} times, and most_returns is {most}"
+    return f"The reason {handoff.recycle_reason} never returns" if rule is not None and not rule.again else ""
 
 
 class Due(Struct, frozen=True):
@@ -242,7 +257,9 @@ def _handoff(handoff: Handoff, policy: Policy, roster: Roster) -> list[str]:
     if handoff.state is HandoffState.WITH_SALES:
         lines += _clocks(handoff, policy, roster)
     if handoff.come_back_at is not None:
-        lines.append(f"  Comes back {_moment(handoff.come_back_at)}.")
+        nth, most = handoff.number + 1, policy.recycle.most_returns
+        of = f", as handoff {nth} of {most} at most" if nth <= most else ""  # whom a rep rests returns beyond the cap
+        lines.append(f"  Comes back {_moment(handoff.come_back_at)}{of}.")
     if handoff.outcome:
         lines.append(f"  Outcome: {handoff.outcome}{f' ({handoff.recycle_reason})' if handoff.recycle_reason else ''}.")
     return lines

@@ -37,6 +37,8 @@ def mend(dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Pla
         if one is not decision.handoffs[-1] and one.state is not HandoffState.CLOSED:
             told.append(f"The handoff {one.id} was open behind a newer one.")
             fixed = replace(one, state=HandoffState.CLOSED, outcome=one.outcome or "withdrawn", come_back_at=None)
+            if one.state is HandoffState.WITH_SALES and one.assignments:
+                loads.give_back(one.assignments[-1].owner)
         elif one.state is HandoffState.CLOSED and not one.outcome:
             told.append(f"The handoff {one.id} was closed without an outcome.")
             fixed = replace(one, outcome=str(said) if said in _SAID else "withdrawn")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from syncagent.handoff import likelihood, stages
+from syncagent.handoff.alerting import place_anew
 from syncagent.handoff.answers import hear
 from syncagent.handoff.calendar import before
 from syncagent.handoff.commands import (
@@ -93,6 +94,8 @@ def _command(draft: Draft) -> None:
         tidy(draft)
     if draft.dossier.opportunities or draft.noticed:
         watch_deals(draft)
+    if draft.dossier.outbox:
+        place_anew(draft)
     if draft.commands:
         push(draft)
 

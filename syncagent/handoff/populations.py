@@ -7,7 +7,7 @@ What a model says of somebody for the first time alarms nobody: history is score
 from collections.abc import Iterable
 
 from syncagent.handoff.alerting import remind_at
-from syncagent.handoff.commands import record_of, write_keys
+from syncagent.handoff.commands import record_of, was_told, write_keys
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.harmless import harmless
@@ -111,7 +111,7 @@ def _tell(draft: Draft, model: NamedModel, judged: Judged, deal: Opportunity | N
     of = name_of(draft.attributes, draft.dossier.emails)
     step = f"{model.name}.{crossing}" if deal is None else f"{model.name}.{deal.identity.id}.{crossing}"
     key = draft.key(str(draft.dossier.person), step, "alert")
-    if draft.entry(key) is not None:
+    if was_told(draft, key):
         return True
     reasons = sorted(score.contributions, key=lambda one: (-abs(one.points), one.rule))[:_REASONS]
     draft.commands.append(

@@ -33,10 +33,10 @@ def keep(draft: Draft) -> None:
     _fire(draft)
     if draft.handoffs[-1].touched_at is None:
         _leave_queue(draft)
-        if draft.handoffs[-1].clock_started_at is None and _start_clock(draft):
-            turn_clocks(draft)
-            for due in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
-                draft.wake(due.at)
+    if draft.handoffs[-1].clock_started_at is None and _start_clock(draft):  # who has it now had it already
+        turn_clocks(draft)
+        for due in pending_steps(draft.handoffs[-1], draft.policy)[:1]:
+            draft.wake(due.at)
     _watch_stage(draft)
 
 

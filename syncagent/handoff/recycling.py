@@ -19,7 +19,8 @@ from syncagent.policy import Duration, NurtureTarget, OnBehalf, Policy, ReasonRu
 
 _ATTEMPTS = ("Call", "Email")
 _CONVERSED = frozenset((Stage.SQL, Stage.OPPORTUNITY))
-_FOR_GOOD = "recycled for good"
+FOR_GOOD = "recycled for good"
+"""The outcome of what was given back, and neither a date nor points bring up again."""
 _STAGES = {"lost": Stage.LOST, "disqualified": Stage.DISQUALIFIED}
 
 
@@ -44,7 +45,7 @@ def rule_for(reason: str, policy: Policy) -> ReasonRule | None:
 
 def nurture_of(handoff: Handoff, policy: Policy) -> NurtureTarget | None:
     """Where marketing takes up whom this handoff has given back; None: nowhere, or it has not."""
-    if handoff.outcome in ("recycled", _FOR_GOOD):
+    if handoff.outcome in ("recycled", FOR_GOOD):
         given = True
     else:
         given = handoff.outcome.replace(" ", "_") in rules_of(policy).on_behalf and handoff.come_back_at is not None
@@ -218,7 +219,7 @@ def _give_back(draft: Draft, outcome: str, reason: str, back: datetime, said: st
     last = handoff.assignments[-1] if handoff.assignments else None
     rule = rule_for(reason, draft.policy)
     if handoff.number >= recycling.most_returns or (rule is not None and not rule.again):
-        draft.give_back(_FOR_GOOD, back, reason)
+        draft.give_back(FOR_GOOD, back, reason)
         draft.put(replace(draft.handoffs[-1], state=HandoffState.CLOSED, come_back_at=None, tries=tries))
         why = f"It has been with sales {handoff.number} times" if rule is None or rule.again else "That is for good"
         draft.event("recycled", f"{said} {why}: it stays with marketing.", tries=tries)
@@ -231,7 +232,7 @@ def _give_back(draft: Draft, outcome: str, reason: str, back: datetime, said: st
         if "recycle_until" in draft.policy.crm.fields and not draft.contact and back != _named_date(draft):
             draft.want["recycle_until"] = _written_date(draft, back)
     pinned = not by and last is not None and last.pinned
-    if recycling.owner and not draft.contact and not pinned:
+    if recycling.owner and not draft.contact and not pinned and "owner" not in draft.contested:
         draft.want["owner"] = recycling.owner
 
 

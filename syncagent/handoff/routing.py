@@ -11,13 +11,16 @@ from typing import Literal, NamedTuple
 
 from syncagent.handoff.calendar import after, is_away
 from syncagent.handoff.compiled import once_per_policy
-from syncagent.handoff.conditions import Fits, fits_of, is_known
+from syncagent.handoff.conditions import Fits, Test, as_test, fits_of, is_known, some_of, test_words
 from syncagent.handoff.picking import Asked, Picked, full, gone_until, pick
 from syncagent.handoff.team import Team, manager_of, team_of
 from syncagent.handoff.territory import Map, map_of
 from syncagent.handoff.turns import Loads
 from syncagent.model import Assignment, Turn, Value
 from syncagent.policy import Policy, Rep, Route, RouteTarget
+
+_MISFITS, _VALUE = 20, 40
+"""So many routes that do not fit are told of a lead, and so many characters of its attributes."""
 
 __all__ = ["Case", "Later", "Loads", "assign", "from_pool", "manager_of", "queue_for", "reassign", "team_of"]
 
@@ -50,12 +53,21 @@ class Later(NamedTuple):
     pool: tuple[str, ...] = ()
 
 
+class _Asks(NamedTuple):
+    """What a route asks of one attribute; `words` follow its name."""
+
+    name: str
+    holds: Test
+    words: str
+
+
 class _Way(NamedTuple):
     """A route, ready to test: its conditions, and those on attributes that it does not wait for."""
 
     route: Route
     fits: Fits
     may_fit: Fits
+    asks: tuple[_Asks, ...]
 
 
 @once_per_policy
@@ -70,7 +82,12 @@ def ways_of(policy: Policy) -> tuple[_Way, ...]:
         return lambda attributes: test(attributes) and where.is_in(route.regions, attributes)
 
     return tuple(
-        _Way(route, fits(route), fits(route, route.wait.fields if route.wait is not None else ()))
+        _Way(
+            route,
+            fits(route),
+            fits(route, route.wait.fields if route.wait is not None else ()),
+            tuple(_Asks(name, as_test(one), test_words(one)) for name, one in sorted(route.when.items())),
+        )
         for route in policy.routes
     )
 
@@ -84,6 +101,7 @@ class _Desk:
         self.map: Map = map_of(policy)
         self.ways = ways_of(policy)
         self.passed: list[str] = []
+        self.misfits = 0
 
     def given(
         self,
@@ -97,9 +115,29 @@ class _Desk:
     ) -> Assignment:
         """It is theirs, and counts."""
         self.loads.take(owner)
-        return Assignment(
-            owner, self.case.now, route, why, queue=queue, pool=pool, passed=tuple(self.passed), turn=turn
-        )
+        more = self.misfits - _MISFITS
+        passed = (*self.passed, f"{more} more routes: they do not fit") if more > 0 else tuple(self.passed)
+        return Assignment(owner, self.case.now, route, why, queue=queue, pool=pool, passed=passed, turn=turn)
+
+    def does_not_fit(self, way: _Way) -> None:
+        """A route is passed over: which of its conditions do not hold."""
+        self.misfits += 1
+        if self.misfits > _MISFITS:
+            return
+        known, route = self.case.attributes, way.route
+        why = [_misfit(one, known.get(one.name)) for one in way.asks if not one.holds(known.get(one.name))]
+        if route.regions and not self.map.is_in(route.regions, known):
+            place = ", ".join(str(known[name]) for name in ("country", "state") if is_known(known.get(name)))
+            why.append(f"{place or 'an unknown place'} is not in {some_of(route.regions)}")
+        self.passed.append(f"{route.name}: {', and '.join(why)}")
+
+
+def _misfit(asked: _Asks, value: Value) -> str:
+    if not is_known(value):
+        return f"{asked.name} is not known"
+    text = str(value)
+    shown = text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
+    return f"{asked.name} is {shown}, and not one that {asked.words}"
 
 
 def assign(case: Case, policy: Policy, loads: Loads) -> Assignment | Later:
@@ -114,7 +152,7 @@ def assign(case: Case, policy: Policy, loads: Loads) -> Assignment | Later:
         found = _listed(desk, step) if step in ("named_accounts", "territories") else _owner(desk, step)
         if found is not None:
             return found
-    return _by_routes(desk, _fitting(desk), may_wait=True) or _left_over(desk)
+    return _by_routes(desk, may_wait=True) or _left_over(desk)
 
 
 def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment | Later | None:
@@ -133,7 +171,7 @@ def from_pool(name: str, case: Case, policy: Policy, loads: Loads) -> Assignment
 def reassign(case: Case, policy: Policy, loads: Loads) -> Assignment | None:
     """Somebody else by the routes, or their queue; None when there is neither."""
     desk = _Desk(case, policy, loads)
-    chosen = _by_routes(desk, _fitting(desk), may_wait=False)
+    chosen = _by_routes(desk, may_wait=False)
     if isinstance(chosen, Assignment) and chosen.owner not in case.exclude:
         return chosen
     if isinstance(chosen, Assignment):
@@ -232,20 +270,26 @@ def _listed(desk: _Desk, step: str) -> Assignment | None:
 # -- routes
 
 
-def _fitting(desk: _Desk) -> Iterator[_Way]:
-    """The routes that may fit, in their order; first the one that the handoff was opened by, whether it fits or not."""
+def _in_order(desk: _Desk) -> Iterator[tuple[_Way, bool]]:
+    """All routes, and whether each is the one that the handoff was opened by: that is first, whether it fits or not."""
     case = desk.case
     if case.route:
-        yield from (way for way in desk.ways if way.route.name == case.route)
-    yield from (way for way in desk.ways if way.route.name != case.route and way.may_fit(case.attributes))
+        yield from ((way, True) for way in desk.ways if way.route.name == case.route)
+    yield from ((way, False) for way in desk.ways if way.route.name != case.route)
 
 
-def _by_routes(desk: _Desk, ways: Iterator[_Way], *, may_wait: bool) -> Assignment | Later | None:
-    for way in ways:
+def _by_routes(desk: _Desk, *, may_wait: bool) -> Assignment | Later | None:
+    for way, opened_by in _in_order(desk):
         route, to = way.route, way.route.to
+        told = len(desk.passed)
+        if not opened_by and not way.may_fit(desk.case.attributes):
+            desk.does_not_fit(way)
+            continue
         if may_wait and (hold := _wait(desk, route)) is not None:
             return hold
-        if route.name != desk.case.route and not way.fits(desk.case.attributes):
+        if not opened_by and not way.fits(desk.case.attributes):
+            if len(desk.passed) == told:  # what did not come in time is told
+                desk.does_not_fit(way)
             continue
         if to.queue:
             queue = desk.policy.queues.get(to.queue, to.queue)
@@ -305,7 +349,7 @@ def _waits(to: RouteTarget, route: str) -> tuple[str, ...]:
 
 def _queue(desk: _Desk, why: str) -> Assignment | None:
     case, policy = desk.case, desk.policy
-    ways = [way for way in _fitting(desk) if way.route.name == case.route or way.fits(case.attributes)]
+    ways = [way for way, opened_by in _in_order(desk) if opened_by or way.fits(case.attributes)]
     queues = [(way.route.name, way.route.to.fallback_queue or way.route.to.queue) for way in ways]
     queues += [("any queue", queue) for queue in sorted(policy.queues.values())]
     for route, queue in queues:

@@ -5,6 +5,7 @@ what we made of it; *command* is what a system is told. Moments are aware dateti
 """
 
 from syncagent.model.commands import (
+    WITHDRAWN,
     Alert,
     AnyCommand,
     CloseTask,
@@ -83,6 +84,7 @@ from syncagent.model.scorecard import Feature, Influence, Likelihood, Scorecard
 
 __all__ = [
     "BOT",
+    "WITHDRAWN",
     "Absence",
     "Account",
     "AccountView",

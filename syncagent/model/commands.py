@@ -85,8 +85,8 @@ class Notify(Command, frozen=True, tag=True, kw_only=True):
 class Nurture(Command, frozen=True, tag=True, kw_only=True):
     """*Once*: give the person back to marketing: a static list (repeatable), or a campaign (at most once).
 
-    `remove`: take them out of the list again, for they are back with sales; a list that is gone holds nobody. The
-    receipt's value "list" names the list.
+    `remove`: take them out again, for they are back with sales: out of the list (one that is gone holds nobody), or by
+    the campaign that ends what another began. The receipt's value "list" or "campaign" names which it was.
     """
 
     lead: Identity
@@ -95,6 +95,9 @@ class Nurture(Command, frozen=True, tag=True, kw_only=True):
     campaign_id: int | None = None
     remove: bool = False
 
+
+WITHDRAWN = "withdrawn"
+"""Why a command was dropped by a plan, and not by an admin."""
 
 AnyCommand = WriteLead | CreateTask | CloseTask | Alert | Notify | Nurture
 
@@ -159,6 +162,7 @@ class OutboxEntry(Struct, frozen=True):
     receipt: Receipt | None = None
     hangs_on: str = ""  # a queued task's record, by its id; empty: it is not known yet
     waits_for: Key = ""  # the write that a queued task depends on
+    alert: Alert | None = None  # an alert that is in conflict: what it would have said
 
 
 class Written(Struct, frozen=True):

@@ -12,11 +12,15 @@ Cause = Literal["no_answer", "lost", "on_hold", "disqualified"]
 
 
 class NurtureTarget(Struct, frozen=True):
-    """Where a recycled person goes in the marketing system: a static list, or a requested campaign."""
+    """Where a recycled person goes in the marketing system: a static list, or a requested campaign.
+
+    `leave_id`: the campaign that ends what the other one began, requested when they come up again.
+    """
 
     source: str
     list_id: int | None = None
     campaign_id: int | None = None
+    leave_id: int | None = None
 
 
 class ReasonRule(Struct, frozen=True):

@@ -89,7 +89,8 @@ def _sql(*, sent: bool, decided: bool) -> str:
             "'key', outbox.key, 'verb', verb, 'state', state,"
             " 'revision', coalesce(next_revision, revision), 'handoff', handoff, 'why', why,"
             f" 'receipt', json(receipt), 'hangs_on', {_of_a_task('$.record.id')},"
-            f" 'waits_for', {_of_a_task('$.depends_on[0]')})) as j"
+            f" 'waits_for', {_of_a_task('$.depends_on[0]')},"
+            " 'alert', case when state = 'conflict' and verb = 'Alert' then json(body) end)) as j"
             " from json_each(?1) as asked cross join outbox on person = asked.value",
             crowds.sql_of("json_each(?1)"),
         ]

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import (
+    WITHDRAWN,
     Alert,
     AnyCommand,
     CreateTask,
@@ -68,15 +69,16 @@ def put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     for row in rows:
         if row[4] != "WriteLead":
             # A task and its push that still wait may be told anew: their record was converted or merged.
-            # So may a task that was refused because its record had moved on; its attempts are kept: it is looked up.
+            # So may a task or an alert that was refused because its record had moved on, also on somebody else's; its
+            # attempts are kept: it is looked up.
             db.execute(
                 f"insert into outbox ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?,'queued')"  # noqa: S608
-                " on conflict (key) do update set body = excluded.body, blocked_by = null,"
+                " on conflict (key) do update set person = excluded.person, body = excluded.body, blocked_by = null,"
                 " state = 'queued', not_before ="
                 " case when state = 'conflict' then excluded.queued_at + 60000 * attempt * attempt"
                 " else excluded.not_before end"
                 " where (state = 'queued' and verb in ('CreateTask', 'Notify'))"
-                " or (state = 'conflict' and verb = 'CreateTask')",
+                " or (state = 'conflict' and verb in ('CreateTask', 'Alert'))",
                 row,
             )
             continue
@@ -109,9 +111,9 @@ def withdraw(db: sqlite3.Connection, keys: Iterable[Key]) -> None:
     """Drop what no longer makes sense and has certainly not been carried out; the rest is left to its answer."""
     for key in keys:
         db.execute(
-            "update outbox set state = 'dropped', why = 'withdrawn', next_revision = null, next_body = null"
+            "update outbox set state = 'dropped', why = ?, next_revision = null, next_body = null"
             " where key = ? and ((state = 'queued' and attempt = 0) or state in ('parked', 'conflict'))",
-            (key,),
+            (WITHDRAWN, key),
         )
         _unblock(db, key)
 

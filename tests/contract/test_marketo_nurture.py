@@ -58,6 +58,12 @@ def test_250_leads_are_requested_with_three_calls(world):
     assert all(isinstance(outcome, Done) for outcome in outcomes.values())
     assert len(world.control.calls()) == 3
     assert requested(world) == numbers(batch)
+    assert {outcome.receipt.values["campaign"] for outcome in outcomes.values()} == {world.campaign_id}
+    made = world.control.seed(campaigns=[{"name": "Back with sales"}])["campaigns"][0]
+    out = replace(batch[0], key="e1/out", campaign_id=made, remove=True)
+    assert isinstance(carry_out(world.target, [out])["e1/out"], Done)
+    asked = [(each["campaignId"], each["leads"]) for each in world.control.dump()["requests"]]
+    assert asked[-1] == (made, [int(out.lead.id)])
 
 
 @pytest.mark.parametrize(("fault", "arrived"), [({"drop": "after"}, 1), ({"drop": "before"}, 0), ({"html": 503}, 0)])

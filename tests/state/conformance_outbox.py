@@ -135,6 +135,25 @@ class CommandsOut:
         self.queue(store, task, minute=9)
         assert store.due("salesforce", at(10), 10) == ()
 
+    def test_an_alert_whose_record_has_moved_on_may_be_told_anew_also_on_somebody_else(self, store):
+        told = Alert(
+            key="a", target="salesforce", person=1, record=sf(1), to="boss", subject="s", body="b", remind_at=at(1)
+        )
+        self.queue(store, told)
+        store.due("salesforce", at(2), 10)
+        assert store.dossier(1).outbox[0].alert is None
+        store.confirm([("a", 0, Refused("Converted", "conflict"))], now=at(2))
+        assert store.dossier(1).outbox[0].alert == told
+        take(store, lead(2, 3, emails=("b@example.com",)))
+        other = store.find("b@example.com")[0]
+        store.enqueue([msgspec.structs.replace(told, person=other, record=sf(2))], now=at(3))
+        assert not store.dossier(1).outbox
+        assert store.due("salesforce", at(3), 10) == (), "a moment later: what has moved on may not be seen yet"
+        (item,) = store.due("salesforce", at(4), 10)
+        assert (item.command.person, item.command.record, item.command.attempt) == (other, sf(2), 1)
+        store.enqueue([told], now=at(5))
+        assert store.dossier(other).outbox[0].state == "sending", "it stays as it is once it is under way"
+
     def test_what_depends_on_a_refusal_goes_on_after_retry(self, store):
         self.queue(store, write(1, "w"), create_task(1, "t", depends_on=("w",)))
         store.due("salesforce", at(2), 1)

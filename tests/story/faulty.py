@@ -41,7 +41,8 @@ class Trouble(Struct, frozen=True):
 
 
 class Ends(Struct):
-    """What came of everybody; `tasks` are those for reps, `journal` counts what was decided.
+    """What came of everybody; `tasks` are those for reps, `journal` counts what was decided, `members` tells who is and
+    who was in marketing's list.
 
     `returns`: who came up again, why, whether with the rep who had them before, and what their task says.
     """
@@ -155,12 +156,21 @@ class Lives:
         return Ends(
             people=[_whole(row) for row in outcome["leads"] + outcome.get("contacts", [])],
             handoffs=sorted(handoffs),
-            members=outcome["list"],
+            members=[*outcome["list"], *self._ins_and_outs()],
             tasks=sorted(_whole(row) for row in tasks),
             journal=Counter((one.handoff, one.kind) for one in told if one.kind in kinds),
             returns=sorted(returns),
             struck=self.struck,
         )
+
+    def _ins_and_outs(self) -> list[str]:
+        """Who was put into Marketo's list and taken out, in their order: who is in it last says too little."""
+        if not hasattr(self.theatre, "marketo"):
+            return []
+        verbs = {24: "in", 25: "out"}  # marketing_automation.md 1.4
+        rows = [one for one in self.theatre.marketo.dump()["activities"]["newest"] if one["activityTypeId"] in verbs]
+        rows.sort(key=lambda one: (one["leadId"], one["activityDate"], one["id"]))
+        return [f"{one['leadId']} {verbs[one['activityTypeId']]}" for one in rows]
 
     def _bodies(self) -> dict[str, str]:
         """What the tasks say in the CRM, by their keys without the installation's part."""

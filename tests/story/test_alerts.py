@@ -198,6 +198,14 @@ def test_check_asks_whether_the_mail_server_lets_us_in(tmp_path: Path, office: P
             '[recycle.reasons.x]\nnurture = { source = "nowhere", list = 1 }\n',
             "recycle.reasons.x.nurture.source",
         ),
+        (
+            '[recycle.reasons.x]\nnurture = { source = "web", list = 1, leave = 2 }\n',
+            "recycle.reasons.x.nurture.leave",
+        ),
+        (
+            '[recycle.reasons.x]\nnurture = { source = "web", campaign = 2, leave = 2 }\n',
+            "recycle.reasons.x.nurture.leave",
+        ),
     ],
 )
 def test_what_cannot_be_meant_so_is_told_with_its_path(text: str, path: str) -> None:

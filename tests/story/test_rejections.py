@@ -1,6 +1,7 @@
 """Many handed-over leads are rejected: by source, campaign and rule; told once, until it is over and begins anew."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,11 +27,13 @@ def handed_off(stage: Theatre, campaign: str, first: int, count: int) -> list[st
     return names
 
 
-def says(stage: Theatre, names: list[str], status: str) -> None:
+def says(stage: Theatre, names: list[str], status: str, deleted: Sequence[str] = ()) -> None:
     for name in names:
         record = stage.record(name)
         stage.crm.edit(record.identity, str(record.fields["owner"]), stage.clock.now(), status=status)
     stage.after(minutes=1)
+    for name in deleted:
+        stage.crm.delete(stage.record(name).identity, "boss", stage.clock.now())
     stage.after(hours=1, minutes=1)
 
 
@@ -86,8 +89,10 @@ def test_it_is_told_anew_when_it_was_over_and_with_the_trend(tmp_path: Path, con
         says(stage, handed_off(stage, "x", 4, 7), "Working")
         assert not [one for one in json.loads(stage.agent.store.meta(REJECTIONS) or "").values() if one["says"]]
         stage.after(days=20)
-        says(stage, handed_off(stage, "x", 11, 12), "Unqualified")
+        rejected = handed_off(stage, "x", 11, 12)
+        says(stage, rejected, "Unqualified", deleted=rejected[1:])
         assert len(alarms(stage)) == 2, "source, campaign and rule are one alert"
+        assert alarms(stage)[1].record == stage.record(rejected[0]).identity, "the latest is gone, another is not"
         (told,) = [
             one["says"]
             for name, one in json.loads(stage.agent.store.meta(REJECTIONS) or "").items()

@@ -59,6 +59,8 @@ def test_a_lead_whose_fields_do_not_come_goes_on_when_the_limit_runs_out(desk: O
     desk.until_quiet(minutes=2)
     assert owner_of(desk, email) == desk.ids["rep_user_id"], "the next route that fits"
     assert "Not before them: large: employees did not come in time." in desk.screen("explain", email)
+    (handoff,) = desk.command("explain", email)["planned"]["decision"]["handoffs"]
+    assert handoff["assignments"][0]["passed"] == ["large: employees did not come in time"]
     kinds = [one.kind for one in desk.journal(email)]
     assert kinds.count("waiting") == 1 and kinds.count("assigned") == 1
     desk.marketo.act("edit_lead", email=email, fields={"numberOfEmployees": 5000})

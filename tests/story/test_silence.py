@@ -86,14 +86,21 @@ def test_a_source_that_cannot_be_read_is_told_once_and_is_over(stage: Deaf, offi
 
 
 def test_who_restarts_again_and_again_is_told_all_the_same(stage: Deaf) -> None:
+    stage.does(stage.person("tom", title="Director"), "form.submitted", "demo-request")
     stage.after(minutes=2)
     stage.deafen("web", RetryableError("web gave no answer.", 5))
+    stage.crm.fail_next("conflict", "Alert", times=2)
     for _ in range(5):
         stage.after(minutes=5)
         stage.restart()
     stage.after(minutes=1)
-    stage.after(minutes=1)
-    assert len(stage.silent()) == 1
+    assert not stage.silent(), "the newest lead has moved on while the alert was being made"
+    stage.crm.delete(stage.record("tom").identity, "boss", stage.clock.now())
+    for _ in range(3):
+        stage.after(minutes=5)
+    (alert,) = stage.silent()
+    assert alert.record == stage.record("mia").identity, "there is another lead to hang it on"
+    assert not stage.agent.store.outbox(("conflict",))
     stage.deafen("web", None)
 
 

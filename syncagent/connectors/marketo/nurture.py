@@ -103,8 +103,9 @@ def _request(wire: Wire, number: int, commands: Sequence[Nurture]) -> _Sent:
 
 
 def _done(command: Nurture, at: datetime, note: str, *, adopted: bool = False) -> Done:
-    values: dict[str, Value] = {"list": command.list_id} if command.list_id is not None else {}
-    return Done(Receipt(command.key, command.lead, at, values, adopted=adopted, note=note))
+    which: dict[str, Value] = {"list": command.list_id, "campaign": command.campaign_id}
+    told: dict[str, Value] = {name: number for name, number in which.items() if number is not None}
+    return Done(Receipt(command.key, command.lead, at, told, adopted=adopted, note=note))
 
 
 def _unknown() -> Refused:

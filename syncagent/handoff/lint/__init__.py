@@ -6,16 +6,17 @@ Pure: of the policy alone, and of what a population shows of it (`Observed`), wh
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
+from syncagent.handoff.conditions import test_words
 from syncagent.handoff.gate import attribute_of
 from syncagent.handoff.lint.asked import misspelt, without_model
 from syncagent.handoff.lint.brief import unfilled
 from syncagent.handoff.lint.covering import all_imply, cannot_hold
-from syncagent.handoff.lint.map import lint_map
+from syncagent.handoff.lint.map import lint_map, lint_nurture
 from syncagent.handoff.lint.model import lint_model
 from syncagent.handoff.lint.observed import Look, Observed, models_of
 from syncagent.handoff.lint.reach import Reach
 from syncagent.handoff.lint.routing import lint_routing, when_of
-from syncagent.handoff.lint.words import Finding, Level, globs_words, rule_words, test_words
+from syncagent.handoff.lint.words import Finding, Level, globs_words, rule_words
 from syncagent.model import Stage
 from syncagent.policy import Condition, FitRule, Policy, Question, Threshold
 
@@ -38,6 +39,7 @@ def lint(policy: Policy, observed: Observed | None = None) -> tuple[Finding, ...
     found += _promises(policy, reaches)
     found += _stages(policy, reaches)
     found += lint_map(policy)
+    found += lint_nurture(policy)
     found += without_model(policy)
     found += unfilled(policy, observed)
     if observed is not None and observed.people:

@@ -1,4 +1,7 @@
-"""What in a process map cannot be meant so: lines that nobody may cross, stages without a way out, circles."""
+"""What in a process map cannot be meant so: lines that nobody may cross, stages without a way out, circles.
+
+And campaigns that nobody leaves who comes up again.
+"""
 
 from collections.abc import Iterator
 
@@ -31,6 +34,19 @@ def lint_map(policy: Policy) -> Iterator[Finding]:
             says = f"A rep may not give back a lead in {rule.stage}: each one is reported as off the map."
             yield Finding("map", "warning", f"{path}.to", says, 'Add "recycled", if that is meant to happen.')
     yield from _circles(rules)
+
+
+def lint_nurture(policy: Policy) -> Iterator[Finding]:
+    """What a requested campaign began goes on when the lead is back with sales, unless another one ends it."""
+    places = [("recycle", policy.recycle.nurture)]
+    places += [(f"recycle.reasons.{one.reason}", one.nurture) for one in policy.recycle.reasons]
+    for path, place in places:
+        if place is not None and place.campaign_id is not None and place.leave_id is None:
+            says = f"Whoever comes up again stays in what campaign {place.campaign_id} began."
+            helps = (
+                "Name the campaign that takes them out of it as `leave`, or use a list: people are taken out of lists."
+            )
+            yield Finding("nurture", "advice", f"{path}.nurture", says, helps)
 
 
 def _one(rule: StageRule, path: str) -> Iterator[Finding]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from syncagent.handoff.conditions import test_words
 from syncagent.handoff.earnable import earnable_fit, earnable_interest
 from syncagent.handoff.lint.covering import cannot_hold, covers, implies
 from syncagent.handoff.lint.reach import Reach, reach_of
-from syncagent.handoff.lint.words import Finding, globs_words, rule_words, test_words, times_words
+from syncagent.handoff.lint.words import Finding, globs_words, rule_words, times_words
 from syncagent.policy import Condition, FitRule, InterestRule, ScoreModel
 
 Dead = set[tuple[str, int, int]]

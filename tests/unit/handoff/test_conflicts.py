@@ -6,10 +6,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from syncagent.handoff import plan
-from syncagent.model import Plan, Roster, WriteLead
+from syncagent.model import Alert, CrmTask, Dossier, Identity, Opportunity, OutboxEntry, Plan, Roster, WriteLead
+from syncagent.policy import Rep, Route, RouteTarget
 from tests.unit.handoff.worlds import (
     ANA,
     BEN,
+    BOSS,
+    LEAD,
     NOW,
     QUEUE,
     accept,
@@ -113,3 +116,68 @@ def test_what_an_admin_has_set_by_hand_is_withdrawn_and_the_clock_starts_at_once
     assert "clock.started" in kinds(result)
     assert result.withdraw == ("lead:crm:L1",)
     assert life.dossier.decision.handoff.assignments[-1].owner == owner
+
+
+def conflicting(stored: Dossier, told: Alert) -> Dossier:
+    """That alert was sent, and its record had moved on."""
+    entries = (
+        replace(one, state="conflict", alert=told) if one.key == told.key else replace(one, state="done")
+        for one in stored.outbox
+    )
+    return replace(stored, outbox=tuple(entries))
+
+
+def test_a_reminder_whose_record_was_merged_meanwhile_is_told_on_the_one_that_stayed() -> None:
+    terms = policy(reps=(Rep("Ana", ANA, manager=BOSS),), routes=(Route("all", RouteTarget(pool=(ANA,))),))
+    stored = apply(plan(dossier(), terms, Roster(), NOW), dossier())
+    stored = accept(plan(stored, terms, Roster(), NOW + minutes(1)), stored)  # the clock starts
+    stored = replace(stored, crm_seen_until=NOW + minutes(8))
+    reminding = plan(stored, terms, Roster(), NOW + minutes(8))
+    (reminder,) = [one for one in reminding.commands if isinstance(one, Alert)]
+    elsewhere = Identity("crm", "Task", "T9")
+    made = CrmTask(elsewhere, LEAD, ANA, NOW, "me", "me", NOW, f"e0:{reminder.key.partition(':')[2]}", type="Task")
+    restored = replace(stored, tasks=(*stored.tasks, made))
+    again = plan(restored, terms, Roster(), NOW + minutes(8))
+    assert not [one for one in again.commands if isinstance(one, Alert)], "told after the backup that was restored"
+    stored = conflicting(accept(reminding, stored), reminder)
+    (old,) = stored.records
+    winner = replace(old, identity=Identity("crm", "Lead", "L2"), modified_at=NOW + minutes(9))
+    loser = replace(old, deleted=True, merged_into=winner.identity, modified_at=NOW + minutes(9))
+    unread = replace(stored, records=(loser,), crm_seen_until=NOW + minutes(9))
+    assert not [one for one in plan(unread, terms, Roster(), NOW + minutes(9)).commands if isinstance(one, Alert)]
+    stored = replace(unread, records=(loser, winner))
+    result = plan(stored, terms, Roster(), NOW + minutes(9))
+    assert [one for one in result.commands if isinstance(one, Alert)] == [
+        replace(reminder, record=winner.identity, depends_on=())
+    ]
+    again = plan(accept(result, stored), terms, Roster(), NOW + minutes(9))
+    assert not (again.commands or again.events or again.withdraw)
+
+
+def test_an_alert_about_somebody_who_is_gone_from_the_crm_is_given_up_and_the_journal_says_so() -> None:
+    told = Alert(
+        key="e1:17:deal.O1.1:alert",
+        target="crm",
+        person=17,
+        record=LEAD,
+        to=BEN,
+        subject="Open deal: Eva",
+        body="She asks.",
+        remind_at=NOW,
+    )
+    deal = Opportunity(Identity("crm", "Opportunity", "O1"), (LEAD,), NOW - minutes(60), NOW - minutes(60), owner=BEN)
+    entry = OutboxEntry(told.key, "Alert", "conflict", alert=told)
+    gone = replace(record(), deleted=True)
+    about_many = replace(told, key="e1:alarm:1f:alert")
+    stored = dossier(
+        records=(gone,),
+        activities=(),
+        opportunities=(deal,),
+        outbox=(entry, OutboxEntry(about_many.key, "Alert", "conflict", alert=about_many)),
+    )
+    result = plan(stored, policy(), Roster(), NOW)
+    assert result.withdraw == (told.key,), "what is about many leads finds another"
+    (event,) = [one for one in result.events if one.kind == "untold"]
+    assert event.why == "Ben was not told: Open deal: Eva. Its record in the CRM is gone."
+    again = plan(accept(result, stored), policy(), Roster(), NOW)
+    assert not (again.commands or again.events or again.withdraw)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from syncagent.handoff import why
+from syncagent.handoff import plan, why
 from syncagent.model import AccountView, Roster
 from syncagent.policy import (
     Condition,
@@ -198,7 +198,49 @@ TOLD = {
         ),
         to={"pool": (DORA,)},
         reps={ANA: {"cap_open": 3}},
-        more={"before": Route("small", RouteTarget(pool=(ANA,), nobody="next"))},
+        more={"before": (Route("small", RouteTarget(pool=(ANA,), nobody="next")),)},
+    ),
+    "the routes above that do not fit: each with what does not hold": Told(
+        (
+            "To Dora (dora), 2026-03-10 09:00 UTC, all: Route all: it was Dora's turn.",
+            "Not before them: large: employees is 40, and not one that is at least 1000.",
+            "Not before them: south: country is DE, and not one that is ES or PT, and language is not known.",
+            "Not before them: small: Ana: full, 3/3 open.",
+            "Not before them: nordics: DE is not in nordics.",
+            "Not before them: zip: postal_code is 80331, and not one that is 10000 to 19999.",
+            "Dora: 1.00 leads to come, 0 open",
+        ),
+        to={"pool": (DORA,)},
+        reps={ANA: {"cap_open": 3}},
+        attributes={"employees": 40, "country": "DE", "postal_code": "80331"},
+        more={
+            "before": (
+                Route("large", RouteTarget(queue="q"), {"employees": Condition(minimum=1000)}),
+                Route(
+                    "south",
+                    RouteTarget(queue="q"),
+                    {"language": Condition(present=True), "country": Condition(values=("ES", "PT"))},
+                ),
+                Route("small", RouteTarget(pool=(ANA,), nobody="next")),
+                Route("nordics", RouteTarget(queue="q"), regions=("nordics",)),
+                Route("zip", RouteTarget(queue="q"), {"postal_code": Condition(spans=(("10000", "19999"),))}),
+            )
+        },
+    ),
+    "of very many routes that do not fit, the first": Told(
+        (
+            "To Dora (dora), 2026-03-10 09:00 UTC, all: Route all: it was Dora's turn.",
+            *(f"Not before them: r{n}: language is {'x' * 39}…, and not one that is y." for n in range(20)),
+            "Not before them: 5 more routes: they do not fit.",
+            "Dora: 1.00 leads to come, 0 open",
+        ),
+        to={"pool": (DORA,)},
+        attributes={"language": "x" * 99},
+        more={
+            "before": tuple(
+                Route(f"r{n}", RouteTarget(queue="q"), {"language": Condition(values=("y",))}) for n in range(25)
+            )
+        },
     ),
     "the owner of an open deal, and an account's owner who cannot": Told(
         (
@@ -226,7 +268,7 @@ def terms_of(told: Told) -> Any:
     target = RouteTarget(**{"pool": FOUR, "fallback_queue": QUEUE, **told.to})
     routes = (Route("all", target),)
     if "before" in told.more:
-        routes = (told.more["before"], *routes)
+        routes = (*told.more["before"], *routes)
     short = (SlaTerms("fast", Duration(minutes=5), steps=()),)
     made = policy(reps=reps, routes=routes, slas=short if told.more.get("short") else ())
     if "territory" in told.more:
@@ -249,6 +291,16 @@ def test_explain_tells_of_an_owner(name: str) -> None:
     first = next(n for n, line in enumerate(lines) if line.strip().startswith("To "))
     assert tuple(line.strip() for line in lines[first : first + len(told.lines)]) == told.lines
     assert not [line for line in lines[first + len(told.lines) :] if line.startswith("    ")], "and of nobody else"
+
+
+def test_of_somebody_who_was_forgotten_nothing_stays_that_routes_asked_for() -> None:
+    small = Route("small", RouteTarget(pool=(ANA,)), {"title": Condition(values=("Student",))})
+    terms = policy(routes=(small, *policy().routes))
+    opened, stored = life(terms, fresh(NOW, title="Director"), NOW)
+    (given,) = opened.decision.handoffs[-1].assignments
+    assert given.passed == ("small: title is Director, and not one that is Student",)
+    erased = plan(replace(stored, decision=opened.decision, erased=True), terms, Roster(), NOW)
+    assert erased.decision.handoffs[-1].assignments == (replace(given, passed=()),)
 
 
 def test_explain_tells_of_the_second_owner_that_the_first_had_it_before() -> None:

@@ -29,7 +29,9 @@ from syncagent.policy import (
     InterestChoice,
     InterestRule,
     NamedModel,
+    NurtureTarget,
     Policy,
+    ReasonRule,
     RecyclePolicy,
     Route,
     RouteTarget,
@@ -494,6 +496,16 @@ def test_a_map_that_cannot_be_meant_so_is_found(says: str) -> None:
     stages, level, path = MAPS[says]
     found = [one for one in lint(policy(stages=stages)) if says in one.says]
     assert [(one.level, one.path) for one in found] == [(level, path)]
+
+
+def test_a_campaign_that_nobody_leaves_is_advice() -> None:
+    begins = NurtureTarget("marketo", campaign_id=5)
+    ends = replace(begins, leave_id=6)
+    recycle = RecyclePolicy(nurture=ends, reasons=(ReasonRule("later", nurture=begins), ReasonRule("no", nurture=ends)))
+    found = [(one.level, one.path, one.says) for one in lint(policy(recycle=recycle)) if one.kind == "nurture"]
+    says = "Whoever comes up again stays in what campaign 5 began."
+    assert found == [("advice", "recycle.reasons.later.nurture", says)]
+    assert not [one for one in lint(policy()) if one.kind == "nurture"], "people are taken out of lists"
 
 
 def test_a_map_that_can_be_walked_is_found_sound() -> None:

@@ -99,6 +99,14 @@ def test_what_sales_works_on_without_us_is_adopted() -> None:
     assert stand(whole, later, policy(), LATER + timedelta(minutes=3)).state == "with sales"
 
 
+def test_who_had_the_one_that_ends_has_one_fewer() -> None:
+    broken = CORRUPT["is open behind a newer one"](handed_off())
+    owner = broken.decision.handoffs[0].assignments[-1].owner
+    mended = mend(broken, policy(), Roster(open={owner: 4}), LATER)
+    assert mended is not None and mended.roster is not None
+    assert mended.roster.open == {owner: 3}
+
+
 def test_nothing_is_mended_where_nothing_is_wrong() -> None:
     assert mend(handed_off(), policy(), Roster(), LATER) is None
     assert mend(dossier(), policy(), Roster(), LATER) is None

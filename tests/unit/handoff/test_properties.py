@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from syncagent.handoff import Seen, plan, score, stand
 from syncagent.handoff.audit import REPLAN, RUN
 from syncagent.model import (
+    WITHDRAWN,
+    Alert,
     AnyCommand,
     CreateTask,
     CrmTask,
@@ -225,7 +227,12 @@ def parked(entry: OutboxEntry, state: Any) -> OutboxEntry:
 
 
 def may_come_anew(entry: OutboxEntry, command: AnyCommand) -> bool:
-    """A task that certainly was not made comes again when its record or its write has gone: and it says so."""
+    """A task that certainly was not made comes again when its record or its write has gone: and it says so.
+
+    So does an alert whose record had moved on.
+    """
+    if isinstance(command, Alert):
+        return entry.state == "conflict"
     if not isinstance(command, CreateTask) or command.record is None:
         return False
     if entry.state == "conflict":
@@ -278,6 +285,14 @@ def check(result: Plan, before: Dossier, now: datetime) -> None:
     policy(),
     [("keep",), ("answer", "owner", "ben", "flow"), ("answer", "owner", "queue-1", "ana"), ("park", "parked")],
 )
+@example(
+    READY_OPEN, policy(), [("keep",), ("pass", 11), ("keep",), ("answer", "owner", "ana", "ana"), ("park", "dropped")]
+)
+@example(
+    READY_OPEN,
+    policy(**RULES),
+    [("answer", "owner", "ben", "me"), ("answer", "owner", "ben", "me"), ("answer", "status", "Recycled", "ana")],
+)
 @settings(max_examples=300, deadline=None)
 def test_whatever_happens_plans_are_whole_and_silent_when_repeated(dossier: Dossier, terms: Policy, steps: Any) -> None:
     world = World(dossier, terms)
@@ -285,8 +300,12 @@ def test_whatever_happens_plans_are_whole_and_silent_when_repeated(dossier: Doss
     for what in steps:
         world.step(what)
         world.settle()
+    given_up = [one.key for one in world.dossier.outbox if one.state == "dropped" and one.why != WITHDRAWN]
+    stays = {key.replace(":close", ":task") for key in given_up if key.endswith(":close")}  # an admin has said so
     opened = Counter(
-        (t.key.split(":")[1], t.owner) for t in world.dossier.tasks if t.key.endswith("task") and not t.closed
+        (t.key.split(":")[1], t.owner)
+        for t in world.dossier.tasks
+        if t.key.endswith("task") and not t.closed and t.key not in stays
     )
     for (handoff, owner), count in opened.items():
         assert count == 1, f"{owner} has {count} open tasks for {handoff}"
@@ -535,3 +554,19 @@ def test_what_search_has_found_once(steps: Any, status: str, held: bool) -> None
     for what in steps:
         world.step(what)
         world.settle()
+
+
+def test_what_was_given_back_and_is_taken_up_again_owes_no_conversation_of_before() -> None:
+    """Found by search: it went at once to the queue that had it, and the next plan of the same moment told it anew."""
+    raised = (activity("a1", NOW - timedelta(minutes=5), "form.submitted", "guide"),)
+    world = World(dossier(activities=raised, records=(record("Open", "ana"),)), policy(slas=SEVERAL, **RULES))
+    world.settle()
+    told = []
+    for what in (("pass", 136_800), ("answer", "status", "Working", "ana"), ("pass", 25)):
+        world.step(what)
+        before = len(world.plans)
+        world.settle()
+        told.append({event.kind for made in world.plans[before:] for event in made.events})
+    assert "recycled" in told[0]
+    assert {"assigned", "touched"} <= told[1] and "reassigned" not in told[1]
+    assert {"reassigned", "clock.started"} <= told[2], "still no conversation, and the queue had it already"

@@ -32,7 +32,20 @@ from syncagent.policy import (
     StageRule,
     StatusReason,
 )
-from tests.unit.handoff.worlds import ANA, BEN, LEAD, NOW, QUEUE, activity, answer, apply, dossier, kinds, policy
+from tests.unit.handoff.worlds import (
+    ANA,
+    BEN,
+    LEAD,
+    MARKETO,
+    NOW,
+    QUEUE,
+    activity,
+    answer,
+    apply,
+    dossier,
+    kinds,
+    policy,
+)
 
 DAY = timedelta(days=1)
 LATER = NOW + timedelta(hours=1)
@@ -123,6 +136,78 @@ def test_the_reasons_time_and_list_count_and_the_reps_date_goes_before() -> None
     assert [one.list_id for one in told.commands if isinstance(one, Nurture)] == [99]
     named = answer(known, LATER, by=ANA, recycle_until="2026-06-01")
     assert current(plan(named, given, ROSTER, LATER)).come_back_at == datetime(2026, 5, 31, 22, tzinfo=UTC)
+
+
+def nurtured(result: Plan) -> list[tuple[int | None, int | None, bool]]:
+    return [(one.list_id, one.campaign_id, one.remove) for one in result.commands if isinstance(one, Nurture)]
+
+
+CAMPAIGN = NurtureTarget("marketo", campaign_id=5, leave_id=6)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (CAMPAIGN, CAMPAIGN, [(None, 6, True)]),
+        (NurtureTarget("marketo", campaign_id=5), CAMPAIGN, [(None, 6, True)]),
+        (CAMPAIGN, NurtureTarget("marketo", campaign_id=5), []),
+        (CAMPAIGN, NurtureTarget("marketo", campaign_id=8, leave_id=9), []),
+        (CAMPAIGN, NurtureTarget("marketo", list_id=7), []),
+        (NurtureTarget("marketo", list_id=7), CAMPAIGN, [(7, None, True)]),
+    ],
+)
+def test_what_a_campaign_began_the_one_that_ends_it_ends(before: NurtureTarget, now: NurtureTarget, told: Any) -> None:
+    """By the config of now; what they were put into, the receipt says."""
+    given = agreed(nurture=before)
+    known = answer(handed_off(given), LATER, by=ANA, status="Recycled")
+    back = plan(known, given, ROSTER, LATER)
+    assert nurtured(back) == [(before.list_id, before.campaign_id, False)]
+    known = apply(back, known, LATER)
+    which = {"list": before.list_id, "campaign": before.campaign_id}
+    values = {name: number for name, number in which.items() if number is not None}
+    known = replace(
+        known,
+        outbox=tuple(
+            replace(one, receipt=replace(one.receipt, values=values)) if one.verb == "Nurture" and one.receipt else one
+            for one in known.outbox
+        ),
+    )
+    known = answer(known, LATER + DAY, by=ANA, status="Working")
+    result = plan(known, agreed(nurture=now), ROSTER, LATER + DAY)
+    assert nurtured(result) == told
+    silent(result, known, agreed(nurture=now), LATER + DAY)
+
+
+def test_of_two_leads_that_were_merged_the_one_that_stayed_is_nurtured_and_taken_out() -> None:
+    given = agreed()
+    known = answer(handed_off(given), LATER, by=ANA, status="Recycled")
+    merged, other = Identity("marketo", "lead", "1"), Identity("marketo", "lead", "9")
+    known = replace(known, identities=(merged, MARKETO, other, *known.identities))
+    (into,) = [one for one in plan(known, given, ROSTER, LATER).commands if isinstance(one, Nurture)]
+    assert into.lead == MARKETO
+    known = apply(plan(known, given, ROSTER, LATER), known, LATER)
+    told = tuple(
+        replace(one, receipt=replace(one.receipt, record=other)) if one.verb == "Nurture" and one.receipt else one
+        for one in known.outbox
+    )
+    known = answer(replace(known, outbox=told), LATER + DAY, by=ANA, status="Working")
+    (out,) = [one for one in plan(known, given, ROSTER, LATER + DAY).commands if isinstance(one, Nurture)]
+    assert out.lead == MARKETO, "who was put in has been merged since"
+    both = replace(known, leads=(replace(known.leads[0], identity=other), *known.leads))
+    (out,) = [one for one in plan(both, given, ROSTER, LATER + DAY).commands if isinstance(one, Nurture)]
+    assert out.lead == other, "who was put in is there still"
+
+
+def test_where_nobody_knows_whether_the_campaign_was_requested_it_is_ended_all_the_same() -> None:
+    given = agreed(nurture=CAMPAIGN)
+    known = answer(handed_off(given), LATER, by=ANA, status="Recycled")
+    known = apply(plan(known, given, ROSTER, LATER), known, LATER)
+    unknown = tuple(
+        replace(one, state="unknown", receipt=None) if one.verb == "Nurture" else one for one in known.outbox
+    )
+    known = answer(replace(known, outbox=unknown), LATER + DAY, by=ANA, status="Working")
+    (ending,) = [one for one in plan(known, given, ROSTER, LATER + DAY).commands if isinstance(one, Nurture)]
+    assert (ending.campaign_id, ending.depends_on) == (6, ()), "it would wait for ever"
 
 
 def test_a_reason_that_is_for_good_closes_it() -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from syncagent.model import (
+    WITHDRAWN,
     Activity,
+    Alert,
     CreateTask,
     CrmRecord,
     CrmTask,
@@ -154,15 +156,25 @@ def accept(result: Plan, before: Dossier) -> Dossier:
     entries = {one.key: one for one in before.outbox}
     for key in result.withdraw:
         if key in entries:
-            entries[key] = replace(entries[key], state="dropped")
+            entries[key] = replace(entries[key], state="dropped", why=WITHDRAWN)
     for command in result.commands:
         revision = command.revision if isinstance(command, WriteLead) else 0
         old = entries.get(command.key)
         receipt = old.receipt if old is not None else None
         hangs_on = command.record.id if isinstance(command, CreateTask) and command.record is not None else ""
         waits_for = command.depends_on[0] if isinstance(command, CreateTask) and command.depends_on else ""
+        said = command if isinstance(command, Alert) else None
         entries[command.key] = OutboxEntry(
-            command.key, type(command).__name__, "queued", revision, command.handoff, "", receipt, hangs_on, waits_for
+            command.key,
+            type(command).__name__,
+            "queued",
+            revision,
+            command.handoff,
+            "",
+            receipt,
+            hangs_on,
+            waits_for,
+            said,
         )
     return replace(before, decision=result.decision, absorbed=(), outbox=tuple(entries.values()))
 
