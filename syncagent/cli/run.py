@@ -70,7 +70,7 @@ def run(
     try:
         if once:
             agent.once()
-            click.echo(_sum_up(agent, as_json=as_json))
+            click.echo(sum_up(agent, as_json=as_json))
             _tell_troubles(agent.outages.troubles())
             return
         now = [config]  # as it was read last
@@ -109,15 +109,19 @@ def _listening(doors: Listener | None) -> Iterator[None]:
         doors.close()
 
 
-def _sum_up(agent: Agent, *, as_json: bool) -> str:
+def sum_up(agent: Agent, *, as_json: bool, helps: bool = True) -> str:
+    """How it is after a round; `helps`: with the commands for what is parked and held."""
     health = agent.store.health(agent.clock.now())
     if as_json:
         return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.outages.troubles())})
     waiting = sum(count for state, count in health.outbox.items() if state in ("queued", "sending"))
     parked = sum(count for state, count in health.outbox.items() if state in ("parked", "unknown"))
+    held = sum(health.held.values())
     return (
         f"{counted(health.people, 'person', 'people')}, {health.with_sales} with sales; commands: {waiting} waiting, "
-        f"{parked} parked; {counted(sum(health.held.values()), 'person', 'people')} held."
+        f"{parked} parked; {counted(held, 'person', 'people')} held."
+        + (" See what was refused and why with `syncagent outbox list`." if helps and parked else "")
+        + (" Let go who is held with `syncagent release`." if helps and held else "")
     )
 
 
@@ -226,7 +230,7 @@ def _rehearse(config: Config, *, as_json: bool) -> None:
         try:
             agent.targets = {name: Rehearsed(target, told, agent.clock.now) for name, target in agent.targets.items()}
             agent.once()
-            summary = _sum_up(agent, as_json=False)
+            summary = sum_up(agent, as_json=False, helps=False)
             held = agent.store.held()
             troubles = agent.outages.troubles()
         finally:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from syncagent.cli import COMMANDS, counted, logs, main
+from syncagent.cli.run import sum_up
 from syncagent.connectors.memory import Memory
 from syncagent.errors import ConnectorDownError
 from syncagent.model import Page
@@ -75,6 +76,16 @@ def test_keys_are_whole_and_reasons_are_not_cut_at_80_columns(parked: Path) -> N
     assert any("CreateTask" in line and "parked" in line for line in lines)
     assert "silva@" not in item["why"]
     assert "attempt" in item["command"]
+
+
+def test_a_round_names_what_helps_for_what_is_parked(folder: Path) -> None:
+    with Theatre(folder, OURS) as theatre:
+        assert sum_up(theatre.agent, as_json=False).endswith("0 parked; 0 people held.")
+        theatre.crm.fail_next("refused", "CreateTask", why=HOSTILE)
+        theatre.does(theatre.person("ana", title="director"), "form.submitted", "contact-sales")
+        theatre.agent.once()
+        assert "1 parked; 0 people held. See what was refused and why with" in sum_up(theatre.agent, as_json=False)
+        assert "See what" not in sum_up(theatre.agent, as_json=False, helps=False)
 
 
 def test_data_cannot_forge_a_log_line(capsys: pytest.CaptureFixture[str]) -> None:
