@@ -41,7 +41,8 @@ def person_of(store: Store, who: str) -> int:
             "Nobody here has this email or id; read more history with `syncagent backfill SOURCE --since D`."
         )
     if len(people) > 1:
-        raise UserError(f"{len(people)} people fit; name one by number: {', '.join(map(str, people))}.")
+        named = ", ".join(f"person/{number}" for number in people)  # a bare number may be a system's id too
+        raise UserError(f"{len(people)} people fit; name one by number: {named}.")
     return people[0]
 
 

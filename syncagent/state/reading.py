@@ -103,11 +103,14 @@ def brake_counts(db: sqlite3.Connection, since: datetime) -> tuple[dict[str, int
 def find(db: sqlite3.Connection, who: str) -> tuple[int, ...]:
     """People by person id, email, or any system's id; a merged-away id finds whom it was merged into."""
     who = who.strip()
+    number = who.removeprefix("person/")
     found: set[int] = set()
-    if who.isascii() and who.isdigit() and len(who) < 19:
+    if number.isascii() and number.isdigit() and len(number) < 19:
         found.update(
-            row[0] for row in db.execute("select coalesce(merged_into, id) from person where id = ?", (int(who),))
+            row[0] for row in db.execute("select coalesce(merged_into, id) from person where id = ?", (int(number),))
         )
+        if number != who:
+            return tuple(found)
     if address := read_address(who):
         # Behind a space stands whose of several the address is: of a shared mailbox, or after a split.
         sql = "select person from email where address = ? or address between ? and ?"

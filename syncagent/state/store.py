@@ -336,7 +336,7 @@ class Store(Protocol):
 
     # -- looking
     def find(self, who: str) -> tuple[int, ...]:
-        """People by person id, email, or any system's id."""
+        """People by person id, email, or any system's id; "person/17" by person id alone."""
         ...
 
     def merged_into(self, person: int) -> int | None:

@@ -47,7 +47,8 @@ def test_a_split_is_shown_and_asked_before_it_is_done(folder: Path) -> None:
     assert done["moved"] == ["expo/lead/Tom"]
     both = syncagent(folder, "explain", "family@example.com", exit_code=1)
     assert "2 people fit" in both.output
-    one = json.loads(syncagent(folder, "explain", str(done["person"]), "--json").output)
+    assert f"person/{done['person']}" in both.output
+    one = json.loads(syncagent(folder, "explain", f"person/{done['person']}", "--json").output)
     other = json.loads(syncagent(folder, "explain", str(done["other"]), "--json").output)
     assert [len(each["profile"]) > 0 for each in (one, other)] == [True, True]
     assert {entry["kind"] for entry in other["journal"]} >= {"split"}

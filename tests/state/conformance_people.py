@@ -68,6 +68,14 @@ class Joins:
         assert store.dossier(3).identities == (mk(3), sf(4))
         assert all(store.dossier(n).shared == ("info@example.com",) and not store.dossier(n).emails for n in (1, 2, 3))
 
+    def test_a_number_is_told_from_an_id_that_looks_like_it(self, store):
+        take(store, lead("2", emails=["a@example.com"]), lead("7", emails=["b@example.com"]))
+        assert store.find("2") == (1, 2), "a lead is called so, and a person has the number"
+        assert store.find("person/2") == (2,) and store.find(" person/1 ") == (1,)
+        assert store.find("person/7") == store.find("person/") == store.find("person/x") == ()
+        take(store, Merged(mk("2"), (mk("7"),), at(5)))
+        assert (store.find("person/2"), store.merged_into(2), store.merged_into(1)) == ((1,), 1, None)
+
 
 class Splits:
     def test_everything_goes_back_by_its_own_identity(self, store):
