@@ -59,6 +59,7 @@ def hear_tasks(draft: Draft) -> None:
     if draft.view is None or not handoff.assignments or not (handoff.touched_at is None or _talk_terms(handoff)):
         return
     known = {one.evidence for one in handoff.touches}
+    before = {(one.evidence, one.at) for earlier in draft.handoffs[:-1] for one in earlier.touches}
     for task, how in list(_done_tasks(draft, handoff)):
         evidence = f"{task.identity.object} {task.identity.id}"
         handoff = draft.handoffs[-1]
@@ -67,6 +68,8 @@ def hear_tasks(draft: Draft) -> None:
         if (evidence in known and not talked) or (handoff.touched_at is not None and not talked):
             continue
         at = task.closed_at or (task.created_at if task.type == "Meeting" else task.modified_at)
+        if (evidence, at) in before:
+            continue  # it was done for an earlier handoff
         wrong = why_not(draft, handoff.sla or _DEFAULT, done := Act(owner, at, how, evidence))
         if talked and task.type == "Meeting":  # booked then; that it took place is told later
             _judge(draft, done, wrong, talked=False)

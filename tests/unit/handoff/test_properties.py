@@ -536,6 +536,11 @@ def test_a_policy_with_nothing_in_it_still_plans() -> None:
              ("delete",)),
             id="made ready by hand, held for a field, and deleted",
         ),
+        pytest.param(
+            (("call", "ana", "connected"), ("keep",), ("answer", "recycle_until", "2026-04-01", "ana"),
+             ("park", "dropped")),
+            id="the call that touched one handoff is no touch of the next, whose first write was dropped",
+        ),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("status", ["Open", "Working"])
