@@ -289,7 +289,9 @@ def _first_that_holds(
             kept = many if choice.each else 0 if many < choice.exactly else choice.exactly + (not holds)
         else:
             holds = many >= choice.at_least
-            kept = many if choice.each else choice.at_least if holds else 0
+            # Points that rest on nothing do not fade, and no day's cap holds them down: so the last one matters there.
+            least = choice.at_least or int(rule.fader is not None)
+            kept = many if choice.each else least if holds else 0
         # So many must stay in a window that only empties for this choice to go on as it is; 0: it does whatever.
         if window is not None and 0 < kept <= many:
             end = counted[-kept].at

@@ -209,6 +209,21 @@ def test_history_as_of_a_moment_gives_what_was_stored_then(
     NOW,
     [60 * 24 * n for n in range(1, 20)],
 )
+@example(  # when the window is empty the points rest on nothing, and no day's cap holds them down any more
+    policy(
+        scoring=ScoreModel(
+            interest=(
+                InterestRule(
+                    "r", "*", 3, (InterestChoice(10, at_least=0, within=Duration(days=1)),), group="g", cap_per_day=2
+                ),
+            )
+        )
+    ),
+    [activity("k0", NOW, "form.submitted")],
+    None,
+    NOW,
+    [60 * 24 + 1],
+)
 @settings(max_examples=400, deadline=None)
 def test_a_score_that_changes_by_itself_is_looked_at_by_then(
     terms: Policy, done: list[Activity], seen: str | None, now: datetime, later: list[int]
