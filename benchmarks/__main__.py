@@ -38,7 +38,7 @@ def main(names: tuple[str, ...], people: tuple[int, ...], *, timers: int | None,
 
     Reports are measured with 100,000 people and projected, pages with 30,000. SYNCAGENT_BENCH_STATE names the file that
     both look at instead; where there is none yet, it is made there, of as many as --people says, and stays: 1000000 are
-    6.5 GB and take about seven minutes.
+    6.5 GB and take five to ten minutes.
     """
     if child:
         start = monotonic()
