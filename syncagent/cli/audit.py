@@ -11,7 +11,7 @@ import msgspec
 from rich.table import Table
 
 from syncagent.cli import REFUSALS, config_option, counted, json_option
-from syncagent.cli.change import order
+from syncagent.cli.change import agreed, order
 from syncagent.cli.logs import screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.clock import SystemClock
@@ -40,7 +40,7 @@ def audit(config_path: Path, *, mend: bool, adopt: bool, rescore: bool, yes: boo
     config = load(config_path)
     found = _look(config, rescore=rescore)
     if adopt:
-        _adopt(config, yes=yes or as_json, as_json=as_json)
+        _adopt(config, yes=yes, as_json=as_json)
         found = _look(config, rescore=rescore)
     if mend and found.violations:
         order(config, {"do": "replan", "people": [one.person for one in found.violations]})
@@ -68,7 +68,8 @@ def _adopt(config: Config, *, yes: bool, as_json: bool) -> None:
         if not as_json:
             click.echo("There is nobody to adopt.")
         return
-    if not yes and not click.confirm(f"{who} in work with sales, or given back, without the agent. Watch them?"):
+    asked = f"{who} in work with sales, or given back, without the agent. Watch them?"
+    if not agreed(asked, yes=yes, as_json=as_json):
         raise UserError("Nobody was adopted.")
     order(config, {"do": "adopt", "go": True})
     if not as_json:

@@ -81,7 +81,7 @@ def release(
         if not as_json:
             for cause, count in sorted(causes.items()):
                 click.echo(f"{count} held: {cause}. {shown(next(one.why for one in held if one.cause == cause))}")
-        if not yes and not as_json and not click.confirm(f"Let {going} go?"):
+        if not agreed(f"Let {going} go?", yes=yes, as_json=as_json):
             raise UserError("Nothing was released.")
     answer = order(config, {"do": "release", "limit": limit, "scores": scores, "deletions": deletions})
     if as_json:
@@ -103,12 +103,19 @@ def _reapply(config: Config, *, yes: bool, as_json: bool) -> None:
             click.echo(f"Person {move['person']}: from {move['before']} to {move['after']}.")
         if not moves:
             click.echo("Every live promise stands under today's terms already.")
-    if moves and (yes or as_json or click.confirm(f"Move {counted(len(moves), 'promise')}?")):
+    if moves and agreed(f"Move {counted(len(moves), 'promise')}?", yes=yes, as_json=as_json):
         moves = order(config, {"do": "reapply", "go": True})["moves"]
         if not as_json:
             click.echo(f"Moved: {counted(len(moves), 'promise')}.")
     if as_json:
         click.echo(json.dumps({"moves": moves}))
+
+
+def agreed(question: str, *, yes: bool, as_json: bool) -> bool:
+    """Whether to go on: `yes` said so before; a program (`as_json`) cannot be asked, and must have said it."""
+    if as_json and not yes:
+        raise click.UsageError(f"{question} With --json nobody is asked: add --yes, or leave out --json and be asked.")
+    return yes or click.confirm(question)
 
 
 def moment(text: str, option: str, zone: str = "UTC") -> datetime:
@@ -142,6 +149,8 @@ def backfill(
 
     Stops and resumes anywhere: a running agent carries it on in the background; without one it is done here.
     """
+    if handoff and as_json and not yes:  # before anything is read
+        raise click.UsageError("With --json nobody is asked who is handed off: add --yes, or leave out --json.")
     config = load(config_path)
     told = {
         "do": "backfill",
@@ -174,7 +183,7 @@ def backfill(
         health = agent.store.health(agent.clock.now())
     finally:
         agent.close()
-    handed = _hand_off_history(config, str(told["since"]), yes=yes or as_json) if handoff else 0
+    handed = _hand_off_history(config, str(told["since"]), yes=yes, as_json=as_json) if handoff else 0
     if as_json:
         click.echo(json.dumps({"new": new, "handoffs": handed}))
         return
@@ -183,9 +192,10 @@ def backfill(
         click.echo(f"Handed off: {counted(handed, 'person', 'people')}; `syncagent run` tells the CRM.")
 
 
-def _hand_off_history(config: Config, since: str, *, yes: bool) -> int:
+def _hand_off_history(config: Config, since: str, *, yes: bool, as_json: bool) -> int:
     count = int(order(config, {"do": "history", "since": since})["handoffs"])
-    if count and (yes or click.confirm(f"Ready by that history: {counted(count, 'person', 'people')}. Hand off?")):
+    ready = f"Ready by that history: {counted(count, 'person', 'people')}. Hand off?"
+    if count and agreed(ready, yes=yes, as_json=as_json):
         return int(order(config, {"do": "history", "since": since, "go": True})["handoffs"])
     return 0
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from syncagent.cli import config_option, counted, json_option
-from syncagent.cli.change import order
+from syncagent.cli.change import agreed, order
 from syncagent.cli.logs import shown
 from syncagent.cli.look import open_to_look, person_of
 from syncagent.compose import read_to_look as load
@@ -39,7 +39,7 @@ def split(config_path: Path, who: str, identities: tuple[str, ...], *, yes: bool
         did = counted(seen["activities"], "activity", "activities")
         parts, stay = (shown(", ".join(seen[side])) for side in ("identities", "stay"))
         click.echo(f"Person {person}: {parts} with {records} and {did} parts from {stay}.")
-    if not yes and not as_json and not click.confirm("Split them?"):
+    if not agreed("Split them?", yes=yes, as_json=as_json):
         raise UserError("Nothing was split.")
     done = order(config, told | {"go": True})
     if as_json:

@@ -46,6 +46,8 @@ def test_it_tells_who_is_watched_by_nobody_and_adopts_them(state: Path) -> None:
     told = json.loads(audit(state, "--json").stdout)
     assert told["states"] == {"with sales": 1}
     assert told["violations"][0]["mend"] == "syncagent audit --adopt"
+    program = audit(state, "--adopt", "--json")
+    assert (program.exit_code, "add --yes" in program.output) == (2, True)
     done = audit(state, "--adopt", "--yes")
     assert done.exit_code in (0, 3), done.output
     assert "Adopted: 2 people" in done.output

@@ -43,7 +43,9 @@ def test_a_split_is_shown_and_asked_before_it_is_done(folder: Path) -> None:
     asked = syncagent(folder, "split", "family@example.com", "Tom", give="n\n", exit_code=1)
     assert "expo/lead/Tom with 1 record and 1 activity parts from fair/lead/Mia" in asked.output
     assert "Nothing was split" in asked.output
-    done = json.loads(syncagent(folder, "split", "family@example.com", "expo/lead/Tom", "--json").output)
+    program = ("split", "family@example.com", "expo/lead/Tom", "--json")
+    assert "add --yes" in syncagent(folder, *program, exit_code=2).output
+    done = json.loads(syncagent(folder, *program, "--yes").output)
     assert done["moved"] == ["expo/lead/Tom"]
     both = syncagent(folder, "explain", "family@example.com", exit_code=1)
     assert "2 people fit" in both.output
