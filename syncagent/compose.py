@@ -11,11 +11,9 @@ from typing import Any, cast
 from msgspec import Struct, structs
 
 from syncagent.agent import Agent, Settings
-from syncagent.agent.heartbeat import Heartbeat
-from syncagent.agent.orders import carry_out, sweep
+from syncagent.agent.orders import sweep
 from syncagent.agent.rounds import no_failpoint
 from syncagent.agent.starting import live_from, refuse_orphans
-from syncagent.agent.vitals import figures, vitals
 from syncagent.clock import Clock, SystemClock
 from syncagent.config import (
     CRM_KEYS,
@@ -23,7 +21,6 @@ from syncagent.config import (
     ConnectorTable,
     Secret,
     draft,
-    is_loopback,
     nearest,
     read_leniently,
     read_text,
@@ -36,14 +33,11 @@ from syncagent.config.reading import close, days
 from syncagent.config.tables import AgreementTables, RepTable
 from syncagent.connectors.base import Sink, Source, Target
 from syncagent.connectors.files import ROWS
-from syncagent.connectors.http import Http
 from syncagent.connectors.mapping import Reading, Table
-from syncagent.errors import ConfigError, Problem, RetryableError, UserError
-from syncagent.model import HealthSnapshot
-from syncagent.model.vitals import Figures
+from syncagent.errors import ConfigError, Problem, UserError
 from syncagent.state import open_store
 from syncagent.state.store import Store
-from syncagent.web import Desk, Entry, Listener, Pages, Probes
+from syncagent.web import Listener
 
 SHELF = ("files", "hubspot", "marketo", "memory", "salesforce", "webhook")
 """The connectors there are; each is imported when a config first names it: nobody pays for a vendor they don't use."""
@@ -395,60 +389,6 @@ def compose(
             sweep(agent)
         state.set_meta("policy", policy.digest)
     return agent
-
-
-def listener(config: Config, agent: Agent, running: Callable[[], Config] | None = None) -> Listener | None:
-    """What others post to, probes, and the admin's pages, not yet listening; None when there is none of them.
-
-    `running`: the config as it is now, for the pages; this one, if none is given.
-    """
-    if not (agent.webhooks or config.probes.serve or config.pages.serve):
-        return None
-
-    def ring(name: str) -> None:
-        agent.posted[name].set()
-
-    def health() -> HealthSnapshot:
-        return agent.store.health(agent.clock.now())
-
-    def told() -> Figures:
-        return figures(agent, agent.policy.digest, made.hooks.answered)
-
-    token = config.probes.token.reveal if config.probes.token is not None else None
-    probes = Probes(lambda: vitals(agent), health, told, token) if config.probes.serve else None
-    pages = admin_pages(config, agent, running or (lambda: config)) if config.pages.serve else None
-    made = Listener(
-        agent.webhooks, agent.store.receive, ring, agent.clock, config.agent.listen, probes=probes, pages=pages
-    )
-    return made
-
-
-def admin_pages(config: Config, agent: Agent, running: Callable[[], Config]) -> Pages:
-    """The admin's pages: they read for themselves, and what they change goes the way of the command line's orders."""
-    desk = Desk(
-        Path(config.agent.state),
-        agent.clock,
-        running,
-        lambda: agent.policy,
-        agent.store.health,
-        lambda order: carry_out(agent, order),
-    )
-    return Pages(desk, Entry(config.pages, local=is_loopback(config.agent.listen)))
-
-
-def heartbeat(config: Config) -> Heartbeat | None:
-    """Whom the agent calls as long as it lives; None: nobody. Raises `ConfigError` for an address that is none."""
-    url = config.heartbeat.url
-    if url is None:
-        return None
-
-    def send() -> None:
-        with Http(url.reveal(), name="heartbeat", timeout=(3.05, 10.0), tries=1, secret_path=True) as http:
-            reply = http.call("GET", "")
-        if not reply.ok:
-            raise RetryableError(f"the heartbeat was answered HTTP {reply.status}.")
-
-    return Heartbeat(send, seconds(config.heartbeat.every))
 
 
 def take_over_doors(agent: Agent, listening: Listener | None, config: Config) -> None:

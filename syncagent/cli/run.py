@@ -25,12 +25,13 @@ from syncagent.agent.daemon import Daemon
 from syncagent.agent.orders import sweep
 from syncagent.agent.starting import refuse_orphans
 from syncagent.cli import REFUSALS, config_option, counted, json_option, logs
-from syncagent.compose import compose, connectors, from_next_start, heartbeat, listener, take_over_doors
+from syncagent.compose import compose, connectors, from_next_start, take_over_doors
 from syncagent.compose import read as load
 from syncagent.config import Config
 from syncagent.connectors.base import Target
 from syncagent.errors import StoreFullError, SyncagentError, UserError
 from syncagent.model import AnyCommand, Done, Identity, Key, Outcome, Receipt, WriteLead
+from syncagent.serving import heartbeat, listener
 from syncagent.state import open_store
 from syncagent.web import Listener
 

@@ -11,9 +11,10 @@ import pytest
 from syncagent.agent.daemon import Daemon
 from syncagent.agent.heartbeat import Heartbeat
 from syncagent.clock import SystemClock
-from syncagent.compose import compose, heartbeat
+from syncagent.compose import compose
 from syncagent.config import parse
 from syncagent.errors import ConfigError
+from syncagent.serving import heartbeat
 from tests.story.theatre import CONFIG, Theatre
 
 

@@ -11,12 +11,13 @@ import pytest
 from msgspec import structs
 
 from syncagent.agent.daemon import Daemon
-from syncagent.compose import compose, listener
+from syncagent.compose import compose
 from syncagent.config import parse, read_leniently
 from syncagent.connectors import webhook
 from syncagent.connectors.base import Delivered, Delivery, Reply
 from syncagent.connectors.memory import Memory, Options
 from syncagent.model import Deleted, Hint, Identity, Lead, Page
+from syncagent.serving import listener
 from syncagent.state import open_store
 from syncagent.state.store import Post
 from tests.story.theatre import CONFIG

@@ -11,10 +11,11 @@ import pytest
 
 from syncagent.agent.daemon import Daemon
 from syncagent.clock import SystemClock
-from syncagent.compose import compose, connectors, listener
+from syncagent.compose import compose, connectors
 from syncagent.config import load
 from syncagent.model import Dossier, Identity
 from syncagent.sandbox import Control, Sandbox
+from syncagent.serving import listener
 from tests.web.test_from_post_to_crm import until
 
 PUBLIC = "https://sync.example.com"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncagent.compose import listener
 from syncagent.config import parse
 from syncagent.errors import ConfigError
 from syncagent.model import Deleted, Identity
+from syncagent.serving import listener
 from syncagent.web import Listener
 from tests.story.theatre import CONFIG, Theatre
 
