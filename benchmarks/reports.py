@@ -14,8 +14,8 @@ from syncagent.clock import monotonic
 from syncagent.policy import Policy
 from syncagent.reports.catalog import REPORTS, cuts, make
 from syncagent.reports.formats.page import as_html
-from syncagent.reports.health import MOST
 from syncagent.reports.report import Ask
+from syncagent.reports.score_health import MOST
 from syncagent.state import open_store
 from syncagent.state.store import Store
 

@@ -15,10 +15,10 @@ from syncagent.handoff.derived import account_of
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.gate import Answer, answers, next_questions
 from syncagent.handoff.harmless import harmless
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import Told, moments_of
 from syncagent.handoff.scoring import list_of
 from syncagent.handoff.team import team_of
+from syncagent.handoff.who import name_of
 from syncagent.model import Handoff, Value
 from syncagent.policy import LISTS, MOST_WORDS, BriefPolicy, Policy
 from syncagent.policy.template import line_of

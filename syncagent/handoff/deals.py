@@ -15,8 +15,8 @@ from syncagent.handoff.commands import close, queued_behind, record_of, was_told
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.harmless import harmless
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import MOST, Moments, Told, moments_of
+from syncagent.handoff.who import name_of
 from syncagent.model import Alert, Noticed, Opportunity
 
 _LOOKED_AT = 12  # so many different things at most are weighed, the newest first

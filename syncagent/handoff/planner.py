@@ -27,7 +27,6 @@ from syncagent.handoff.draft import Draft
 from syncagent.handoff.erasing import erase
 from syncagent.handoff.fresh import FRESH, freshen
 from syncagent.handoff.gate import answers, changes_at, obstacle
-from syncagent.handoff.insight import origin
 from syncagent.handoff.merging import fold_absorbed
 from syncagent.handoff.moments import moment_of
 from syncagent.handoff.nurturing import nurture
@@ -39,6 +38,7 @@ from syncagent.handoff.recycling import give_back_on_behalf
 from syncagent.handoff.routing import Later
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import promising, terms_for
+from syncagent.handoff.who import origin
 from syncagent.model import Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
 from syncagent.policy import Policy
 

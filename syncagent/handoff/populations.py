@@ -11,8 +11,8 @@ from syncagent.handoff.commands import record_of, was_told, write_keys
 from syncagent.handoff.derived import open_deals
 from syncagent.handoff.draft import Draft
 from syncagent.handoff.harmless import harmless
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.scoring import Judged, is_ready, judge_account, judge_by
+from syncagent.handoff.who import name_of
 from syncagent.model import Alert, ModelScore, Opportunity, Stage
 from syncagent.policy import ModelAlert, NamedModel
 

@@ -7,11 +7,11 @@ from syncagent.handoff.calendar import after
 from syncagent.handoff.clocks import note_absences, note_holds, turn_clocks
 from syncagent.handoff.commands import alert
 from syncagent.handoff.draft import Draft
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.owners import company_name
 from syncagent.handoff.process import longest_stay, rule_of, stage_since
 from syncagent.handoff.routing import Case, Later, manager_of, queue_for, waits_for
 from syncagent.handoff.sla import STUCK, UNDELIVERED, Due, elapsed, is_short, key_of, pending_steps, running
+from syncagent.handoff.who import name_of
 from syncagent.model import Assignment, SlaStep, Stage, StepDone, Value
 from syncagent.policy import Duration
 

@@ -19,7 +19,7 @@ REPORTS = {
 }
 """What each tells."""
 
-_MODULES = {"scores": "health"}
+_MODULES = {"scores": "score_health"}
 """Reports that do not live in the module of their name."""
 
 

@@ -11,10 +11,10 @@ from syncagent.model import Dossier, HandoffState
 from syncagent.model import Stage as Where
 from syncagent.reports.funnel import BY as CUTS
 from syncagent.reports.funnel import funnel
-from syncagent.reports.health import scores
 from syncagent.reports.report import Ask, Report
 from syncagent.reports.reps import reps
 from syncagent.reports.revenue import revenue
+from syncagent.reports.score_health import scores
 from syncagent.reports.sla import sla
 from syncagent.reports.sources import sources
 from syncagent.reports.speed import speed

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from syncagent.handoff import plan
 from syncagent.handoff.brief import compose
 from syncagent.handoff.harmless import harmless, page_of
-from syncagent.handoff.insight import name_of
 from syncagent.handoff.moments import moments_of
 from syncagent.handoff.preview import preview
+from syncagent.handoff.who import name_of
 from syncagent.model import AccountView, CreateTask, Decision, Dossier, Handoff, HandoffState, Roster, Score
 from syncagent.policy import (
     LISTS,

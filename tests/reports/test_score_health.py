@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.errors import UserError
-from syncagent.reports.health import (
+from syncagent.reports.rates import Rate, gap, lift, likely
+from syncagent.reports.score_health import (
     AGAINST,
     EARNS,
     EVERYBODY,
@@ -24,7 +25,6 @@ from syncagent.reports.health import (
     scores,
     verdict,
 )
-from syncagent.reports.rates import Rate, gap, lift, likely
 from tests.reports.market import Market, rows
 from tests.story.theatre import Theatre
 
