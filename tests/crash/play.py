@@ -245,11 +245,17 @@ def living(seed: int) -> Told:
                 moment, _, act = BEATS[number]
                 if not begun:
                     begun = True
-                    theatre.move_to(moment)
-                    struck += _troubled(theatre, dice)
-                    window = arm()
-                    if act is not None:
-                        act(theatre)
+                    # It must not see the new moment before what people do at it: days pass at once here, and what
+                    # they brought would be due.
+                    os.kill(pid, signal.SIGSTOP)
+                    try:
+                        theatre.move_to(moment)
+                        struck += _troubled(theatre, dice)
+                        window = arm()
+                        if act is not None:
+                            act(theatre)
+                    finally:
+                        os.kill(pid, signal.SIGCONT)
                 if _until_idle(theatre, runner, pid, shoot=window == WRITTEN):
                     number, lives, begun = number + 1, 0, False
                     continue
