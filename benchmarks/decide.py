@@ -9,7 +9,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,21 +47,13 @@ class _Timed:
             return found
 
         def timed(*args: Any, **named: Any) -> Any:
-            return self._spend(name, lambda: found(*args, **named))
+            start = monotonic()
+            try:
+                return found(*args, **named)
+            finally:
+                self.spent[name] = self.spent.get(name, 0.0) + monotonic() - start
 
         return timed
-
-    def dossiers(self, people: Sequence[int]) -> Any:
-        """What is waited for counts, and not what is read meanwhile."""
-        read = self._spend("dossiers", lambda: self._store.dossiers(people))
-        return lambda: self._spend("dossiers", read)
-
-    def _spend(self, name: str, work: Callable[[], Any]) -> Any:
-        start = monotonic()
-        try:
-            return work()
-        finally:
-            self.spent[name] = self.spent.get(name, 0.0) + monotonic() - start
 
 
 class _Rate(Struct):

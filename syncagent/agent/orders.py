@@ -88,7 +88,7 @@ def _adopt(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
         with agent.deciding:
             now, roster = agent.clock.now(), agent.store.roster()
             taken = []
-            for dossier in agent.store.dossiers(people)():
+            for dossier in agent.store.dossiers(people):
                 made = adopt(dossier, agent.policy, roster, now)
                 if made is not None:
                     taken.append(Settlement(dossier.person, dossier.revision, made))

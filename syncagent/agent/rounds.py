@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -43,7 +43,7 @@ LOOK_BATCH = 300
 LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
 AT_ONCE = 50
-"""So many dossiers are fetched while as many are planned; few, for nothing is planned beside the first of a batch."""
+"""So many dossiers are read, then planned, while the processor's own memory still holds them."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)
 """So long after the first start a source that was not read holds up deciding: it may tell that two people are one."""
@@ -339,13 +339,10 @@ class Agent:
         return decided
 
     def _read(self, batch: Unsettled) -> Iterator[Dossier]:
-        """All of a batch. While some are being planned, those after them are being fetched."""
-        some: Sequence[Dossier] = batch.dossiers
+        """All of a batch, by and by."""
+        yield from batch.dossiers
         for start in range(0, len(batch.rest), AT_ONCE):
-            after = self.store.dossiers(batch.rest[start : start + AT_ONCE])
-            yield from some
-            some = after()
-        yield from some
+            yield from self.store.dossiers(batch.rest[start : start + AT_ONCE])
 
     def _settle(self, batch: Unsettled, now: datetime) -> None:
         causes, owners = self.store.brake_counts(now - WINDOW)

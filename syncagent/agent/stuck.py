@@ -99,7 +99,7 @@ def _alert(
 
 
 def _example(store: Store, policy: Policy, people: list[int]) -> tuple[int, Identity] | None:
-    for dossier in store.dossiers(people)():
+    for dossier in store.dossiers(people):
         record = record_of(dossier, policy)
         if record is not None:
             return dossier.person, record

@@ -47,7 +47,7 @@ def _first_act(activities: Sequence[Activity]) -> Activity | None:
     """The first thing that they did themselves; of one moment's the first by system and key, in whatever order told."""
     first: Activity | None = None
     for one in activities:
-        if first is not None and one.at >= first.at and (one.at > first.at or _named(one) >= _named(first)):
+        if first is not None and (one.at > first.at or (one.at == first.at and _named(one) >= _named(first))):
             continue
         if one.kind not in DONE_TO_THEM and one.attributes.get(BOT) is not True:
             first = one

@@ -56,7 +56,7 @@ def gate(store: Store, ask: Ask, policy: Policy) -> Report:
         words.update(_words(decisions, policy.gate.required))
     unled = Counter[str]()
     for some in _in_batches(store, _WINNERS):
-        for dossier in store.dossiers(some)():
+        for dossier in store.dossiers(some):
             unled.update(_unled(dossier, policy, ask))
     return _report(won, lost, GateCheck(unled["won"], unled["known"], unled["refused"]), words, policy, ask)
 

@@ -205,7 +205,7 @@ def _fired(store: Store, looked: Sequence[Opened], policy: Policy) -> list[Rule]
     ordered = sorted(looked)
     for start in range(0, len(ordered), _BATCH):
         some = ordered[start : start + _BATCH]
-        dossiers = {one.person: one for one in store.dossiers(sorted({one.person for one in some}))()}
+        dossiers = {one.person: one for one in store.dossiers(sorted({one.person for one in some}))}
         for one in some:
             if (dossier := dossiers.get(one.person)) is None:
                 continue

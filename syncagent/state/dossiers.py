@@ -1,17 +1,12 @@
 """Dossiers: all that a batch of people needs is fetched in one step of SQLite, then decoded.
 
-One step, and one row, because each row that SQLite hands to Python costs a turn at the interpreter's lock: a thread
-that reads beside one that plans would wait milliseconds for each of them. So the file does its part without the lock,
-on another core, and the decoder gets JSON, of which nearly all is stored as such.
+One step, and one row, because each row that SQLite hands to Python costs a turn at the interpreter's lock, which other
+threads wait for too. The decoder gets JSON, of which nearly all is stored as such.
 """
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import NamedTuple
 
 import msgspec
 from sqlite_utils.utils import sqlite3
@@ -60,7 +55,7 @@ _NULL, _DECISION, _ABSORBED = "'null'", "coalesce(decision, 'null')", "coalesce(
 
 def _rows(what: str) -> str:
     """SQL for the rows of a query as one JSON array; `what` selects a single text, the row as JSON."""
-    return f"(select '[' || coalesce(group_concat(j, ','), '') || ']' from ({what}))"  # noqa: S608
+    return f"(select cast('[' || coalesce(group_concat(j, ','), '') || ']' as blob) from ({what}))"  # noqa: S608
 
 
 def _of_a_task(path: str) -> str:
@@ -69,7 +64,10 @@ def _of_a_task(path: str) -> str:
 
 
 def _sql(*, sent: bool, decided: bool) -> str:
-    """One row of one value, the JSON of `_Json`. `?1`: the ids as a JSON array."""
+    """One row, with the parts of `_Json`. `?1`: the ids as a JSON array.
+
+    The parts are not joined here: SQLite would copy all that stands before each, and that cost as much again.
+    """
     parts = [
         "select printf('[%d,%d,%d,%d,%d,%s,%s,%s,%s]', person.id, revision, lane, erased, released,"  # noqa: S608
         f" coalesce(said.body, 'null'), coalesce({bodies_of('person.id')}, 'null'),"
@@ -94,8 +92,7 @@ def _sql(*, sent: bool, decided: bool) -> str:
             " from json_each(?1) as asked cross join outbox on person = asked.value",
             crowds.sql_of("json_each(?1)"),
         ]
-    rows = " || ',' || ".join(map(_rows, parts))
-    return f"select cast('[' || {rows} || ']' as blob)"
+    return f"select {', '.join(map(_rows, parts))}"
 
 
 _SQL = {(sent, decided): _sql(sent=sent, decided=decided) for sent in (True, False) for decided in (True, False)}
@@ -103,64 +100,12 @@ _SQL = {(sent, decided): _sql(sent=sent, decided=decided) for sent in (True, Fal
 
 def dossiers(db: sqlite3.Connection, people: Sequence[int]) -> list[Dossier]:
     """Everything that `plan` reads of these people, in their order; unknown and merged-away ids are left out."""
-    return read(db, fetch(db, people))
-
-
-class Fetched(NamedTuple):
-    """What the file holds of some people, not decoded yet."""
-
-    people: Sequence[int]
-    seen_until: datetime | None
-    parts: list[bytes]
-
-
-def fetch(db: sqlite3.Connection, people: Sequence[int], begun: Callable[[], None] = lambda: None) -> Fetched:
-    """The first half of `dossiers`. `begun` is called before the long steps, which hold no lock of Python's."""
     seen_until = crm_seen_until(db)
-    begun()
-    parts = [_fetch(db, people[start : start + IN]) for start in range(0, len(people), IN)]
-    return Fetched(people, seen_until, parts)
-
-
-def read(db: sqlite3.Connection, fetched: Fetched) -> list[Dossier]:
-    """The second half of `dossiers`; the companies are read now."""
     found: list[Dossier] = []
-    for number, part in enumerate(fetched.parts):
-        people = fetched.people[number * IN : (number + 1) * IN]
-        found += with_accounts(db, _made(people, part, fetched.seen_until))
+    for start in range(0, len(people), IN):
+        some = people[start : start + IN]
+        found += with_accounts(db, _made(some, _fetch(db, some), seen_until))
     return found
-
-
-class Beside:
-    """Fetches dossiers in a thread of its own, which starts when it is first asked. `reading`: a read transaction."""
-
-    def __init__(self, reading: Callable[[], AbstractContextManager[sqlite3.Connection]]) -> None:
-        self._reading = reading
-        self._thread = ThreadPoolExecutor(1, "fetcher")
-
-    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
-        """Return when SQLite is at it; what is returned waits for it, and decodes."""
-        begun = threading.Event()
-        fetching = self._thread.submit(self._fetch, people, begun)
-        begun.wait()  # else it would first have to wait for the interpreter's lock, which the caller is about to hold
-
-        def read_them() -> tuple[Dossier, ...]:
-            fetched = fetching.result()
-            with self._reading() as db:
-                return tuple(read(db, fetched))
-
-        return read_them
-
-    def _fetch(self, people: Sequence[int], begun: threading.Event) -> Fetched:
-        try:
-            with self._reading() as db:
-                return fetch(db, people, begun.set)
-        finally:
-            begun.set()
-
-    def close(self) -> None:
-        """Wait for what is under way, and end the thread."""
-        self._thread.shutdown()
 
 
 def evidence(db: sqlite3.Connection, after: int, until: int, *, decided: bool) -> list[Dossier]:
@@ -193,8 +138,8 @@ def activities(db: sqlite3.Connection, people: Sequence[int]) -> dict[int, tuple
 
 
 def _fetch(db: sqlite3.Connection, people: Sequence[int], *, sent: bool = True, decided: bool = True) -> bytes:
-    row: tuple[bytes] = db.execute(_SQL[sent, decided], (f"[{','.join(map(str, people))}]",)).fetchone()
-    return row[0]
+    row: tuple[bytes, ...] = db.execute(_SQL[sent, decided], (f"[{','.join(map(str, people))}]",)).fetchone()
+    return b"[%b]" % b",".join(row)
 
 
 def _made(people: Sequence[int], told: bytes, seen_until: datetime | None) -> list[Dossier]:

@@ -11,10 +11,11 @@ A line that says that somebody was forgotten (kind "forgotten", data `until`) ac
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -37,6 +38,9 @@ _LEVEL = 1
 _encode = msgspec.json.Encoder(order=None).encode
 
 
+Fields = tuple[object, ...]
+
+
 class Row(NamedTuple):
     """A line before its number, made in the caller's thread: the writer's time is everybody's.
 
@@ -44,7 +48,7 @@ class Row(NamedTuple):
     `told`: salt, why, inputs, plan.
     """
 
-    fields: tuple[object, ...]
+    fields: Fields
     rest: bytes
     told: tuple[bytes, str, bytes, bytes]
 
@@ -144,8 +148,8 @@ def rows(plan: Plan, person: int, config: str, kept: Kept | None, salts: Iterato
 def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]]) -> None:
     """Chain the lines of some decisions behind the last one, in their order; inside the writer's transaction."""
     number, before = _end(db)
-    lines: list[tuple[object, ...]] = []
-    told: list[tuple[object, ...]] = []
+    lines: list[Fields] = []
+    told: list[Fields] = []
     bases: list[tuple[int, bytes]] = []
     pool: dict[bytes, tuple[bytes, int]] = {}
     for rows_of_one, kept in groups:
@@ -157,9 +161,8 @@ def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]])
             before = hash_of(before, number, rest)
             lines.append((number, *fields, before))
             told.append((number, *said))
-    if lines:
-        db.executemany(_LINE, lines)
-        db.executemany(_TOLD, told)
+    _insert(db, _LINE, lines)
+    _insert(db, _TOLD, told)
     if bases:
         db.executemany("insert or replace into journal_basis values (?, ?)", bases)
         db.executemany(
@@ -173,12 +176,22 @@ def note(db: sqlite3.Connection, event: Event, person: int) -> None:
     put(db, [([row(event, person, "", next(salts(1)))], None)])
 
 
+_LINE = "insert into journal (id, at, person, kind, handoff, data, config, format, engine, sealed, hash) values "
 # Where somebody has cut lines off, what they told may stand there still: that must not stop deciding.
-_LINE = (
-    "insert into journal (id, at, person, kind, handoff, data, config, format, engine, sealed, hash)"
-    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_TOLD = "insert or replace into journal_told values (?, ?, ?, ?, ?)"
+_TOLD = "insert or replace into journal_told values "
+_AT_ONCE = 50
+"""So many rows are one statement: a third less than a statement each."""
+
+
+def _insert(db: sqlite3.Connection, into: str, rows: Sequence[Fields]) -> None:
+    """Rows of one width."""
+    whole = len(rows) - len(rows) % _AT_ONCE
+    if rows:
+        one = f"({','.join('?' * len(rows[0]))})"
+        many = into + ",".join([one] * _AT_ONCE)
+        for start in range(0, whole, _AT_ONCE):
+            db.execute(many, tuple(chain.from_iterable(rows[start : start + _AT_ONCE])))
+        db.executemany(into + one, rows[whole:])
 
 
 def _end(db: sqlite3.Connection) -> tuple[int, bytes]:
@@ -270,8 +283,8 @@ def seal_older(db: sqlite3.Connection) -> None:
             lines.append((number, *fields, sealed, hashed))
             if person not in gone:
                 told.append((number, said.salt, said.why, b"", b""))
-        db.executemany(_LINE, lines)
-        db.executemany(_TOLD, told)
+        _insert(db, _LINE, lines)
+        _insert(db, _TOLD, told)
     for person in sorted(set(gone.values())):
         account_for(db, person, last)
     db.execute("drop table journal_before")

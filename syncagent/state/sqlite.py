@@ -4,7 +4,7 @@ everything that writes is a job for the one writer thread.
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +97,6 @@ class SqliteStore:
         self._reading = Readers(self.path)
         self._guard = threading.Lock()
         self._offered: dict[Identity, int] = {}
-        self._beside = dossiers.Beside(self._reading)
         self._writer: Writer | None = None
         self._lock: StateLock | None = None
         if read_only:
@@ -262,8 +261,9 @@ class SqliteStore:
             first, rest = people[:at_once], people[at_once:] if at_once is not None else ()
             return Unsettled(tuple(dossiers.dossiers(db, first)), reading.roster(db), tuple(rest))
 
-    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
-        return self._beside.dossiers(people)
+    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
+        with self._reading() as db:
+            return tuple(dossiers.dossiers(db, people))
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:
         prepared = decisions.prepare(settlements, now, config)
@@ -458,7 +458,6 @@ class SqliteStore:
             backup.write(self.path, Path(path))
 
     def close(self) -> None:
-        self._beside.close()
         if self._writer is not None:
             self._writer.close()
         self._reading.close()

@@ -4,7 +4,7 @@ Words: a *stream* is one cursor's name ("marketo/poll", "marketo/backfill/2026-0
 of theirs is new, and *unsettled* when dirty, or when their `wake_at` has come, and no admin hold stands against them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
@@ -237,11 +237,8 @@ class Store(Protocol):
         """Whom to plan next, with everything that `plan` reads; of more than `at_once` only the first are read."""
         ...
 
-    def dossiers(self, people: Sequence[int]) -> Callable[[], tuple[Dossier, ...]]:
-        """Everything that `plan` reads of these, in their order; unknown and merged-away ids are left out.
-
-        It is fetched on another core while the caller goes on: call what is returned to have it.
-        """
+    def dossiers(self, people: Sequence[int]) -> tuple[Dossier, ...]:
+        """Everything that `plan` reads of these, in their order; unknown and merged-away ids are left out."""
         ...
 
     def settle(self, settlements: Sequence[Settlement], roster: Roster, *, now: datetime, config: str) -> int:

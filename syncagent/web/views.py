@@ -168,7 +168,7 @@ def prepare_board(state: Path, policy: Policy, now: datetime) -> Board:
 
 def _names(visit: Visit, people: list[int]) -> dict[int, str]:
     """What these people are called; a number where nobody knows."""
-    return {one.person: name_of(one) for one in visit.store.dossiers(list(dict.fromkeys(people)))()}
+    return {one.person: name_of(one) for one in visit.store.dossiers(list(dict.fromkeys(people)))}
 
 
 def name_of(dossier: Dossier) -> str:

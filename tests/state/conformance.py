@@ -94,27 +94,8 @@ class Decisions:
         assert whole.rest == () and len(whole.dossiers) == 5
         assert some.dossiers == whole.dossiers[:2]
         assert some.rest == tuple(one.person for one in whole.dossiers[2:4])
-        assert store.dossiers(some.rest)() == whole.dossiers[2:4]
-        assert store.dossiers((99, some.rest[1], some.rest[0]))() == (whole.dossiers[3], whole.dossiers[2])
-
-    def test_dossiers_that_are_fetched_beside_are_of_one_moment_whoever_asks_when(self, store):
-        take(store, *(act(n, f"k{n}") for n in range(1, 4)))
-        people = tuple(one.person for one in store.unsettled(at(1), 10).dossiers)
-        early, late = store.dossiers(people), store.dossiers(people[:1])
-        take(store, act(1, "later"))
-        assert [len(one.activities) for one in store.dossiers(people)()] == [2, 1, 1]
-        assert late() == late() and [one.person for one in late()] == list(people[:1])
-        told = early()
-        assert [one.person for one in told] == list(people)
-        assert [(len(one.activities), one.revision) for one in told][1:] == [(1, 1), (1, 1)]
-        assert (len(told[0].activities), told[0].revision) in {(1, 1), (2, 2)}  # its revision tells which it is
-
-    def test_a_store_closes_while_dossiers_are_being_fetched(self, store):
-        take(store, *(act(n, f"k{n}") for n in range(1, 200)))
-        people = tuple(one.person for one in store.unsettled(at(1), 500).dossiers)
-        for _ in range(20):
-            store.dossiers(people)
-        store.close()
+        assert store.dossiers(some.rest) == whole.dossiers[2:4]
+        assert store.dossiers((99, some.rest[1], some.rest[0])) == (whole.dossiers[3], whole.dossiers[2])
 
     def test_a_plan_is_settled_once(self, store):
         take(store, act(1, "a"))
