@@ -1,8 +1,6 @@
 """Revenue by touchpoints: every cent of the CRM's total is somewhere, and what is odd is told."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -12,15 +10,9 @@ from syncagent.model import BOT, CrmUser, Identity
 from syncagent.policy import Cost, ReportPolicy
 from syncagent.reports.revenue import BY, UNATTRIBUTED, revenue
 from tests.reports.market import Market, moment, rows
-from tests.story.theatre import T0, Theatre
+from tests.story.theatre import T0
 
 MONEY = ("first", "last", "even", "position")
-
-
-@pytest.fixture
-def market(tmp_path: Path) -> Iterator[Market]:
-    with Theatre(tmp_path) as theatre:
-        yield Market(theatre)
 
 
 def told(market: Market, **ask: object):

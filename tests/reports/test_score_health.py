@@ -1,9 +1,7 @@
 """Score health: lift, rules that earn their points, and the line that sales can work."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,7 +24,6 @@ from syncagent.reports.score_health import (
     verdict,
 )
 from tests.reports.market import Market, rows
-from tests.story.theatre import Theatre
 
 RATES = st.integers(1, 500).flatmap(lambda of: st.builds(Rate, st.integers(0, of), st.just(of)))
 
@@ -84,12 +81,6 @@ def test_how_long_a_win_takes() -> None:
 
 
 # -- on a market
-
-
-@pytest.fixture
-def market(tmp_path: Path) -> Iterator[Market]:
-    with Theatre(tmp_path) as theatre:
-        yield Market(theatre)
 
 
 def told(market: Market, **ask: object):

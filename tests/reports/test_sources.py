@@ -1,8 +1,6 @@
 """Sources: leads, wins and money of each; what is spent on whom; what nobody knows is unknown, and never 0."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -11,15 +9,9 @@ from syncagent.errors import UserError
 from syncagent.policy import Cost, Policy, ReportPolicy
 from syncagent.reports.sources import sources
 from tests.reports.market import Market, moment, rows
-from tests.story.theatre import T0, Theatre
+from tests.story.theatre import T0
 
 DAY = T0.date()
-
-
-@pytest.fixture
-def market(tmp_path: Path) -> Iterator[Market]:
-    with Theatre(tmp_path) as theatre:
-        yield Market(theatre)
 
 
 def spending(market: Market, *costs: Cost, **more: object) -> Policy:
