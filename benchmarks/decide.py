@@ -75,9 +75,8 @@ class _Leads:
     def __init__(self, folder: Path, size: int) -> None:
         self.size = size
         self.path = folder / "state.db"
-        self.agent: Agent = world.agent(folder)
-        self._timed = _Timed(self.agent.store)
-        self.agent.store = self._timed  # type: ignore[assignment]
+        self.agent: Agent = world.agent(folder, seen_by=_Timed)
+        self._timed: _Timed = self.agent.store  # type: ignore[assignment]
         self._turns, self.undecided = 0, size
         start = monotonic()
         facts = world.fill(self.agent.store, world.history(size))

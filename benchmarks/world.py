@@ -1,8 +1,9 @@
 """The leads that are measured on: who they are, what they do, and the agreement that judges them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from syncagent.agent import Agent
 from syncagent.compose import compose
@@ -123,10 +124,14 @@ _DOINGS = (
 
 
 def agent(
-    folder: Path, *, sources: str = '[sources.web]\ntype = "memory"\n', systems: dict[str, Source] | None = None
+    folder: Path,
+    *,
+    sources: str = '[sources.web]\ntype = "memory"\n',
+    systems: dict[str, Source] | None = None,
+    seen_by: Callable[[Store], Any] = lambda store: store,
 ) -> Agent:
-    """An agent on a fresh file; everything that happened in the last year is live."""
-    store = open_store(folder / "state.db")
+    """An agent on a fresh file, which it sees through `seen_by`; everything that happened in the last year is live."""
+    store = seen_by(open_store(folder / "state.db"))
     if store.meta("live_from") is None:
         store.set_meta("live_from", (NOW - timedelta(days=365)).isoformat())
         store.set_meta("crm_read", NOW.isoformat())  # the empty CRM was read

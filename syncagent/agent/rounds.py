@@ -1,7 +1,7 @@
 """The four verbs: gather facts, decide, deliver commands, and look up what is wanted. Each call does one round.
 
     gather   Source.pull -> store.accept        facts and cursor, one transaction a page
-    decide   store.unsettled -> plan -> brake -> store.settle
+    decide   store.unsettled -> plan -> brake -> store.settle (`batches.py`)
     deliver  store.due -> Target.apply -> store.confirm
 
 Nothing here remembers anything that matters: kill it at any instant, start it again on the same file, and it goes on.
@@ -10,7 +10,7 @@ Nothing here remembers anything that matters: kill it at any instant, start it a
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,30 +20,25 @@ import msgspec
 from msgspec import Struct, structs
 
 from syncagent.agent.alarms import Watch
-from syncagent.agent.brake import WINDOW, Brake
+from syncagent.agent.batches import Batches
 from syncagent.agent.mistrust import Mistrust
 from syncagent.agent.outages import DECIDING, READING, UNPACKING, WRITING, Outages
-from syncagent.agent.outcomes import all_answered, chunks, log_answers, speak_of, warn_held
-from syncagent.agent.pace import Pace
+from syncagent.agent.outcomes import all_answered, chunks, log_answers, speak_of
 from syncagent.agent.silence import Silence, Watched
 from syncagent.agent.suspects import Suspects, told
 from syncagent.agent.unpacking import unpack
 from syncagent.clock import Clock
 from syncagent.connectors.base import Source, Target, Webhook
 from syncagent.errors import RetryableError, StoreFullError
-from syncagent.handoff import plan
-from syncagent.model import Dossier, Lane, Outcome, Plan, Refused, Usage
+from syncagent.model import Lane, Outcome, Plan, Refused, Usage
 from syncagent.policy import Policy
-from syncagent.state.journal import basis_of
-from syncagent.state.store import Accepted, Held, OutboxItem, Settlement, Store, Unsettled
+from syncagent.state.store import Accepted, OutboxItem, Store
 
 log = logging.getLogger("syncagent")
 
 LOOK_BATCH = 300
 LOUD = frozenset(("undelivered", "contested", "doubled"))  # decisions that somebody should look into
 BACKFILL_PAGES = 20
-AT_ONCE = 50
-"""So many dossiers are read, then planned, while the processor's own memory still holds them."""
 FULL_AGAIN = 5.0
 FIRST_READ = timedelta(minutes=10)
 """So long after the first start a source that was not read holds up deciding: it may tell that two people are one."""
@@ -104,12 +99,12 @@ class Agent:
         self.look_now = self.sooner.setdefault(settings.crm, Event())  # a promise is due and waits for a fresh view
         self._failpoint = failpoint
         self._begun = clock.now()
-        self._pace = Pace(settings.batch)
         self._suspects = {name: Suspects(store, name) for name in targets}
         self.outages = Outages(store, clock, settings.down_again)
         self._mistrust = Mistrust(store, clock.now, settings.mistrust, settings.down_again)
         self.mistrusts = self._mistrust.doubts
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
+        self._batches = Batches(store, clock, lambda: self.policy, settings.batch, self._tell, failpoint)
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
@@ -317,7 +312,7 @@ class Agent:
             return 0
         try:
             with self.deciding:
-                decided = self._decide() if self._knows_crm() and self._knows_everybody() else 0
+                decided = self._batches.decide() if self._knows_crm() and self._knows_everybody() else 0
         except Exception as error:  # noqa: BLE001 - shown; what was decided before is still delivered
             self.outages.begin(AGENT, DECIDING, error)
             return 0
@@ -325,73 +320,9 @@ class Agent:
             self.outages.over(AGENT, DECIDING)
         return decided
 
-    def _decide(self) -> int:
-        now = self.clock.now()
-        lane, batch = Lane.HOT, self.store.unsettled(now, self.settings.batch, lane=Lane.HOT, at_once=AT_ONCE)
-        if not batch.dossiers:
-            size = self._pace.size(now)
-            lane, batch = Lane.COLD, self.store.unsettled(now, size, lane=Lane.COLD, at_once=AT_ONCE)
-        if not batch.dossiers:
-            return 0
-        self._settle(batch, now)
-        decided = len(batch.dossiers) + len(batch.rest)
-        self._pace.saw(lane, decided, now, self.clock.now())
-        return decided
-
-    def _read(self, batch: Unsettled) -> Iterator[Dossier]:
-        """All of a batch, by and by."""
-        yield from batch.dossiers
-        for start in range(0, len(batch.rest), AT_ONCE):
-            yield from self.store.dossiers(batch.rest[start : start + AT_ONCE])
-
-    def _settle(self, batch: Unsettled, now: datetime) -> None:
-        causes, owners = self.store.brake_counts(now - WINDOW)
-        brake = Brake(self.policy.brake, causes, owners, sum(batch.roster.open.values()))
-        settlements: list[Settlement] = []
-        held: list[Held] = []
-        roster = batch.roster
-        policy = self._score_policy(brake)
-        for dossier in self._read(batch):
-            try:
-                planned = plan(dossier, policy, roster, now)
-            except Exception as error:  # one dossier that cannot be planned must not stop the others; it is shown
-                log.exception("person %d cannot be planned and is held", dossier.person)
-                held.append(Held(dossier.person, "error", f"{type(error).__name__}: {error}", now, dossier.revision))
-                continue
-            if why := brake.stops(planned, dossier):
-                held.append(Held(dossier.person, planned.cause, why, now, dossier.revision))
-                continue
-            brake.let(planned)
-            if brake.scores_flood() and policy.write_scores and planned.cause == "score":
-                policy = self._score_policy(brake)
-            # Most of what people do moves nothing: a decision that stands is not written again.
-            unchanged = planned.decision == dossier.decision and not dossier.absorbed
-            basis = basis_of(planned, dossier, policy, roster, now)
-            settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged, basis))
-            roster = planned.roster or roster
-        self._failpoint("settle.before")
-        taken = self.store.settle(settlements, roster, now=now, config=self.policy.digest) if settlements else 0
-        self._failpoint("settle.after")
-        if held:
-            self.store.hold(held)
-            warn_held(held)
-        for settlement in settlements[:taken]:
-            self._tell(settlement.person, settlement.plan)
-
-    def _score_policy(self, brake: Brake) -> Policy:
-        """Without score-only writes while their first flood has not been released (law 11)."""
-        if self.policy.write_scores and brake.scores_flood() and not self.store.meta("scores_released"):
-            if not self.store.meta("scores_held"):
-                self.store.set_meta("scores_held", self.clock.now().isoformat())
-                log.warning(
-                    "Writing scores has paused after this hour's first; `syncagent release --scores` lets them go."
-                )
-            return structs.replace(self.policy, write_scores=False)
-        return self.policy
-
     def _tell(self, person: int, planned: Plan) -> None:
         """One log line a decision, and a knock at the targets' doors."""
-        level = logging.WARNING if any(event.kind in LOUD for event in planned.events) else logging.INFO
+        level = logging.INFO if LOUD.isdisjoint([event.kind for event in planned.events]) else logging.WARNING
         if planned.events and log.isEnabledFor(level):
             told = " ".join(f"{event.kind}: {event.why.removesuffix('.')}." for event in planned.events)
             handoff = next((event.handoff for event in planned.events if event.handoff), "")

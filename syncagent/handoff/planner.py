@@ -32,14 +32,14 @@ from syncagent.handoff.moments import moment_of
 from syncagent.handoff.nurturing import nurture
 from syncagent.handoff.owners import choose, holding
 from syncagent.handoff.populations import weigh_models
-from syncagent.handoff.process import forbidden, tell_journal
+from syncagent.handoff.process import forbidden, move_of, tell_off_map
 from syncagent.handoff.promise import give_up, keep
 from syncagent.handoff.recycling import give_back_on_behalf
 from syncagent.handoff.routing import Later
 from syncagent.handoff.scoring import is_ready, points_since
 from syncagent.handoff.sla import promising, terms_for
 from syncagent.handoff.who import origin
-from syncagent.model import Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage
+from syncagent.model import Desired, Dossier, Handoff, HandoffState, Plan, Roster, Stage, Value
 from syncagent.policy import Policy
 
 
@@ -330,18 +330,29 @@ def _signed(points: float) -> str:
 
 
 def _tell_journal(draft: Draft) -> None:
-    """Stage and score, when they have changed."""
-    past = draft.before
-    new, old = draft.score, past.score
+    """Score, company and stage, when they have changed; a move that comes with a new score stands in its line."""
+    past, move = draft.before, move_of(draft)
+    moved = f"From {move['before']} to {move['stage']}" if move else ""
+    new, old, scored = draft.score, past.score, False
     if new.contributions or old is not None:
         total = round(new.total)
-        if old is None or old.grade != new.grade or round(old.total) != total:
+        scored = old is None or old.grade != new.grade or round(old.total) != total
+        if scored:
             why = "; ".join([f"{one.why} ({_signed(one.points)})" for one in new.contributions[:5]])
             why = why or "nothing counts any more"
-            draft.event("score", why, total=total, fit=round(new.fit), interest=round(new.interest), grade=new.grade)
+            figures: dict[str, Value] = {
+                "total": total,
+                "fit": round(new.fit),
+                "interest": round(new.interest),
+                "grade": new.grade,
+            }
+            draft.event("score", f"{moved}: {why}" if moved else why, **figures, **move)
     account = draft.dossier.account
     if draft.matched != past.account:
         told = f"the CRM counts them to {account.id}" if account is not None else "no account fits any more"
         why = account.matched if draft.matched and account is not None else told
         draft.event("account", f"{why[:1].upper()}{why[1:]}.", account=draft.matched)
-    tell_journal(draft)
+    if move:
+        if not scored:
+            draft.event("stage", f"{moved}.", **move)
+        tell_off_map(draft)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from syncagent.handoff.compiled import once_per_policy
 from syncagent.handoff.draft import Draft
-from syncagent.model import Stage
+from syncagent.model import Stage, Value
 from syncagent.policy import Duration, Policy, StageRule
 
 _NOTHING = Duration()
@@ -65,15 +65,17 @@ def stage_since(draft: Draft, stage: Stage) -> datetime:
     return max(since or handoff.touched_at or handoff.opened_at, handoff.opened_at)
 
 
-def tell_journal(draft: Draft) -> None:
-    """A move to another stage, and that the map does not know it: sales may make it all the same (law 5)."""
+def move_of(draft: Draft) -> dict[str, Value]:
+    """The stages that a lead comes from and goes to, as the journal's data; empty: it stays where it is."""
     before, after = draft.before.stage, draft.stage
-    if after is before:
-        return
-    was, now = str(before), str(after)  # an enum formats itself slowly
-    draft.event("stage", f"From {was} to {now}.", before=was, stage=now)
+    return {} if after is before else {"before": str(before), "stage": str(after)}  # an enum formats itself slowly
+
+
+def tell_off_map(draft: Draft) -> None:
+    """Tell of a move that the map does not know: sales may make it all the same (law 5)."""
+    before, after = draft.before.stage, draft.stage
     if draft.dossier.decision is None or draft.dossier.absorbed or draft.waiting:
         return  # where they were found is no move
     if not allowed(before, after, draft.policy):
-        why = f"The process map allows no move from {was} to {now}: sales made it, and it stands."
-        draft.event("off_map", why, before=was, stage=now)
+        why = f"The process map allows no move from {before} to {after}: sales made it, and it stands."
+        draft.event("off_map", why, **move_of(draft))

@@ -318,8 +318,9 @@ class Decision(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """One line of the journal: what was decided and why, in words, with figures for reports.
 
-    `kind`: "score", "stage", "handoff.opened", "assigned", "clock.started", "touched", "reminded", "reassigned",
-    "escalated", "known", "recycled", "came_back", "closed", "contested", "restored", "adopted", "withdrawn" ...
+    `kind`: "score" (`before` and `stage` are in its data when the lead moves with it), "stage", "handoff.opened",
+    "assigned", "clock.started", "touched", "reminded", "reassigned", "escalated",
+    "known", "recycled", "came_back", "closed", "contested", "restored", "adopted", "withdrawn" ...
     """
 
     kind: str

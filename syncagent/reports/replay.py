@@ -81,7 +81,7 @@ def _from_facts(made: Made, policy: Policy, dossier: Dossier | None) -> Replay:
         return Replay(made, "not told", "What it was made from was not kept: it tells no handoff.", policy=policy)
     found = score(as_of(dossier, made.at), policy, made.at)
     figures = {"total": round(found.total), "fit": round(found.fit), "interest": round(found.interest)}
-    if {**figures, "grade": found.grade} == told:
+    if all(told.get(name) == value for name, value in {**figures, "grade": found.grade}.items()):
         says = "Told again from the facts as they are dated, its score is the same."
         return Replay(made, "told again", says, policy=policy)
     says = (

@@ -9,11 +9,21 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Roster
-from syncagent.state import accounts, figures, journal, outbox, reading, results, visits, waking
+from syncagent.state import accounts, figures, journal, many, outbox, reading, results, visits, waking
 from syncagent.state.codec import ms, not_before, text
 from syncagent.state.store import Held, Settlement
 
 _BRAKE_KEEPS_MS = 26 * 3600 * 1000
+_DONE = "dirty_since = null, released = 0, revision = revision + 1"
+_SETTLED = f"update person set {_DONE} where id in (values {many.ROWS})"  # noqa: S608
+_WOKEN_AT = (
+    f"with woken (person, at) as (values {many.ROWS})"  # noqa: S608
+    f" update person set {_DONE}, wake_at = woken.at from woken where person.id = woken.person"
+)
+_JUDGED = (
+    f"insert into judged (person, decision) values {many.ROWS} on conflict (person) do update"  # noqa: S608
+    " set decision = excluded.decision, absorbed = null"
+)
 
 
 class Prepared(Struct):
@@ -80,19 +90,9 @@ def settle(db: sqlite3.Connection, prepared: Sequence[Prepared], roster: Roster,
     if not taken:
         return 0
     # A wake-up that stays need not be written into its index, whose pages are nobody's neighbours.
-    db.executemany(
-        "update person set dirty_since = null, released = 0, revision = revision + 1 where id = ?",
-        [(each.person,) for each in taken if each.wake_at == wakes[each.person]],
-    )
-    db.executemany(
-        "update person set dirty_since = null, wake_at = ?, released = 0, revision = revision + 1 where id = ?",
-        [(each.wake_at, each.person) for each in taken if each.wake_at != wakes[each.person]],
-    )
-    db.executemany(
-        "insert into judged (person, decision) values (?, ?) on conflict (person) do update"
-        " set decision = excluded.decision, absorbed = null",
-        [(each.person, each.decision) for each in taken if each.decision is not None],
-    )
+    many.execute(db, _SETTLED, [(each.person,) for each in taken if each.wake_at == wakes[each.person]])
+    many.execute(db, _WOKEN_AT, [(each.person, each.wake_at) for each in taken if each.wake_at != wakes[each.person]])
+    many.execute(db, _JUDGED, [(each.person, each.decision) for each in taken if each.decision is not None])
     journal.put(db, [(each.lines, each.basis) for each in taken if each.lines])
     visits.put(db, [row for each in taken for row in each.visits])
     figures.put_entries(db, [each.entry for each in taken if each.entry is not None])

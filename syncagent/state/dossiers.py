@@ -6,7 +6,7 @@ threads wait for too. The decoder gets JSON, of which nearly all is stored as su
 
 from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, eq
 
 import msgspec
 from sqlite_utils.utils import sqlite3
@@ -202,9 +202,11 @@ _in_time = attrgetter("at", "identity.system", "key")
 
 def _in_order(told: tuple[Activity, ...]) -> tuple[Activity, ...]:
     """By time; those of one moment by system and key, which is asked only where there are such."""
-    if len(set(map(_at, told))) == len(told):
-        return tuple(sorted(told, key=_at))
-    return tuple(sorted(told, key=_in_time))
+    ordered = sorted(told, key=_at)
+    moments = list(map(_at, ordered))
+    if any(map(eq, moments, moments[1:])):
+        ordered.sort(key=_in_time)
+    return tuple(ordered)
 
 
 def _outbox(rows: list[_Sent]) -> dict[int, tuple[OutboxEntry, ...]]:

@@ -10,6 +10,7 @@ from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Event, Handoff, Plan
 from syncagent.model.figures import HandoffFigures
+from syncagent.state import many
 from syncagent.state.codec import maybe_ms, ms
 
 Row = tuple[object, ...]
@@ -70,7 +71,7 @@ def entry_row(person: int, plan: Plan) -> Row | None:
 
 def put_entries(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Keep these; a row that says nothing new is not written."""
-    db.executemany(_PUT_ENTRY, rows)
+    many.execute(db, _PUT_ENTRY, rows)
 
 
 def _upsert(table: str, key: Sequence[str], kept: Sequence[str], known: Sequence[str] = ()) -> str:
@@ -80,7 +81,7 @@ def _upsert(table: str, key: Sequence[str], kept: Sequence[str], known: Sequence
     there = [f"{table}.{one}" for one in (*kept, *known)]
     sets = ", ".join(f"{one} = {value}" for one, value in zip((*kept, *known), said, strict=True))
     return (
-        f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"  # noqa: S608
+        f"insert into {table} ({', '.join(columns)}) values {many.ROWS}"  # noqa: S608
         f" on conflict ({', '.join(key)}) do update set {sets} where ({', '.join(there)}) is not ({', '.join(said)})"
     )
 
@@ -178,7 +179,7 @@ def _handoff_row(person: int, handoff: Handoff, figures: HandoffFigures | None, 
 
 def put_handoffs(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Keep these; a row that says nothing new is not written."""
-    db.executemany(_PUT_HANDOFF, rows)
+    many.execute(db, _PUT_HANDOFF, rows)
 
 
 def promise_rows(figures: Iterable[HandoffFigures]) -> list[Row]:
@@ -209,7 +210,7 @@ def taken_away(figures: Iterable[HandoffFigures]) -> list[Row]:
 
 def put_promises(db: sqlite3.Connection, rows: Sequence[Row], passed_on: Sequence[Row]) -> None:
     """Keep these. A first touch that was promised by an owner who has lost the lead is broken, if its time was up."""
-    db.executemany(_PUT_PROMISE, rows)
+    many.execute(db, _PUT_PROMISE, rows)
     db.executemany(
         "update promise set ended_at = ?, met = case when due_at <= ? then 0 end"
         " where handoff = ? and clock = 0 and turn < ? and ended_at is null",

@@ -11,11 +11,10 @@ A line that says that somebody was forgotten (kind "forgotten", data `until`) ac
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
-from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +25,7 @@ from sqlite_utils.utils import sqlite3
 from syncagent.model import Dossier, Event, Plan, Roster, Value
 from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, rest_of, seal_of
 from syncagent.policy import Policy
+from syncagent.state import many
 from syncagent.state.codec import moment, ms, text
 from syncagent.state.proof import Basis
 
@@ -161,8 +161,8 @@ def put(db: sqlite3.Connection, groups: Iterable[tuple[list[Row], Kept | None]])
             before = hash_of(before, number, rest)
             lines.append((number, *fields, before))
             told.append((number, *said))
-    _insert(db, _LINE, lines)
-    _insert(db, _TOLD, told)
+    many.execute(db, _LINE, lines)
+    many.execute(db, _TOLD, told)
     if bases:
         db.executemany("insert or replace into journal_basis values (?, ?)", bases)
         db.executemany(
@@ -176,22 +176,12 @@ def note(db: sqlite3.Connection, event: Event, person: int) -> None:
     put(db, [([row(event, person, "", next(salts(1)))], None)])
 
 
-_LINE = "insert into journal (id, at, person, kind, handoff, data, config, format, engine, sealed, hash) values "
+_LINE = (
+    "insert into journal (id, at, person, kind, handoff, data, config, format, engine, sealed, hash)"  # noqa: S608
+    f" values {many.ROWS}"
+)
 # Where somebody has cut lines off, what they told may stand there still: that must not stop deciding.
-_TOLD = "insert or replace into journal_told values "
-_AT_ONCE = 50
-"""So many rows are one statement: a third less than a statement each."""
-
-
-def _insert(db: sqlite3.Connection, into: str, rows: Sequence[Fields]) -> None:
-    """Rows of one width."""
-    whole = len(rows) - len(rows) % _AT_ONCE
-    if rows:
-        one = f"({','.join('?' * len(rows[0]))})"
-        many = into + ",".join([one] * _AT_ONCE)
-        for start in range(0, whole, _AT_ONCE):
-            db.execute(many, tuple(chain.from_iterable(rows[start : start + _AT_ONCE])))
-        db.executemany(into + one, rows[whole:])
+_TOLD = f"insert or replace into journal_told values {many.ROWS}"  # noqa: S608
 
 
 def _end(db: sqlite3.Connection) -> tuple[int, bytes]:
@@ -283,8 +273,8 @@ def seal_older(db: sqlite3.Connection) -> None:
             lines.append((number, *fields, sealed, hashed))
             if person not in gone:
                 told.append((number, said.salt, said.why, b"", b""))
-        _insert(db, _LINE, lines)
-        _insert(db, _TOLD, told)
+        many.execute(db, _LINE, lines)
+        many.execute(db, _TOLD, told)
     for person in sorted(set(gone.values())):
         account_for(db, person, last)
     db.execute("drop table journal_before")

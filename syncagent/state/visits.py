@@ -6,12 +6,20 @@ from datetime import datetime
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Event
+from syncagent.state import many
 from syncagent.state.codec import moment, ms
 from syncagent.state.store import HandedOver, StageNumbers, Stuck, Visit
 
 Row = tuple[int, int, str, str]
 """person, entered_at, stage, handoff."""
 
+_MOVES = frozenset(("stage", "score"))
+"""Lines that may tell of a move: one that comes with a new score stands in the score's."""
+_LEFT = (
+    f"with moved (person, at) as (values {many.ROWS})"  # noqa: S608
+    " update visit set left_at = moved.at from moved where visit.person = moved.person and left_at is null"
+)
+_ENTERED = f"insert or replace into visit (person, entered_at, stage, handoff) values {many.ROWS}"  # noqa: S608
 EXAMPLES = 20
 """So many of those who are stuck are named, so that one of them has a record in the CRM."""
 _OF_THE_LIVING = "visit join person on person.id = visit.person and merged_into is null and erased = 0"
@@ -19,15 +27,17 @@ _OF_THE_LIVING = "visit join person on person.id = visit.person and merged_into 
 
 def rows_of(person: int, events: Iterable[Event]) -> list[Row]:
     """The visits that a plan begins; made in the caller's thread."""
-    return [(person, ms(one.at), str(one.data["stage"]), one.handoff) for one in events if one.kind == "stage"]
+    return [
+        (person, ms(one.at), str(one.data["stage"]), one.handoff)
+        for one in events
+        if one.kind in _MOVES and "stage" in one.data
+    ]
 
 
 def put(db: sqlite3.Connection, rows: list[Row]) -> None:
     """Each new visit ends the one before."""
-    db.executemany(
-        "update visit set left_at = ? where person = ? and left_at is null", [(row[1], row[0]) for row in rows]
-    )
-    db.executemany("insert or replace into visit (person, entered_at, stage, handoff) values (?, ?, ?, ?)", rows)
+    many.execute(db, _LEFT, [row[:2] for row in rows])
+    many.execute(db, _ENTERED, rows)
 
 
 def of(db: sqlite3.Connection, person: int) -> tuple[Visit, ...]:

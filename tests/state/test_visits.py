@@ -61,6 +61,19 @@ def test_each_visit_ends_the_one_before(store: SqliteStore) -> None:
     assert store.moves(NOW + 5 * HOUR) == {("mql", "sal"): 1, ("sal", "mql"): 1}
 
 
+def test_a_move_that_comes_with_a_new_score_is_a_visit(store: SqliteStore) -> None:
+    (one,) = people(store, 1)
+    found = store.dossier(one)
+    assert found is not None
+    moved = Event("score", NOW, "From suspect to prospect: a demo (+25)", "", {"total": 25, "stage": "prospect"})
+    kept = Event("score", NOW + HOUR, "nothing counts any more", "", {"total": 0})
+    for at, event in ((NOW, moved), (NOW + HOUR, kept)):
+        settlement = Settlement(one, found.revision, Plan(Decision(), events=(event,)))
+        assert store.settle([settlement], Roster(), now=at, config="c") == 1
+        found = replace(found, revision=found.revision + 1)
+    assert [(visit.stage, visit.entered_at, visit.left_at) for visit in store.visits(one)] == [("prospect", NOW, None)]
+
+
 def test_who_became_part_of_another_is_counted_once(store: SqliteStore) -> None:
     one, two = people(store, 2)
     moves_to(store, one, "mql", NOW)

@@ -121,22 +121,22 @@ def test_cold_work_waits_when_the_org_has_used_its_day(stage: Theatre, monkeypat
 
 
 def test_one_dossier_that_cannot_be_planned_stops_nobody_else(stage: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
-    from syncagent.agent import rounds
+    from syncagent.agent import batches
 
-    whole = rounds.plan
+    whole = batches.plan
 
     def broken(dossier, policy, roster, now):
         if "bad@example.com" in dossier.emails:
             raise ZeroDivisionError("planted")
         return whole(dossier, policy, roster, now)
 
-    monkeypatch.setattr(rounds, "plan", broken)
+    monkeypatch.setattr(batches, "plan", broken)
     handed_off(stage, "bad", "mia")
     assert len(stage.tasks("mia")) == 1
     (held,) = stage.agent.store.held()
     assert held.cause == "error"
     assert "planted" in held.why
-    monkeypatch.setattr(rounds, "plan", whole)
+    monkeypatch.setattr(batches, "plan", whole)
     stage.agent.store.release()
     stage.after(seconds=1)
     assert len(stage.tasks("bad")) == 1

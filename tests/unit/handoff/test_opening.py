@@ -61,7 +61,10 @@ def test_history_is_scored_and_never_handed_off() -> None:
     assert result.decision.score is not None
     assert result.decision.score.total == 80
     assert not result.decision.handoffs
-    assert [one.kind for one in result.events] == ["score", "stage"]
+    (told,) = result.events  # a move that comes with a new score stands in its line
+    assert told.kind == "score"
+    assert (told.data["before"], told.data["stage"], told.data["total"]) == ("suspect", "prospect", 80)
+    assert told.why.startswith("From suspect to prospect: ")
 
 
 def test_one_new_activity_that_counts_opens_what_history_has_filled() -> None:
