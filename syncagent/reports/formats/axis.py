@@ -12,6 +12,8 @@ from syncagent.reports.report import Cell, Kind
 
 LONGEST = 11
 """Letters of a name under an axis."""
+_GAP = 14
+"""Pixels between two of them, at least."""
 _TINY = 1e-9
 """Numbers that differ by less are drawn alike."""
 _HOURS = timedelta(days=3)
@@ -60,7 +62,7 @@ def apart(names: Sequence[str], at: Sequence[float], width: float) -> dict[int, 
     last = len(names) - 1
     chosen: dict[int, tuple[float, float]] = {}
     for n in dict.fromkeys((0, last, *range(1, last))):
-        half = wide(f"{names[n][:LONGEST]} ") / width * 50
+        half = (wide(names[n][:LONGEST]) + _GAP) / width * 50
         begin, end = at[n] - half, at[n] + half
         if all(begin >= right or end <= left for left, right in chosen.values()):
             chosen[n] = (begin, end)

@@ -40,6 +40,7 @@ STYLE = f"""
 .chart text{{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}}
 .chart .axis text{{fill:var(--soft)}} .chart .lying .axis text{{fill:var(--ink)}} .chart .y text{{text-anchor:end}}
 .chart .x text{{text-anchor:middle}} .chart svg:not(.lying) .x path{{display:none}}
+.chart .lying{{clip-path:inset(0 -60px)}}
 .chart .line{{stroke:var(--soft)}} .chart .guide{{stroke:var(--edge)}}
 .chart .series .line{{fill:none;stroke-width:2.5;stroke-linejoin:round;stroke-linecap:round}}
 .chart .legend{{display:flex;flex-wrap:wrap;gap:4px 20px;margin:0 0 6px;padding:0;list-style:none;font-size:13px}}
@@ -154,18 +155,21 @@ def _bars(rows: _Rows, panel: Sequence[_Series], look: str, width: int) -> str:
     aside = beside <= _ASIDE * width and beside + number * sides <= _WORDS * width
     share = min(number * sides / (width - (beside if aside else 0)), _WORDS)
     room = (high - low) * share / (1 - share) / sides
+    height = len(rows.names) * (_BAR * (len(panel) + (not aside)) + _BETWEEN)
     chart = _pygal(
         "HorizontalBar",
         width=width,
-        height=len(rows.names) * (_BAR * (len(panel) + (not aside)) + _BETWEEN),
+        height=height,
         range=(low - room if low < 0 else low, high + room),
         x_labels=rows.names[::-1],  # from below
+        show_y_labels=aside,
+        show_x_labels=aside,  # a line at zero, which would stand in names above the bars
         y_labels=[0],
         value_formatter=lambda _: "",
-        show_y_labels=aside,
         margin_left=beside - 5 - _LETTER * max(map(len, rows.names)) if aside else -_EDGE * width,
         margin_right=-_EDGE * width,
-        margin_bottom=-_SPACING - 13,  # of the axis without words
+        margin_top=-_EDGE * height,
+        margin_bottom=-_EDGE * height - (_SPACING + 13 if aside else 0),  # such an axis has no words
         rounded_bars=2,
         print_values=True,
         print_values_position="top",

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from datetime import UTC, date, datetime, timedelta
@@ -276,6 +277,11 @@ def test_a_chart_brings_nothing_that_a_strict_policy_forbids_and_is_the_same_eac
         for node in ET.fromstring(chart).iter():
             assert node.tag.removeprefix(SVG) not in ("style", "script", "defs", "foreignObject")
             assert not {"style", "id", "href"} & set(node.attrib)
+
+
+def test_who_writes_no_chart_does_not_wait_for_the_library() -> None:
+    code = "import sys, syncagent.cli, syncagent.compose, syncagent.web.pages; sys.exit('pygal' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_bars_beyond_the_thirtieth_are_named_as_left_out() -> None:
