@@ -194,6 +194,12 @@ def test_each_chart_is_shown_once_in_letters_that_can_be_read(tab, tmp_path):
             .filter(one => one.checkVisibility()).map(one => 13 * one.getScreenCTM().a))"""
         )
         assert len(parts) == 7 and all(len(seen) == 1 and 11 <= seen[0] <= 17 for seen in parts), (width, parts)
+        outside = page.evaluate(
+            """[...document.querySelectorAll('.chart text')].filter(one => one.checkVisibility() &&
+            (one.getBoundingClientRect().left < 10 || one.getBoundingClientRect().right > innerWidth - 10))
+            .map(one => one.textContent)"""
+        )
+        assert outside == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

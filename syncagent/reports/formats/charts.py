@@ -1,59 +1,20 @@
-"""A table as a drawing: pygal draws it as SVG for each of three widths, and `STYLE` shows the one that fits the page.
+"""A table as a drawing: pygal draws it as SVG for each of three widths, and the page shows the one that fits.
 
-What pygal brings of script, style and ids is taken off, so that a strict CSP may forbid them, and a series is named by
-our classes: colours are `STYLE`'s, in light and in dark, and lines differ by their dashes too. Letters keep about their
-size at every width, so a chart can be read on a phone and on paper. What is unknown leaves a gap.
+Letters keep about their size at every width, so a chart can be read on a phone and on paper. What is unknown leaves a
+gap. `dressing` takes off what a strict CSP forbids, and has the style.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element, tostring
 
 from msgspec import Struct
 
 from syncagent.reports.formats.axis import LONGEST, apart, bounds, places, short, tick, ticks, wide
+from syncagent.reports.formats.dressing import EDGE, NAMES, WIDTHS, blank, dressed, look
 from syncagent.reports.formats.words import known, markup, readable, said
 from syncagent.reports.report import Cell, Column, Kind, Table
 
-if TYPE_CHECKING:
-    from pygal.graph.graph import Graph
-
-_LIGHT = (
-    "--ink:#1c2430;--soft:#5b6675;--edge:#d4d9e1;"
-    "--c1:#1f5fbf;--c2:#b45309;--c3:#0f766e;--c4:#9d174d;--c5:#6d28d9;--c6:#4d5663"
-)
-_DARK = (
-    "--ink:#e8ecf2;--soft:#a3adba;--edge:#3b4553;"
-    "--c1:#7fb0ff;--c2:#f5a524;--c3:#4fd1c5;--c4:#f48fb1;--c5:#b39dff;--c6:#a3adba"
-)
-_DASHES = ("none", "7 5", "1 6", "12 5 2 5")
-_COLORS = range(1, 7)
-STYLE = f"""
-.chart{{{_LIGHT};margin:0 0 16px;color:var(--ink);print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-@media screen and (prefers-color-scheme:dark){{.chart{{{_DARK}}}}}
-.chart .part{{break-inside:avoid;margin-bottom:14px}}
-.chart .drawn{{display:none;width:100%;height:auto;overflow:visible}} .chart .slim{{max-width:440px}}
-.chart .middle{{max-width:800px}} @media (max-width:619px){{.chart .slim{{display:block}}}}
-@media (min-width:620px) and (max-width:999px){{.chart .middle{{display:block}}}}
-@media (min-width:1000px){{.chart .broad{{display:block}}}}
-.chart text{{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}}
-.chart .axis text{{fill:var(--soft)}} .chart .lying .axis text{{fill:var(--ink)}} .chart .y text{{text-anchor:end}}
-.chart .x text{{text-anchor:middle}} .chart svg:not(.lying) .x path{{display:none}}
-.chart .lying{{clip-path:inset(0 -60px)}}
-.chart .line{{stroke:var(--soft)}} .chart .guide{{stroke:var(--edge)}}
-.chart .series .line{{fill:none;stroke-width:2.5;stroke-linejoin:round;stroke-linecap:round}}
-.chart .legend{{display:flex;flex-wrap:wrap;gap:4px 20px;margin:0 0 6px;padding:0;list-style:none;font-size:13px}}
-.chart .legend svg{{margin-right:6px;vertical-align:middle}} .chart figcaption{{font-size:13px;color:var(--soft)}}
-{"".join(f".chart .c{n} :is(rect,circle){{fill:var(--c{n})}}.chart .c{n} .line{{stroke:var(--c{n})}}" for n in _COLORS)}
-{"".join(f".chart .d{n} .line{{stroke-dasharray:{dash}}}" for n, dash in enumerate(_DASHES))}
-"""
-"""What a page with charts must style them with."""
-
 _MOST = 30
 """Bars that are drawn; the table has all."""
-_WIDTHS = {"slim": 340, "middle": 660, "broad": 1080}
-"""Pixels of a drawing, which the page scales a little: on a phone, on paper, on a screen."""
 _HIGH, _RIGHT = 200, 36
 """Pixels of a chart with an axis, and those right of it for half of the last name."""
 _BAR, _BETWEEN = 19, 9
@@ -61,21 +22,16 @@ _ASIDE = 0.4
 """How much of the width names may take beside their bars; longer ones stand above them."""
 _WORDS = 0.8
 """How much of it names and numbers may take together; the bars have the rest."""
-_EDGE = 0.02
-"""What pygal leaves free on each side of what it plots, as a part of that."""
 _LETTER, _SPACING = 7.8, 10
 """What pygal leaves for a letter of 13 pixels, and between names and what they name."""
-_NAMES = "names"
-"""The class of a series that is there for the names that it prints."""
-_NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 class _Series(Struct):
-    """One column: its numbers, what each says, and its colour."""
+    """One column: its numbers, what each says, and its place among all that are drawn."""
 
     title: str
     kind: Kind
-    color: int
+    place: int
     values: list[float | None]
     told: list[str]
 
@@ -89,7 +45,7 @@ class _Rows(Struct):
 
 
 def drawn(table: Table, zone: str) -> str:
-    """The chart of a table as HTML, styled by `STYLE`; empty where the table has none, or nothing to draw."""
+    """The chart of a table as HTML, styled by `dressing.STYLE`; empty where the table has none, or nothing to draw."""
     if table.chart is None:
         return ""
     columns = {column.name: n for n, column in enumerate(table.columns)}
@@ -106,8 +62,8 @@ def drawn(table: Table, zone: str) -> str:
     for panel in panels.values():
         if any(value is not None for one in panel for value in one.values):
             parts += ['<div class="part">', *_legend(panel, lines=lines)]
-            for look, width in _WIDTHS.items():
-                chart = _across(rows, panel, look, width, lines=lines) if across else _bars(rows, panel, look, width)
+            for size, width in WIDTHS.items():
+                chart = _across(rows, panel, size, width, lines=lines) if across else _bars(rows, panel, size, width)
                 parts.append(chart)
             parts.append("</div>")
     if not parts:
@@ -130,23 +86,23 @@ def _named(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], x: int, zo
 def _series(column: Column, cells: Sequence[Cell], place: int, zone: str) -> _Series:
     values = [float(cell) if isinstance(cell, int | float) and known(cell) else None for cell in cells]
     told = [said(cell, column.kind, zone) for cell in cells]
-    return _Series(readable(column.title), column.kind, _COLORS[place % len(_COLORS)], values, told)
+    return _Series(readable(column.title), column.kind, place, values, told)
 
 
 def _legend(panel: Sequence[_Series], *, lines: bool) -> Iterator[str]:
     """Who is who; a single series is named too, for its title is the chart's only axis title."""
     yield '<ul class="legend" aria-hidden="true">'
     mark = '<path class="line" d="M2 6h24"/>' if lines else '<rect width="28" height="12" rx="2"/>'
-    for one, look in zip(panel, _looks(panel), strict=True):
-        yield f'<li><svg class="series {look}" width="28" height="12">{mark}</svg>{markup(one.title)}</li>'
+    for one, worn in zip(panel, _looks(panel), strict=True):
+        yield f'<li><svg class="series {worn}" width="28" height="12">{mark}</svg>{markup(one.title)}</li>'
     yield "</ul>"
 
 
 def _looks(panel: Sequence[_Series]) -> list[str]:
-    return [f"c{one.color} d{n % len(_DASHES)}" for n, one in enumerate(panel)]
+    return [look(one.place, n) for n, one in enumerate(panel)]
 
 
-def _bars(rows: _Rows, panel: Sequence[_Series], look: str, width: int) -> str:
+def _bars(rows: _Rows, panel: Sequence[_Series], size: str, width: int) -> str:
     """Lying bars, a group a row; names stand beside them where all are short, else above, as a series of their own."""
     low, high = bounds(value for one in panel for value in one.values)
     beside = max(map(wide, rows.names))
@@ -156,7 +112,7 @@ def _bars(rows: _Rows, panel: Sequence[_Series], look: str, width: int) -> str:
     share = min(number * sides / (width - (beside if aside else 0)), _WORDS)
     room = (high - low) * share / (1 - share) / sides
     height = len(rows.names) * (_BAR * (len(panel) + (not aside)) + _BETWEEN)
-    chart = _pygal(
+    chart = blank(
         "HorizontalBar",
         width=width,
         height=height,
@@ -166,10 +122,10 @@ def _bars(rows: _Rows, panel: Sequence[_Series], look: str, width: int) -> str:
         show_x_labels=aside,  # a line at zero, which would stand in names above the bars
         y_labels=[0],
         value_formatter=lambda _: "",
-        margin_left=beside - 5 - _LETTER * max(map(len, rows.names)) if aside else -_EDGE * width,
-        margin_right=-_EDGE * width,
-        margin_top=-_EDGE * height,
-        margin_bottom=-_EDGE * height - (_SPACING + 13 if aside else 0),  # such an axis has no words
+        margin_left=beside - 5 - _LETTER * max(map(len, rows.names)) if aside else -EDGE * width,
+        margin_right=-EDGE * width,
+        margin_top=-EDGE * height,
+        margin_bottom=-EDGE * height - (_SPACING + 13 if aside else 0),  # such an axis has no words
         rounded_bars=2,
         print_values=True,
         print_values_position="top",
@@ -180,17 +136,17 @@ def _bars(rows: _Rows, panel: Sequence[_Series], look: str, width: int) -> str:
         chart.add("", [_point(0, name) for name in names[::-1]])
     for one in panel:
         chart.add(one.title, _points(rows, one, one.values)[::-1])
-    return _dressed(chart, f"lying {look}", [*([] if aside else [_NAMES]), *_looks(panel)])
+    return dressed(chart, f"lying {size}", [*([] if aside else [NAMES]), *_looks(panel)])
 
 
-def _across(rows: _Rows, panel: Sequence[_Series], look: str, width: int, *, lines: bool) -> str:
+def _across(rows: _Rows, panel: Sequence[_Series], size: str, width: int, *, lines: bool) -> str:
     """Numbers over time or over steps: lines, or standing bars."""
     kind = panel[0].kind
     levels = ticks(*bounds(value for one in panel for value in one.values), kind)
     area = width - _RIGHT - _SPACING - _LETTER * max(len(tick(level, kind)) for level in levels)
     at = places(rows.cells, to_scale=lines)
     names = apart(short(rows.names, rows.cells, rows.zone), at, area)
-    chart = _pygal(
+    chart = blank(
         "XY" if lines else "Bar",
         width=width,
         height=_HIGH,
@@ -208,19 +164,7 @@ def _across(rows: _Rows, panel: Sequence[_Series], look: str, width: int, *, lin
     )
     for one in panel:
         chart.add(one.title, _points(rows, one, list(zip(at, one.values, strict=True)) if lines else one.values))
-    return _dressed(chart, look, _looks(panel))
-
-
-def _pygal(kind: str, **options: object) -> "Graph":
-    """An empty chart. pygal is loaded here; it writes with Python's own XML, for with lxml it writes otherwise."""
-    import pygal
-    from pygal.etree import etree
-
-    etree.to_etree()
-    letters = pygal.style.Style(label_font_size=13, major_label_font_size=13, value_font_size=13)
-    return getattr(pygal, kind)(
-        style=letters, js=(), css=(), classes=(), no_prefix=True, show_legend=False, margin=0, **options
-    )
+    return dressed(chart, size, _looks(panel))
 
 
 def _points(rows: _Rows, one: _Series, values: Sequence[object]) -> list[dict[str, object]]:
@@ -231,39 +175,3 @@ def _points(rows: _Rows, one: _Series, values: Sequence[object]) -> list[dict[st
 def _point(value: object, told: str, **more: str) -> dict[str, object]:
     """A value as pygal takes it, with what it prints beside it and what is told to whoever points at it."""
     return {"value": value, "formatter": lambda _: told, **more}
-
-
-def _dressed(chart: "Graph", look: str, series: Sequence[str]) -> str:
-    """What pygal drew, without what a CSP forbids and what nobody sees; each series with the classes given for it."""
-    root = chart.render_tree()
-    _strip(root)
-    for group in root.iter("g"):
-        if found := re.match(r"series serie-(\d+)", group.get("class", "")):
-            group.set("class", f"series {series[int(found[1])]}")
-            for text in group.iter("text"):
-                text.set("text-anchor", "end" if (text.text or "").startswith("-") else "start")
-                if series[int(found[1])] == _NAMES:
-                    text.attrib.update({"text-anchor": "start", "x": str(_EDGE * chart.config.width)})
-    for node in root.iter():
-        unused = ("id", "style", "class") if node.tag in ("rect", "circle", "text") else ("id", "style")
-        kept = {name: value for name, value in node.attrib.items() if name not in unused}
-        node.attrib = {name: _NUMBER.sub(_rounded, value) for name, value in kept.items()}
-    root.set("class", f"drawn {look}")
-    return tostring(root, encoding="unicode")
-
-
-def _strip(node: Element) -> None:
-    for child in list(node):
-        _strip(child)
-        if (
-            child.tag not in ("g", "path", "rect", "circle", "text", "title")
-            or (child.tag == "g" and not len(child))
-            or (child.tag == "text" and not child.text)
-            or (child.tag == "title" and node.get("class") not in ("bar", "dots"))
-            or child.get("class") in ("background", "tooltip-box")
-        ):
-            node.remove(child)
-
-
-def _rounded(number: re.Match[str]) -> str:
-    return f"{round(float(number[0]), 1) + 0:g}"

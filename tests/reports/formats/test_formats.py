@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncagent.errors import UserError
-from syncagent.reports.formats.charts import STYLE, drawn
+from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.data import as_csv, as_json
+from syncagent.reports.formats.dressing import STYLE
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
 from syncagent.reports.formats.words import DASH, decimal, lasting, period, said
