@@ -1,7 +1,7 @@
 """What stands beside and under a chart: round numbers that hold all values, and names that do not touch each other."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from unicodedata import east_asian_width
@@ -27,6 +27,15 @@ def wide(text: str) -> float:
     return sum(
         13.0 if east_asian_width(one) in "WF" else 10.0 if one in "mwMW@%—…" or one.isupper() else 7.2 for one in text
     )
+
+
+def within(text: str, width: float) -> str:
+    """The text, or as much of it as takes no more than so many pixels."""
+    if wide(text) <= width:
+        return text
+    while text and wide(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def bounds(values: Iterable[float | None]) -> tuple[float, float]:
@@ -58,15 +67,25 @@ def _ordinal(cell: Cell) -> float | None:
 
 
 def apart(names: Sequence[str], at: Sequence[float], width: float) -> dict[int, str]:
-    """Those of the names that do not touch in so many pixels, by their number; the first and the last before all."""
-    last = len(names) - 1
+    """Those of the names that do not touch in so many pixels, by their number: the first, the last, those between."""
     chosen: dict[int, tuple[float, float]] = {}
-    for n in dict.fromkeys((0, last, *range(1, last))):
+    for n in dict.fromkeys(_spread(len(names) - 1)):
         half = (wide(names[n][:LONGEST]) + _GAP) / width * 50
         begin, end = at[n] - half, at[n] + half
         if all(begin >= right or end <= left for left, right in chosen.values()):
             chosen[n] = (begin, end)
     return {n: names[n] for n in sorted(chosen)}
+
+
+def _spread(last: int) -> Iterator[int]:
+    """All numbers to the last, so that the first ones are far apart: both ends, the middle, the middles beside it."""
+    yield 0
+    yield last
+    gaps = [(0, last)]
+    while gaps:
+        halved = [(low, (low + high) // 2, high) for low, high in gaps if high - low > 1]
+        yield from (middle for _, middle, _ in halved)
+        gaps = [gap for low, middle, high in halved for gap in ((low, middle), (middle, high))]
 
 
 def short(names: Sequence[str], xs: Sequence[Cell], zone: str) -> list[str]:
@@ -94,7 +113,7 @@ def _step(least: float, kind: Kind) -> float:
     unit = 86400.0 if kind == "duration" else 100.0 if kind == "money" else 1.0
     size = 10.0 ** math.floor(math.log10(least / unit))
     found = next((n * size for n in (1, 2, 2.5, 5) if n * size >= least / unit), 10 * size) * unit
-    return max(1.0, math.ceil(found)) if kind == "count" else found
+    return max(unit, math.ceil(found)) if kind in ("count", "money") else found
 
 
 def tick(value: float, kind: Kind) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from syncagent.reports.formats.axis import LONGEST, apart, bounds, places, short, tick, ticks, wide
+from syncagent.reports.formats.axis import LONGEST, apart, bounds, places, short, tick, ticks, wide, within
 from syncagent.reports.formats.dressing import EDGE, NAMES, WIDTHS, blank, dressed, look
 from syncagent.reports.formats.words import known, markup, readable, said
 from syncagent.reports.report import Cell, Column, Kind, Table
@@ -131,9 +131,7 @@ def _bars(rows: _Rows, panel: Sequence[_Series], size: str, width: int) -> str:
         print_values_position="top",
     )
     if not aside:
-        most = int(width / _LETTER)
-        names = [name if len(name) <= most else f"{name[: most - 1]}…" for name in rows.names]
-        chart.add("", [_point(0, name) for name in names[::-1]])
+        chart.add("", [_point(0, within(name, width)) for name in rows.names[::-1]])
     for one in panel:
         chart.add(one.title, _points(rows, one, one.values)[::-1])
     return dressed(chart, f"lying {size}", [*([] if aside else [NAMES]), *_looks(panel)])

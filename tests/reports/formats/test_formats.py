@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncagent.errors import UserError
+from syncagent.reports.formats.axis import apart, wide, within
 from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.data import as_csv, as_json
 from syncagent.reports.formats.dressing import STYLE
@@ -308,13 +309,25 @@ def test_a_line_over_numbers_is_drawn_to_scale() -> None:
 def test_moments_of_one_day_are_told_apart_under_the_axis() -> None:
     columns = (Column("at", "At", "moment"), Column("y", "Y", "count"))
     begin = datetime(2026, 3, 3, 8, tzinfo=UTC)
-    for apart, labels in (
+    for later, labels in (
         (timedelta(hours=3), ["3 Mar 09:00", "3 Mar 12:00"]),
         (timedelta(days=9), ["3 Mar 26", "12 Mar 26"]),
     ):
-        table = Table("t", "T", columns, ((begin, 1), (begin + apart, 2)), chart=Chart("lines", "at", ("y",)))
+        table = Table("t", "T", columns, ((begin, 1), (begin + later, 2)), chart=Chart("lines", "at", ("y",)))
         for drawing in drawings(table, "Europe/Berlin"):
             assert [one for one in words(drawing) if "Mar" in one] == labels
+
+
+def test_names_under_an_axis_are_spread_as_far_as_the_width_lets_them() -> None:
+    at = [100 * n / 12 for n in range(13)]
+    for width, numbers in ((100, [0, 12]), (200, [0, 6, 12]), (330, [0, 3, 6, 9, 12]), (900, list(range(13)))):
+        assert list(apart(["1 May 26"] * 13, at, width)) == numbers
+
+
+@given(st.text(), st.integers(20, 400))
+def test_a_name_that_is_cut_fits_and_says_that_it_is_cut(name: str, pixels: int) -> None:
+    cut = within(name, pixels)
+    assert wide(cut) <= pixels and (cut == name or cut.endswith("…"))
 
 
 def test_a_row_is_called_by_all_words_that_tell_it_apart() -> None:
