@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from syncagent.model import Value
-from syncagent.reports.formats.charts import STYLE as CHARTS
+from syncagent.reports.formats.dressing import STYLE as CHARTS
 from syncagent.reports.formats.words import DASH, lasting
 
 _UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))

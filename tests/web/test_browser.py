@@ -182,6 +182,27 @@ def test_no_two_words_of_a_chart_touch(tab, base, looks, tmp_path):
     assert min(*counts, count) >= 4
 
 
+def test_each_chart_is_shown_once_in_letters_that_can_be_read(tab, tmp_path):
+    written = tmp_path / "report.html"
+    written.write_text(as_html(FUNNEL))
+    page = tab()
+    page.goto(written.as_uri())
+    for width in (360, 619, 620, 768, 999, 1000, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        parts = page.evaluate(
+            """[...document.querySelectorAll('.chart .part')].map(part => [...part.querySelectorAll('.drawn')]
+            .filter(one => one.checkVisibility()).map(one => 13 * one.getScreenCTM().a))"""
+        )
+        assert len(parts) == 7 and all(len(seen) == 1 and 11 <= seen[0] <= 17 for seen in parts), (width, parts)
+        outside = page.evaluate(
+            """[...document.querySelectorAll('.chart text')].filter(one => one.checkVisibility() &&
+            (one.getBoundingClientRect().left < 10 || one.getBoundingClientRect().right > innerWidth - 10))
+            .map(one => one.textContent)"""
+        )
+        assert outside == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_keyboard_is_enough(tab, base):
     page = tab()
     page.goto(base + "/")

@@ -6,8 +6,8 @@ whatever should slip through. Contrast is WCAG AA in light and dark.
 
 from collections.abc import Iterable, Iterator
 
-from syncagent.reports.formats.charts import STYLE as CHARTS
 from syncagent.reports.formats.charts import drawn
+from syncagent.reports.formats.dressing import STYLE as CHARTS
 from syncagent.reports.formats.words import DASH, EMPTY, NOTHING, markup, period, said
 from syncagent.reports.report import Kind, Report, Table
 

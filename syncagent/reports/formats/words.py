@@ -118,9 +118,11 @@ def whole(text: str) -> str:
     return _LONE.sub("\ufffd", text)
 
 
-def markup(text: str) -> str:
-    """Text that is only text in HTML and SVG, between tags and in quotes: escaped.
+def readable(text: str) -> str:
+    """Text without what XML cannot hold, and without what turns the direction of reading; not yet escaped."""
+    return _TURNS.sub("", _NOT_XML.sub("", text))
 
-    What XML cannot hold is left out, and what turns the direction of reading.
-    """
-    return escape(_TURNS.sub("", _NOT_XML.sub("", text)))
+
+def markup(text: str) -> str:
+    """Text that is only text in HTML and SVG, between tags and in quotes: `readable`, and escaped."""
+    return escape(readable(text))
