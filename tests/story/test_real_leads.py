@@ -151,7 +151,9 @@ def test_a_deal_older_than_its_first_contact_is_shown_and_handed_to_its_owner(en
     (deal,) = person.opportunities
     assert deal.won
     assert (person.activities[0].at - deal.modified_at).total_seconds() / 86_400 == pytest.approx(1.18, abs=0.005)
-    told = [(one.data["before"], one.data["stage"]) for one in ended.store.journal(person.person) if "stage" in one.data]
+    told = [
+        (one.data["before"], one.data["stage"]) for one in ended.store.journal(person.person) if "stage" in one.data
+    ]
     assert told[::-1] == [("suspect", "customer"), ("customer", "mql")]
     assert person.decision is not None
     (handoff,) = person.decision.handoffs
