@@ -5,11 +5,9 @@ timer is late. Only they are looked at whole, so that a million people take seco
 decided last; `anew` works all of them out once more, and so finds also whom a lost fact has left below the line.
 """
 
-import multiprocessing
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from msgspec import Struct
 from syncagent.handoff import LATE, Seen, Standing, may_be_ready, stand, telling
 from syncagent.model import Dossier, Score
 from syncagent.policy import Policy
+from syncagent.reports.cores import on_cores
 from syncagent.state import open_store
 from syncagent.state.store import Glance, Store
 
@@ -72,7 +71,7 @@ def audit_file(state: Path, policy: Policy, now: datetime, *, anew: bool = False
         count = workers if workers is not None else (os.cpu_count() or 1)
         if count < 2 or len(store.people(0, PART)) < PART:
             return _counted(standings(store, policy, now, anew=anew))
-        return _joined(_in_processes(store, state, policy, now, anew=anew, count=count))
+        return _joined(on_cores(count, _Worker, (state, policy, now, anew), store, PART))
     finally:
         store.close()
 
@@ -137,51 +136,19 @@ def _joined(parts: Iterable[Audit]) -> Audit:
     return Audit(dict(states), dict(before), dict(held), tuple(violations), violating)
 
 
-# -- a process a core
-
-
-def _in_processes(
-    store: Store, state: Path, policy: Policy, now: datetime, *, anew: bool, count: int
-) -> Iterator[Audit]:
-    # Spawned, not forked: a fork would take over SQLite's open file and the threads' locks.
-    fresh = multiprocessing.get_context("spawn")
-    pending: deque[Future[Audit]] = deque()
-    with ProcessPoolExecutor(count, fresh, _begin, (state, policy, now)) as pool:
-        try:
-            after = 0
-            while some := store.people(after, PART):
-                pending.append(pool.submit(_of_part, after, some[-1], anew=anew))
-                after = some[-1]
-                if len(pending) > 2 * count:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for one in pending:
-                one.cancel()
-
-
 class _Worker:
-    """What one process of the pool has open."""
+    """What one process has open."""
 
-    def __init__(self, state: Path, policy: Policy, now: datetime) -> None:
-        self.store, self.policy, self.now = open_store(state, read_only=True), policy, now
+    def __init__(self, state: Path, policy: Policy, now: datetime, anew: bool) -> None:  # noqa: FBT001
+        self._store, self._policy, self._now, self._anew = open_store(state, read_only=True), policy, now, anew
 
-    def until(self, after: int, until: int, *, anew: bool) -> Iterator[Found]:
+    def __call__(self, after: int, until: int) -> Audit:
+        return _counted(self._until(after, until))
+
+    def _until(self, after: int, until: int) -> Iterator[Found]:
         while after < until:
-            found, last = _part(self.store, self.policy, self.now, after, anew=anew)
+            found, last = _part(self._store, self._policy, self._now, after, anew=self._anew)
             if last == after:
                 return
             yield from (one for one in found if one.person <= until)
             after = last
-
-
-_here: list[_Worker] = []
-
-
-def _begin(state: Path, policy: Policy, now: datetime) -> None:
-    _here[:] = [_Worker(state, policy, now)]
-
-
-def _of_part(after: int, until: int, *, anew: bool) -> Audit:
-    return _counted(_here[0].until(after, until, anew=anew))
