@@ -104,7 +104,9 @@ class Agent:
         self._mistrust = Mistrust(store, clock.now, settings.mistrust, settings.down_again)
         self.mistrusts = self._mistrust.doubts
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
-        self._batches = Batches(store, clock, lambda: self.policy, settings.batch, self._tell, failpoint)
+        self._batches = Batches(
+            store, clock, lambda: self.policy, settings.batch, self._tell, lambda name: self._failpoint(name)
+        )
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()
         self._crm_read = False
