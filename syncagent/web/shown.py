@@ -1,6 +1,7 @@
 """How things are written on a page. Everything that comes from people or vendors is text: escaped, and nothing more."""
 
 import hashlib
+import re
 import unicodedata
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +25,12 @@ def stylesheet() -> tuple[bytes, str]:
     """The one stylesheet, charts and all, and the hash of it that its address carries."""
     told = files("syncagent.web").joinpath("static/pages.css").read_bytes() + CHARTS.encode()
     return told, hashlib.sha256(told).hexdigest()[:12]
+
+
+@cache
+def icon() -> bytes:
+    """The sign that browsers show beside the title, as SVG."""
+    return files("syncagent.web").joinpath("static/icon.svg").read_bytes()
 
 
 def visible(value: object, most: int = _LONGEST) -> str:
@@ -50,6 +57,11 @@ def plain(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
+
+
+def verb(command: object) -> str:
+    """What kind of command it is, as people write it: "Write lead"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(command).__name__).capitalize()
 
 
 def stage(name: object) -> str:
@@ -97,12 +109,15 @@ def environment() -> Environment:
         "said": said,
         "plain": plain,
         "stage": stage,
+        "verb": verb,
         "report": report,
         "counted": counted,
         "relative": relative,
+        "lasting": lasting,
         "thousands": "{:,}".format,
     }
     made.filters |= {"clock": clock_of, "points": lambda value: f"{value:+.1f}".replace(".0", "")}
+    made.tests["moment"] = lambda value: isinstance(value, datetime)
     made.globals["style"] = stylesheet()[1]
     return made
 
