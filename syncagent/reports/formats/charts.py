@@ -42,6 +42,7 @@ class _Rows(Struct):
     cells: list[Cell]
     names: list[str]
     zone: str
+    kind: Kind
 
 
 def drawn(table: Table, zone: str) -> str:
@@ -51,13 +52,13 @@ def drawn(table: Table, zone: str) -> str:
     columns = {column.name: n for n, column in enumerate(table.columns)}
     x = columns[table.chart.x]
     lines = table.chart.kind == "lines"
-    across = lines or (table.chart.kind == "bars" and table.columns[x].kind in ("day", "moment"))
+    across = lines or (table.chart.kind == "bars" and table.columns[x].kind in ("day", "month", "moment"))
     kept = table.rows if across else table.rows[:_MOST]
     panels: dict[Kind, list[_Series]] = {}
     for place, y in enumerate(table.chart.ys):
         one = _series(table.columns[columns[y]], [row[columns[y]] for row in kept], place, zone)
         panels.setdefault(one.kind, []).append(one)
-    rows = _Rows([row[x] for row in kept], _named(table.columns, kept, x, zone), zone)
+    rows = _Rows([row[x] for row in kept], _named(table.columns, kept, x, zone), zone, table.columns[x].kind)
     parts = []
     for panel in panels.values():
         if any(value is not None for one in panel for value in one.values):
@@ -143,7 +144,7 @@ def _across(rows: _Rows, panel: Sequence[_Series], size: str, width: int, *, lin
     levels = ticks(*bounds(value for one in panel for value in one.values), kind)
     area = width - _RIGHT - _SPACING - _LETTER * max(len(tick(level, kind)) for level in levels)
     at = places(rows.cells, to_scale=lines)
-    names = apart(short(rows.names, rows.cells, rows.zone), at, area)
+    names = apart(short(rows.names, rows.cells, rows.zone, months=rows.kind == "month"), at, area)
     chart = blank(
         "XY" if lines else "Bar",
         width=width,

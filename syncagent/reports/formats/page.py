@@ -40,7 +40,7 @@ section{break-before:auto} h2{break-after:avoid} tr{break-inside:avoid} thead{di
 .many table{font-size:8.5pt} .many thead th{font-size:8pt}
 .many th,.many td{padding-right:7px} .many tbody th{min-width:0}}
 """
-_LOOKS: dict[Kind, str] = {"text": "text", "moment": "day", "day": "day"}
+_LOOKS: dict[Kind, str] = {"text": "text", "moment": "day", "day": "day", "month": "day"}
 _MANY = 8
 """A report with a table of more columns than these is printed across the paper, and such a table in small letters."""
 _ACROSS = "@media print{@page{size:landscape}}"

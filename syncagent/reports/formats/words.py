@@ -11,7 +11,7 @@ from syncagent.reports.report import Cell, Kind, Report
 DASH = "\u2013"
 """Not known. It is never a zero, and a zero is never this."""
 
-TEXTS: frozenset[Kind] = frozenset(("text", "moment", "day"))
+TEXTS: frozenset[Kind] = frozenset(("text", "moment", "day", "month"))
 """Kinds that are read from the left; all others are numbers, and stand to the right."""
 
 EMPTY = "Nothing happened that would stand here."
@@ -36,7 +36,7 @@ def said(cell: Cell, kind: Kind, zone: str) -> str:
         case datetime():
             return f"{cell.astimezone(zone_of(zone)):%Y-%m-%d %H:%M}"
         case date():
-            return cell.isoformat()
+            return cell.isoformat()[: len("2026-01") if kind == "month" else None]
         case int() | float():
             return _number(cell, kind)
         case _:
