@@ -15,6 +15,7 @@ from markupsafe import Markup
 from syncagent.model import Value
 from syncagent.reports.formats.dressing import STYLE as CHARTS
 from syncagent.reports.formats.words import DASH, lasting
+from syncagent.reports.formats.words import prose as as_prose
 
 _UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _LONGEST: Final = 600
@@ -46,6 +47,11 @@ def visible(value: object, most: int = _LONGEST) -> str:
 def said(value: object, most: int = _LONGEST) -> Markup:
     """What somebody or some system has said, set apart from the text around it in both directions of writing."""
     return Markup("<bdi>{}</bdi>").format(visible(value, most))
+
+
+def prose(value: object, most: int = _LONGEST) -> Markup:
+    """A sentence of ours, in which a command stands in backticks."""
+    return Markup("<bdi>{}</bdi>").format(Markup(as_prose(visible(value, most))))  # noqa: S704 - it has escaped it
 
 
 def plain(value: Value) -> str:
@@ -108,6 +114,7 @@ def environment() -> Environment:
     made.filters |= {
         "said": said,
         "plain": plain,
+        "prose": prose,
         "stage": stage,
         "verb": verb,
         "report": report,

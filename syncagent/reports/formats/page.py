@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.dressing import STYLE as CHARTS
-from syncagent.reports.formats.words import DASH, EMPTY, NOTHING, markup, period, said
+from syncagent.reports.formats.words import DASH, EMPTY, NOTHING, markup, period, prose, said
 from syncagent.reports.report import Kind, Report, Table
 
 _STYLE = """
@@ -85,7 +85,7 @@ def _body(report: Report) -> Iterator[str]:
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:
-    if told := "".join(f"<li>{markup(note)}</li>" for note in notes):
+    if told := "".join(f"<li>{prose(note)}</li>" for note in notes):
         yield f'<ul class="notes">{told}</ul>'
 
 

@@ -19,6 +19,7 @@ NOTHING = "Nothing is known yet that this report could tell."
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TURNS = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CODE = re.compile(r"`([^`]+)`")
 _LONE = re.compile(r"[\ud800-\udfff]")
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -121,6 +122,11 @@ def whole(text: str) -> str:
 def readable(text: str) -> str:
     """Text without what XML cannot hold, and without what turns the direction of reading; not yet escaped."""
     return _TURNS.sub("", _NOT_XML.sub("", text))
+
+
+def prose(text: str) -> str:
+    """A sentence of ours as `markup`; what stands in backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", markup(text))
 
 
 def markup(text: str) -> str:

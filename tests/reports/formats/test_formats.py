@@ -25,7 +25,7 @@ from syncagent.reports.formats.data import as_csv, as_json
 from syncagent.reports.formats.dressing import STYLE
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
-from syncagent.reports.formats.words import DASH, decimal, lasting, period, said
+from syncagent.reports.formats.words import DASH, decimal, lasting, period, prose, said
 from syncagent.reports.report import Cell, Chart, Column, Kind, Report, Table
 from tests.markup import Read
 from tests.reports.formats.samples import FUNNEL, HOSTILE, SMALL, hostile
@@ -316,6 +316,12 @@ def test_moments_of_one_day_are_told_apart_under_the_axis() -> None:
         table = Table("t", "T", columns, ((begin, 1), (begin + later, 2)), chart=Chart("lines", "at", ("y",)))
         for drawing in drawings(table, "Europe/Berlin"):
             assert [one for one in words(drawing) if "Mar" in one] == labels
+
+
+def test_a_command_in_a_note_is_code_and_all_else_in_it_is_text() -> None:
+    assert prose("`syncagent report <b>` says why & how: 5` tall") == (
+        "<code>syncagent report &lt;b&gt;</code> says why &amp; how: 5` tall"
+    )
 
 
 def test_a_month_is_told_as_one_to_people_and_as_its_first_day_to_programs() -> None:
