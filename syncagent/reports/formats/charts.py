@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from syncagent.reports.formats.axis import LONGEST, apart, bounds, places, short, tick, ticks, wide, within
 from syncagent.reports.formats.dressing import EDGE, NAMES, WIDTHS, blank, dressed, look
-from syncagent.reports.formats.words import known, markup, readable, said
+from syncagent.reports.formats.words import DASH, UNKNOWN, known, markup, readable, said
 from syncagent.reports.report import Cell, Column, Kind, Table
 
 _MOST = 30
@@ -81,7 +81,8 @@ def drawn(table: Table, zone: str) -> str:
 def _named(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], x: int, zone: str) -> list[str]:
     """What each row is called: its `x`, behind the words before it by which rows differ too, such as the source's."""
     told = [n for n in range(x) if columns[n].kind == "text" and len({row[n] for row in rows}) > 1]
-    return [readable(", ".join(said(row[n], columns[n].kind, zone) for n in (*told, x))) for row in rows]
+    called = ([said(row[n], columns[n].kind, zone) for n in (*told, x)] for row in rows)
+    return [readable(", ".join(UNKNOWN if one == DASH else one for one in named)) for named in called]
 
 
 def _series(column: Column, cells: Sequence[Cell], place: int, zone: str) -> _Series:

@@ -10,6 +10,8 @@ from syncagent.reports.report import Cell, Kind, Report
 
 DASH = "\u2013"
 """Not known. It is never a zero, and a zero is never this."""
+UNKNOWN = "not known"
+"""The same where nothing else stands, such as beside a bar."""
 
 TEXTS: frozenset[Kind] = frozenset(("text", "moment", "day", "month"))
 """Kinds that are read from the left; all others are numbers, and stand to the right."""
