@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from io import StringIO
+from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
@@ -62,7 +63,7 @@ def draw(table: Table, zone: str, console: Console) -> None:
     for n, part in enumerate(_parts(table.columns, least, room)):
         # A column that alone is wider than the screen is broken by it: nothing is cut off.
         console.width = max(room, sum(least[one] + 3 for one in part) + 1)
-        console.print(_drawn(table, rows, part, least, titled=n == 0))
+        console.print(_drawn(table, rows, part, _spread(table, rows, part, least, room), titled=n == 0))
         console.width = room
 
 
@@ -90,6 +91,26 @@ def _least(column: Column, cells: list[str]) -> int:
     return max(
         min(longest, _WORDS) if column.kind == "text" else longest, *map(cell_len, plain(column.title).split()), 1
     )
+
+
+def _spread(table: Table, rows: list[list[str]], part: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The widths, with what room is left given to the columns whose heads stand on most lines."""
+    widths, titles = list(least), [plain(column.title) for column in table.columns]
+    words = {n: max(cell_len(row[n]) for row in rows) for n in part if table.columns[n].kind == "text"}
+    left = room - 1 - sum(max(widths[n], words.get(n, 0)) + 3 for n in part)
+    while left > 0:
+        tall = max(part, key=lambda n: _lines(titles[n], widths[n]))
+        title, width = titles[tall], widths[tall]
+        more = next((more for more in range(1, left + 1) if _lines(title, width + more) < _lines(title, width)), 0)
+        if not more:
+            break
+        widths[tall] += more
+        left -= more
+    return widths
+
+
+def _lines(title: str, width: int) -> int:
+    return len(wrap(title, width))
 
 
 def _parts(columns: Sequence[Column], least: Sequence[int], room: int) -> Iterator[list[int]]:

@@ -106,8 +106,8 @@ def _facts(draft: Draft) -> tuple[dict[str, str], dict[str, list[str]]]:
     plain["others"] = ", ".join(harmless(f"{one.object} {one.id}") for one in others)
     several = {
         "moments": [f"{local_time(one.moment.at, owner, draft.policy)} {one.moment.text}" for one in _moments(draft)],
-        "history": _history(draft),
-        "before": _before(draft, handoff),
+        "history": _history(draft, owner),
+        "before": _before(draft, handoff, owner),
     }
     return plain, several
 
@@ -157,18 +157,19 @@ def local_time(at: datetime, owner: str, policy: Policy) -> str:
     return f"{at.astimezone(zone_of(team.zone(team.rep(owner)))):%Y-%m-%d %H:%M}"
 
 
-def _history(draft: Draft) -> list[str]:
+def _history(draft: Draft, reader: str) -> list[str]:
     """The last two handoffs before this one, the newest first."""
     told = []
     for one in reversed(draft.handoffs[-3:-1]):
         owner = f" with {draft.called(one.assignments[-1].owner)}" if one.assignments else ""
         tried = f", after {one.tries} tries" if one.tries else ""
         reason = f": {one.recycle_reason}" if one.recycle_reason else ""
-        told.append(harmless(f"{one.opened_at:%Y-%m-%d}{owner}, {one.outcome or 'ended'}{tried}{reason}", _LONG, 300))
+        day = local_time(one.opened_at, reader, draft.policy)[:10]
+        told.append(harmless(f"{day}{owner}, {one.outcome or 'ended'}{tried}{reason}", _LONG, 300))
     return told
 
 
-def _before(draft: Draft, handoff: Handoff) -> list[str]:
+def _before(draft: Draft, handoff: Handoff, reader: str) -> list[str]:
     """Who had it before in this handoff, what they tried, and why it has passed on; the last two of them."""
     told = []
     for place, one in enumerate(handoff.assignments[:-1]):
@@ -184,6 +185,7 @@ def _before(draft: Draft, handoff: Handoff) -> list[str]:
         acts = [act.how for act in handoff.touches if act.assignment == place + 1 and not act.how.startswith("logged")]
         tried = f" Tried: {', '.join((*acts, *logged)[:3])}." if acts or logged else ""
         why = until.after or until.why
-        when = f"{one.at:%Y-%m-%d %H:%M} UTC to {until.at:%H:%M}"
+        begun, ended = (local_time(at, reader, draft.policy) for at in (one.at, until.at))
+        when = f"{begun} to {ended[-5:] if ended[:10] == begun[:10] else ended}"
         told.append(harmless(f"{draft.called(one.owner)}, {when}.{tried} {why}", _LONG, 300))
     return told[-2:]

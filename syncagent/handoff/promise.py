@@ -128,7 +128,7 @@ def _watch_delivery(draft: Draft) -> None:
         )
     if entry is not None and stuck:  # it may have been refused long after it was late; the alert has a key
         name = name_of(draft.attributes, draft.dossier.emails)
-        body = f"The CRM did not take it: {why or entry.state}. See `syncagent outbox list`."
+        body = f"The CRM did not take it: {why.rstrip('.') or entry.state}. See `syncagent outbox list`."
         alert(draft, f"u{number}", manager_of(last.owner, draft.policy), f"Not handed over: {name}", body, alone=True)
 
 

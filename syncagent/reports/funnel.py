@@ -273,7 +273,7 @@ def _cohorts(cohorts: Sequence[Cohort]) -> Table:
         for one in cohorts
     )
     columns = (
-        Column("month", "Came in", "day"),
+        Column("month", "Came in", "month"),
         *_STEP_COLUMNS,
         _days("median", "Median days to the win"),
         _days("p90", "p90"),
@@ -291,8 +291,8 @@ def _clean(cohorts: Sequence[Cohort], began: Sequence[date | None]) -> Table:
     spread = [at_share(days, share) for share in (0.25, 0.5, 0.75, 0.9)]
     within = [ratio(sum(day <= limit for day in days), leads) for limit in WITHIN]
     columns = (
-        Column("since", "From", "day"),
-        Column("through", "to", "day"),
+        Column("since", "From", "month"),
+        Column("through", "to", "month"),
         *_STEP_COLUMNS,
         *(_days(name, f"{name} days to the win") for name in ("p25", "median", "p75", "p90")),
         *(Column(f"within_{limit}", f"Won within {limit} days", "share") for limit in WITHIN),
@@ -341,5 +341,5 @@ _PLACE = {str(stage): place for place, stage in enumerate(Stage)}
 def _periods(flows: Flows) -> Table:
     """The same month by month."""
     rows = tuple(sorted(flows.monthly(), key=lambda one: (one.month, _PLACE.get(one.stage, len(_PLACE)))))
-    columns = (Column("month", "Month", "day"), Column("stage", "Stage"), *FLOW_COLUMNS)
+    columns = (Column("month", "Month", "month"), Column("stage", "Stage"), *FLOW_COLUMNS)
     return Table("periods", "Stages, month by month", columns, rows)

@@ -5,11 +5,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["text", "count", "share", "points", "ratio", "money", "duration", "moment", "day"]
+Kind = Literal["text", "count", "share", "points", "ratio", "money", "duration", "moment", "day", "month"]
 """How a cell is meant, and what it holds when it is not None (unknown, shown as a dash and never as 0):
 
 text str · count int · share float, 0 to 1 · points and ratio float · money int, hundredths of the currency that the
-column's title names · duration float, seconds · moment datetime, UTC · day date, in the report's zone.
+column's title names · duration float, seconds · moment datetime, UTC · day date, in the report's zone · month date, the
+first day of it.
 """
 Cell = object
 

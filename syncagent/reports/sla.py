@@ -78,7 +78,7 @@ def sla(store: Store, ask: Ask, policy: Policy) -> Report:
         tables.append(Table("by", f"By {title}", (Column("name", title.capitalize()), *_COLUMNS), rows, notes, chart))
     rows = tuple((month, *one.cells()) for month, one in sorted(months.items(), key=lambda one: str(one[0])))
     chart = Chart("lines", "month", ("attainment",))
-    tables.append(Table("months", "By month", (Column("month", "Started in", "day"), *_COLUMNS), rows, (), chart))
+    tables.append(Table("months", "By month", (Column("month", "Started in", "month"), *_COLUMNS), rows, (), chart))
     tables.append(_late(store, ask, names))
     return Report("sla", "Promises", ask.at, ask.zone, tuple(tables), ask.since, ask.until, missing(store))
 

@@ -66,7 +66,7 @@ def speed(store: Store, ask: Ask, policy: Policy) -> Report:
         chart = Chart("bars", "name", ("wall_p50", "working_p50"))
         tables.append(_table("by", f"By {title}", [(names.get(n, n) or None, one) for n, one in named], column, chart))
     chart = Chart("lines", "month", ("wall_p50", "wall_p90"))
-    tables.append(_table("months", "By month", sorted(monthly.items()), Column("month", "Opened in", "day"), chart))
+    tables.append(_table("months", "By month", sorted(monthly.items()), Column("month", "Opened in", "month"), chart))
     return Report("speed", "Speed to lead", ask.at, ask.zone, tuple(tables), ask.since, ask.until, missing(store))
 
 

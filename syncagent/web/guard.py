@@ -13,6 +13,7 @@ from syncagent.web.entry import Entry, Head, Refusal, Visitor, cookie_of
 
 LONGEST_FORM: Final = 64 * 1024
 STATIC: Final = "/static/"
+ICON: Final = "/favicon.ico"
 LOGIN: Final = "/login"
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -37,7 +38,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        static = scope["path"].startswith(STATIC)
+        static = scope["path"].startswith(STATIC) or scope["path"] == ICON
         visitor: Visitor | None = None
 
         async def sending(message: Message) -> None:

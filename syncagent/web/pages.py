@@ -31,9 +31,9 @@ from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web import views
 from syncagent.web.entry import Entry, Refusal, Visitor, cookie_of
-from syncagent.web.guard import LOGIN, STATIC, Guard
+from syncagent.web.guard import ICON, LOGIN, STATIC, Guard
 from syncagent.web.prepared import Prepared
-from syncagent.web.shown import render, stylesheet, visible
+from syncagent.web.shown import icon, render, stylesheet, visible
 from syncagent.web.visit import Desk, Said, Visit
 
 log = logging.getLogger("syncagent")
@@ -80,6 +80,7 @@ class Pages:
             Route(LOGIN, self._login, methods=both),
             Route("/logout", self._logout, methods=["POST"]),
             Route(STATIC + "pages.css", _style),
+            Route(ICON, _icon),
         ]
         inner = Starlette(routes=routes, exception_handlers={HTTPException: self._missing})
         self.app: ASGIApp = Guard(inner, entry, self._refused)
@@ -231,3 +232,7 @@ def _first(form: Mapping[str, Sequence[str]], name: str) -> str:
 async def _style(_request: Request) -> Response:
     body, _ = stylesheet()
     return Response(body, media_type="text/css", headers={"cache-control": "public, max-age=31536000, immutable"})
+
+
+async def _icon(_request: Request) -> Response:
+    return Response(icon(), media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})

@@ -84,6 +84,11 @@ class Prepared:
             known = self._known.get(name) or Ready(None, None, 0.0)
             return Ready(known.value, known.at, known.seconds, known.failed, name in self._under_way)
 
+    def forget(self, name: Hashable) -> None:
+        """What is known by this name does not hold any more."""
+        with self._lock:
+            self._known.pop(name, None)
+
     def close(self) -> None:
         """Nothing more is begun, and what is under way ends."""
         with self._lock:

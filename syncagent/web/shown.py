@@ -1,6 +1,7 @@
 """How things are written on a page. Everything that comes from people or vendors is text: escaped, and nothing more."""
 
 import hashlib
+import re
 import unicodedata
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from syncagent.model import Value
 from syncagent.reports.formats.dressing import STYLE as CHARTS
 from syncagent.reports.formats.words import DASH, lasting
+from syncagent.reports.formats.words import prose as as_prose
 
 _UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _LONGEST: Final = 600
@@ -24,6 +26,12 @@ def stylesheet() -> tuple[bytes, str]:
     """The one stylesheet, charts and all, and the hash of it that its address carries."""
     told = files("syncagent.web").joinpath("static/pages.css").read_bytes() + CHARTS.encode()
     return told, hashlib.sha256(told).hexdigest()[:12]
+
+
+@cache
+def icon() -> bytes:
+    """The sign that browsers show beside the title, as SVG."""
+    return files("syncagent.web").joinpath("static/icon.svg").read_bytes()
 
 
 def visible(value: object, most: int = _LONGEST) -> str:
@@ -41,6 +49,11 @@ def said(value: object, most: int = _LONGEST) -> Markup:
     return Markup("<bdi>{}</bdi>").format(visible(value, most))
 
 
+def prose(value: object, most: int = _LONGEST) -> Markup:
+    """A sentence of ours, in which a command stands in backticks."""
+    return Markup("<bdi>{}</bdi>").format(Markup(as_prose(visible(value, most))))  # noqa: S704 - it has escaped it
+
+
 def plain(value: Value) -> str:
     """A field's value in words."""
     if value is None or value == "":
@@ -50,6 +63,11 @@ def plain(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
+
+
+def verb(command: object) -> str:
+    """What kind of command it is, as people write it: "Write lead"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(command).__name__).capitalize()
 
 
 def stage(name: object) -> str:
@@ -96,13 +114,17 @@ def environment() -> Environment:
     made.filters |= {
         "said": said,
         "plain": plain,
+        "prose": prose,
         "stage": stage,
+        "verb": verb,
         "report": report,
         "counted": counted,
         "relative": relative,
+        "lasting": lasting,
         "thousands": "{:,}".format,
     }
     made.filters |= {"clock": clock_of, "points": lambda value: f"{value:+.1f}".replace(".0", "")}
+    made.tests["moment"] = lambda value: isinstance(value, datetime)
     made.globals["style"] = stylesheet()[1]
     return made
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from msgspec import Struct
 from syncagent.config.masked import masked_toml
 from syncagent.handoff.calendar import start_of_day
 from syncagent.handoff.team import called_by
-from syncagent.model import AnyCommand, Dossier, HealthSnapshot, Receipt, Usage
+from syncagent.model import Dossier, HealthSnapshot, Usage
 from syncagent.policy import Policy
 from syncagent.reports import person as persons
 from syncagent.reports.board import Board
@@ -30,6 +31,7 @@ from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web.prepared import Ready
 from syncagent.web.visit import Said, Visit, to
+from syncagent.web.written import answers, tells
 
 FEW_WITH_SALES: Final = 300
 FEW_PEOPLE: Final = 3000
@@ -74,9 +76,14 @@ def health(visit: Visit) -> Said:
     stuck = sum(told.outbox.get(state, 0) for state in STUCK)
     troubles = [f"{one.name} is {'broken' if o.broken else f'not {NOT[o.part]}'}" for one in systems for o in one.out]
     troubles += ["The disk is full: nothing is acknowledged"] if told.disk_full else []
-    worst = (
-        "bad" if troubles else "warn" if stuck or told.held or alarms or any(one.late for one in systems) else "good"
-    )
+    scores_held = bool(visit.store.meta("scores_held"))
+    for_you = bool(stuck or told.held or alarms or scores_held or told.inbox.get("refused"))
+    odd = [f"{one.name} is behind" for one in systems if one.late and not one.out]
+    odd += [
+        f"the clock of {one.name} differs from ours"
+        for one in systems
+        if one.usage and abs(one.usage.skew or 0) > SKEWED
+    ]
     values = {
         "health": told,
         "busy": ready.busy,
@@ -86,8 +93,10 @@ def health(visit: Visit) -> Said:
         "held": sum(told.held.values()),
         "troubles": troubles,
         "alarms": alarms,
-        "worst": worst,
-        "scores_held": bool(visit.store.meta("scores_held")),
+        "odd": odd,
+        "for_you": for_you,
+        "worst": "bad" if troubles else "warn" if for_you or odd else "good",
+        "scores_held": scores_held,
         "skewed": SKEWED,
         "not_done": NOT,
         "refresh": 2 if ready.busy else 30,
@@ -210,15 +219,15 @@ def person(visit: Visit) -> Said:
             return to(f"/people/{into}")
         why = "Nobody here has this number. Look for them by email or by any system's id."
         return Said("said.html", {"title": "Nobody is there", "why": why}, 404)
-    roster = visit.store.roster()
+    called = partial(called_by, visit.policy, visit.store.roster())
     values = {
         "person": made,
         "name": name_of(made.dossier),
         "curve": Markup(drawn(_curve(made), visit.zone.key)),  # noqa: S704 - it escapes whatever it is given
         "page": page,
         "pages": max(1, -(-made.did // SHOWN)),
-        "written": [(one, _tells(one.command), _answer(one.receipt)) for one in made.written],
-        "called": lambda owner: called_by(visit.policy, roster, owner),
+        "written": [(one, tells(one.command, called), answers(one.receipt)) for one in made.written],
+        "called": called,
     }
     return Said("person.html", values)
 
@@ -238,40 +247,6 @@ def _curve(made: persons.Person) -> Table:
     )
 
 
-_NOT_TOLD: Final = frozenset(
-    ("key", "target", "person", "handoff", "lane", "depends_on", "attempt", "not_before", "type", "expects", "optional",
-     "revision", "emails", "create", "values")
-)  # fmt: skip
-
-
-def _tells(told: AnyCommand) -> list[tuple[str, Any]]:
-    """What a command says, in pairs: the values that it writes, else its words."""
-    command = msgspec.to_builtins(told)
-    pairs = list({**(command.get("create") or {}), **command.get("values", {})}.items())
-    for name, value in command.items():
-        if name not in _NOT_TOLD and value not in (None, "", [], {}):
-            pairs.append((name, _flat(value)))
-    return pairs
-
-
-def _answer(told_us: Receipt | None) -> list[tuple[str, Any]]:
-    if told_us is None:
-        return []
-    receipt = msgspec.to_builtins(told_us)
-    told = [("record", _flat(receipt["record"]))]
-    told += [(name, receipt[name]) for name in ("note", "left_out") if receipt.get(name)]
-    told += [(name, "yes") for name in ("adopted", "gone") if receipt.get(name)]
-    return told
-
-
-def _flat(value: Any) -> Any:  # noqa: ANN401 - whatever a command holds
-    if isinstance(value, Mapping):
-        return " ".join(str(one) for one in value.values())
-    if isinstance(value, list):
-        return ", ".join(str(one) for one in value)
-    return value
-
-
 def _whole(text: str) -> int:
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
@@ -286,8 +261,9 @@ def outbox(visit: Visit) -> Said:
     if doing in ("retry", "drop") and keys and visit.changes:
         if doing == "drop" and "sure" not in visit.form:
             items = visit.store.outbox(STUCK, SHOWN, keys=keys)
-            return Said("drop.html", {"items": items})
+            return Said("drop.html", {"items": items, "names": _names(visit, [one.command.person for one in items])})
         answer = visit.desk.order({"do": f"outbox {doing}", "keys": list(dict.fromkeys(keys))})
+        visit.glances.forget("health")
         done = int(answer["queued" if doing == "retry" else "dropped"])
         return to("/outbox", did=doing, done=done, refused=len(answer["refused"]))
     if visit.form and not visit.changes:
@@ -300,7 +276,8 @@ def outbox(visit: Visit) -> Said:
     news = (did, _count(visit.query.get("done", "")), _count(visit.query.get("refused", "")))
     values = {
         "items": items,
-        "stuck": max(len(items), sum(counts.get(state, 0) for state in STUCK)),
+        "names": _names(visit, [one.command.person for one in items]),
+        "stuck": max(len(items), sum(counts.get(state, 0) for state in STUCK)) if len(items) >= SHOWN else len(items),
         "counts": {state: count for state, count in sorted(counts.items()) if count},
         "did": news if did in ("retry", "drop") else None,
         "nothing_chosen": doing in ("retry", "drop"),

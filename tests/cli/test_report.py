@@ -205,6 +205,15 @@ def test_what_is_too_wide_becomes_several_tables(width: int) -> None:
     ]
 
 
+def test_room_that_is_left_goes_to_long_heads() -> None:
+    columns = (Column("a", "Who"), *(Column(name, "so many of those who came on a return", "count") for name in "bc"))
+    report = Report("r", "R", datetime(2026, 3, 1, tzinfo=UTC), "UTC", (Table("t", "T", columns, (("x", 1, 2),)),))
+    screen = io.StringIO()
+    show(report, Console(file=screen, width=60, force_terminal=True, no_color=True, markup=False, highlight=False))
+    heads = [line for line in re.sub(r"\x1b\[\d+m", "", screen.getvalue()).splitlines() if line[:1] == "┃"]
+    assert len(heads) == 2, heads
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_steers_the_terminal(asked: Asked, text: str) -> None:
     asked.answer = hostile(text)

@@ -160,6 +160,30 @@ def test_on_a_phone_nothing_sticks_out(tab, base, path):
     assert small == []
 
 
+@pytest.mark.parametrize("width", [360, 720, 1280])
+def test_no_word_of_a_head_is_broken(tab, base, width):
+    """Ids and addresses may be broken anywhere; names, heads, days and what a clock says may not."""
+    page = tab()
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/", "/people/1", "/reports/reps"):
+        page.goto(base + path)
+        looked, broken = page.evaluate(
+            """() => { const broken = []; let looked = 0;
+            for (const one of document.querySelectorAll('th, td[data-label=Clock], td[data-label=Since]')) {
+              const words = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+              while (words.nextNode()) for (const found of words.currentNode.data.matchAll(/[^\\s-]+/g)) {
+                const range = document.createRange();
+                range.setStart(words.currentNode, found.index);
+                range.setEnd(words.currentNode, found.index + found[0].length);
+                looked += 1;
+                const lines = new Set([...range.getClientRects()].map(rect => Math.round(rect.top)));
+                if (lines.size > 1) broken.push(found[0]);
+              } } return [looked, broken]; }"""
+        )
+        assert looked > 10
+        assert broken == [], path
+
+
 @pytest.mark.parametrize("looks", ["phone", "light"])
 def test_no_two_words_of_a_chart_touch(tab, base, looks, tmp_path):
     page = tab(looks)

@@ -60,6 +60,7 @@ WALK = {
     "config": ("/config", None),
     "nowhere": ("/nowhere", None),
     "style": ("/static/pages.css", None),
+    "icon": ("/favicon.ico", None),
     "login": ("/login", None),
     "wrong token": ("/login", {"token": OWNED}),
     "broken health": ("/", None),
@@ -74,7 +75,7 @@ ROLES = {
     "th": "columnheader rowheader",
 }
 GUARDED = {"login", "wrong token"}
-NO_PAGE = {"style"}
+NO_PAGE = {"icon", "style"}
 
 
 def walked(play, number, key, poison=None):
@@ -180,7 +181,7 @@ def test_whatever_a_template_is_given_is_text(walk, name):
     assert strange(page) == []
 
 
-@pytest.mark.parametrize("name", ["health", "promises", "person", "config"])
+@pytest.mark.parametrize("name", ["health", "promises", "person", "process", "config"])
 def test_a_table_that_becomes_cards_on_a_phone_says_that_it_is_a_table(walk, name):
     """Where a table is laid out as something else, some browsers tell whoever hears it of no table."""
     cards, roles = False, []

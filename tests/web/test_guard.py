@@ -19,7 +19,7 @@ def play(tmp_path):
         yield made
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/login", "/static/pages.css", "/people/x", "/%00"])
+@pytest.mark.parametrize("path", [*PATHS, "/login", "/static/pages.css", "/favicon.ico", "/people/x", "/%00"])
 def test_every_answer_has_the_strict_heads(play, path):
     with browsing(play) as browser:
         browser.get(path)
@@ -30,8 +30,15 @@ def test_every_answer_has_the_strict_heads(play, path):
         assert "unsafe" not in policy
         assert heads["x-content-type-options"] == "nosniff"
         assert heads["referrer-policy"] == "same-origin"
-        if "css" not in path:
+        if "css" not in path and "ico" not in path:
             assert heads["cache-control"] == "no-store"
+
+
+def test_the_sign_in_the_browsers_tab_is_there_for_everybody(play):
+    with browsing(play, PagesTable(), local=False) as browser:
+        assert browser.get("/favicon.ico")[0] == 200
+        assert browser.headers["content-type"] == "image/svg+xml"
+        assert browser.get("/")[0] == 403
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from html import unescape
 
 import pytest
+from msgspec import structs
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Deleted, Identity
@@ -143,6 +144,16 @@ def test_who_was_forgotten_has_a_page_that_says_so_and_no_more(play):
         assert browser.post("/people", {"who": "mia@example.com"})[0] == 404
         for page in PAGES:
             assert "Mia" not in browser.get(page)[1], page
+
+
+def test_health_never_says_that_all_is_well_while_something_waits_for_the_admin(play):
+    def refused(at):
+        return structs.replace(play.agent.store.health(at), inbox={"refused": 3})
+
+    with browsing(play, health=refused) as browser:
+        text = said(browser.get("/")[1])
+        assert "All systems are in use. Something below waits for you." in text
+        assert "3 posts could not be read" in text
 
 
 def test_a_hundred_thousand_parked_commands_are_counted_and_the_oldest_shown(play):

@@ -10,7 +10,7 @@ from syncagent.handoff.calendar import zone_of
 from syncagent.reports.formats.words import known, lasting
 from syncagent.reports.report import Cell, Kind
 
-LONGEST = 11
+LONGEST = 12
 """Letters of a name under an axis."""
 _GAP = 14
 """Pixels between two of them, at least."""
@@ -88,16 +88,20 @@ def _spread(last: int) -> Iterator[int]:
         gaps = [gap for low, middle, high in halved for gap in ((low, middle), (middle, high))]
 
 
-def short(names: Sequence[str], xs: Sequence[Cell], zone: str) -> list[str]:
-    """The names, where they are days or moments in as few letters as tell them apart."""
+def short(names: Sequence[str], xs: Sequence[Cell], zone: str, *, months: bool = False) -> list[str]:
+    """The names, where they are days, months or moments in as few letters as tell them apart."""
     first, last = xs[0], xs[-1]
     close = isinstance(first, datetime) and isinstance(last, datetime) and abs(last - first) < _HOURS
-    return [_day(x, zone, close=close) if isinstance(x, date) else name for name, x in zip(names, xs, strict=True)]
+    return [
+        _day(x, zone, close=close, months=months) if isinstance(x, date) else name
+        for name, x in zip(names, xs, strict=True)
+    ]
 
 
-def _day(day: date, zone: str, *, close: bool) -> str:
+def _day(day: date, zone: str, *, close: bool, months: bool) -> str:
     local = day.astimezone(zone_of(zone)) if isinstance(day, datetime) else day
-    return f"{local.day} {_MONTHS[local.month - 1]} {f'{local:%H:%M}' if close else f'{local:%y}'}"
+    told = f"{_MONTHS[local.month - 1]} {f'{local:%H:%M}' if close else f'{local:%y}'}"
+    return told if months else f"{local.day} {told}"
 
 
 def ticks(low: float, high: float, kind: Kind) -> list[float]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from syncagent.reports.formats.axis import LONGEST, apart, bounds, places, short, tick, ticks, wide, within
 from syncagent.reports.formats.dressing import EDGE, NAMES, WIDTHS, blank, dressed, look
-from syncagent.reports.formats.words import known, markup, readable, said
+from syncagent.reports.formats.words import DASH, UNKNOWN, known, markup, readable, said
 from syncagent.reports.report import Cell, Column, Kind, Table
 
 _MOST = 30
@@ -42,6 +42,7 @@ class _Rows(Struct):
     cells: list[Cell]
     names: list[str]
     zone: str
+    kind: Kind
 
 
 def drawn(table: Table, zone: str) -> str:
@@ -51,13 +52,13 @@ def drawn(table: Table, zone: str) -> str:
     columns = {column.name: n for n, column in enumerate(table.columns)}
     x = columns[table.chart.x]
     lines = table.chart.kind == "lines"
-    across = lines or (table.chart.kind == "bars" and table.columns[x].kind in ("day", "moment"))
+    across = lines or (table.chart.kind == "bars" and table.columns[x].kind in ("day", "month", "moment"))
     kept = table.rows if across else table.rows[:_MOST]
     panels: dict[Kind, list[_Series]] = {}
     for place, y in enumerate(table.chart.ys):
         one = _series(table.columns[columns[y]], [row[columns[y]] for row in kept], place, zone)
         panels.setdefault(one.kind, []).append(one)
-    rows = _Rows([row[x] for row in kept], _named(table.columns, kept, x, zone), zone)
+    rows = _Rows([row[x] for row in kept], _named(table.columns, kept, x, zone), zone, table.columns[x].kind)
     parts = []
     for panel in panels.values():
         if any(value is not None for one in panel for value in one.values):
@@ -80,7 +81,8 @@ def drawn(table: Table, zone: str) -> str:
 def _named(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], x: int, zone: str) -> list[str]:
     """What each row is called: its `x`, behind the words before it by which rows differ too, such as the source's."""
     told = [n for n in range(x) if columns[n].kind == "text" and len({row[n] for row in rows}) > 1]
-    return [readable(", ".join(said(row[n], columns[n].kind, zone) for n in (*told, x))) for row in rows]
+    called = ([said(row[n], columns[n].kind, zone) for n in (*told, x)] for row in rows)
+    return [readable(", ".join(UNKNOWN if one == DASH else one for one in named)) for named in called]
 
 
 def _series(column: Column, cells: Sequence[Cell], place: int, zone: str) -> _Series:
@@ -143,7 +145,7 @@ def _across(rows: _Rows, panel: Sequence[_Series], size: str, width: int, *, lin
     levels = ticks(*bounds(value for one in panel for value in one.values), kind)
     area = width - _RIGHT - _SPACING - _LETTER * max(len(tick(level, kind)) for level in levels)
     at = places(rows.cells, to_scale=lines)
-    names = apart(short(rows.names, rows.cells, rows.zone), at, area)
+    names = apart(short(rows.names, rows.cells, rows.zone, months=rows.kind == "month"), at, area)
     chart = blank(
         "XY" if lines else "Bar",
         width=width,

@@ -9,6 +9,7 @@
 | duration          | seconds                           | seconds              |
 | moment            | ISO 8601, UTC                     | the same             |
 | day               | ISO 8601, in the report's zone    | the same             |
+| month             | its first day                     | the same             |
 | unknown           | null                              | empty                |
 """
 

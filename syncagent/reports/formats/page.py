@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from syncagent.reports.formats.charts import drawn
 from syncagent.reports.formats.dressing import STYLE as CHARTS
-from syncagent.reports.formats.words import DASH, EMPTY, NOTHING, markup, period, said
+from syncagent.reports.formats.words import DASH, EMPTY, NOTHING, markup, period, prose, said
 from syncagent.reports.report import Kind, Report, Table
 
 _STYLE = """
@@ -40,7 +40,7 @@ section{break-before:auto} h2{break-after:avoid} tr{break-inside:avoid} thead{di
 .many table{font-size:8.5pt} .many thead th{font-size:8pt}
 .many th,.many td{padding-right:7px} .many tbody th{min-width:0}}
 """
-_LOOKS: dict[Kind, str] = {"text": "text", "moment": "day", "day": "day"}
+_LOOKS: dict[Kind, str] = {"text": "text", "moment": "day", "day": "day", "month": "day"}
 _MANY = 8
 """A report with a table of more columns than these is printed across the paper, and such a table in small letters."""
 _ACROSS = "@media print{@page{size:landscape}}"
@@ -85,7 +85,7 @@ def _body(report: Report) -> Iterator[str]:
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:
-    if told := "".join(f"<li>{markup(note)}</li>" for note in notes):
+    if told := "".join(f"<li>{prose(note)}</li>" for note in notes):
         yield f'<ul class="notes">{told}</ul>'
 
 

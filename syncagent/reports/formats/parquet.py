@@ -30,6 +30,7 @@ def as_parquet(report: Report, table: Table) -> bytes:
         "money": pa.decimal128(38, 2),
         "moment": pa.timestamp("us", tz="UTC"),
         "day": pa.date32(),
+        "month": pa.date32(),
     }
     fields, arrays = [], []
     for n, column in enumerate(table.columns):

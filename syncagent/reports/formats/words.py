@@ -10,8 +10,10 @@ from syncagent.reports.report import Cell, Kind, Report
 
 DASH = "\u2013"
 """Not known. It is never a zero, and a zero is never this."""
+UNKNOWN = "not known"
+"""The same where nothing else stands, such as beside a bar."""
 
-TEXTS: frozenset[Kind] = frozenset(("text", "moment", "day"))
+TEXTS: frozenset[Kind] = frozenset(("text", "moment", "day", "month"))
 """Kinds that are read from the left; all others are numbers, and stand to the right."""
 
 EMPTY = "Nothing happened that would stand here."
@@ -19,6 +21,7 @@ NOTHING = "Nothing is known yet that this report could tell."
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TURNS = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CODE = re.compile(r"`([^`]+)`")
 _LONE = re.compile(r"[\ud800-\udfff]")
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -36,7 +39,7 @@ def said(cell: Cell, kind: Kind, zone: str) -> str:
         case datetime():
             return f"{cell.astimezone(zone_of(zone)):%Y-%m-%d %H:%M}"
         case date():
-            return cell.isoformat()
+            return cell.isoformat()[: len("2026-01") if kind == "month" else None]
         case int() | float():
             return _number(cell, kind)
         case _:
@@ -121,6 +124,11 @@ def whole(text: str) -> str:
 def readable(text: str) -> str:
     """Text without what XML cannot hold, and without what turns the direction of reading; not yet escaped."""
     return _TURNS.sub("", _NOT_XML.sub("", text))
+
+
+def prose(text: str) -> str:
+    """A sentence of ours as `markup`; what stands in backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", markup(text))
 
 
 def markup(text: str) -> str:

@@ -25,7 +25,7 @@ from syncagent.reports.formats.data import as_csv, as_json
 from syncagent.reports.formats.dressing import STYLE
 from syncagent.reports.formats.page import as_html
 from syncagent.reports.formats.parquet import as_parquet
-from syncagent.reports.formats.words import DASH, decimal, lasting, period, said
+from syncagent.reports.formats.words import DASH, decimal, lasting, period, prose, said
 from syncagent.reports.report import Cell, Chart, Column, Kind, Report, Table
 from tests.markup import Read
 from tests.reports.formats.samples import FUNNEL, HOSTILE, SMALL, hostile
@@ -308,14 +308,31 @@ def test_a_line_over_numbers_is_drawn_to_scale() -> None:
 
 def test_moments_of_one_day_are_told_apart_under_the_axis() -> None:
     columns = (Column("at", "At", "moment"), Column("y", "Y", "count"))
-    begin = datetime(2026, 3, 3, 8, tzinfo=UTC)
+    begin = datetime(2026, 3, 13, 8, tzinfo=UTC)
     for later, labels in (
-        (timedelta(hours=3), ["3 Mar 09:00", "3 Mar 12:00"]),
-        (timedelta(days=9), ["3 Mar 26", "12 Mar 26"]),
+        (timedelta(hours=3), ["13 Mar 09:00", "13 Mar 12:00"]),
+        (timedelta(days=9), ["13 Mar 26", "22 Mar 26"]),
     ):
         table = Table("t", "T", columns, ((begin, 1), (begin + later, 2)), chart=Chart("lines", "at", ("y",)))
         for drawing in drawings(table, "Europe/Berlin"):
             assert [one for one in words(drawing) if "Mar" in one] == labels
+
+
+def test_a_command_in_a_note_is_code_and_all_else_in_it_is_text() -> None:
+    assert prose("`syncagent report <b>` says why & how: 5` tall") == (
+        "<code>syncagent report &lt;b&gt;</code> says why &amp; how: 5` tall"
+    )
+
+
+def test_a_month_is_told_as_one_to_people_and_as_its_first_day_to_programs() -> None:
+    columns = (Column("month", "Month", "month"), Column("y", "Y", "count"))
+    rows = ((date(2026, 2, 1), 1), (date(2026, 3, 1), 2), (None, 3))
+    table = Table("t", "T", columns, rows, chart=Chart("bars", "month", ("y",)))
+    for drawing in drawings(table):
+        assert {"Feb 26", "Mar 26", "not known"} <= set(words(drawing))
+    report = Report("r", "R", datetime(2026, 4, 2, tzinfo=UTC), "UTC", (table,))
+    assert "<td" in as_html(report) and ">2026-03<" in as_html(report) and "2026-03-01" not in as_html(report)
+    assert "2026-03-01" in as_csv(table) and '"2026-03-01"' in as_json(report)
 
 
 def test_names_under_an_axis_are_spread_as_far_as_the_width_lets_them() -> None:
@@ -335,7 +352,7 @@ def test_a_row_is_called_by_all_words_that_tell_it_apart() -> None:
                Column("y", "Y", "count"))  # fmt: skip
     rows = (("EUR", "Web", None, 1), ("EUR", "Fair", None, 2))
     for drawing in drawings(Table("t", "T", columns, rows, chart=Chart("bars", "campaign", ("y",)))):
-        assert sorted(words(drawing)) == ["1", "2", f"Fair, {DASH}", f"Web, {DASH}"]
+        assert sorted(words(drawing)) == ["1", "2", "Fair, not known", "Web, not known"]
 
 
 def test_a_table_without_a_known_number_has_no_chart() -> None:

@@ -466,7 +466,7 @@ def test_the_old_task_says_why_it_is_closed_and_the_new_one_what_was_tried() -> 
     assert closed.reason == "Passed on to Ben: With Ana: no conversation in the promised time (100 minutes)."
     assert new.owner == BEN
     before = (
-        "Before you: Ana, 2026-03-10 09:00 UTC to 10:41. Tried: Call (No Answer). "
+        "Before you: Ana, 2026-03-10 10:00 to 11:41. Tried: Call (No Answer). "
         "With Ana: no conversation in the promised time (100 minutes)."
     )
     assert before in new.body
