@@ -1,8 +1,9 @@
 """A past decision, made once more: from what it was made from then, by the policy of then; and whether it is the same.
 
-What was decided of a handoff is kept with all that it was made from (person, company, outbox, the pool's turns and
-loads), and must come out the same to the last byte. Lines that tell a score only come by the million: their facts are
-dated, so they are told again from those, and the figures compared. Where neither can be done, it is said why.
+What was decided of a handoff, and in live work, is kept with all that it was made from (person, company, outbox, the
+pool's turns and loads), and must come out the same to the last byte. In mass work lines that tell a score only come by
+the million: their facts are dated, so they are told again from those, and the figures compared. Where neither can be
+done, it is said why.
 """
 
 import json
@@ -21,6 +22,12 @@ from syncagent.state.proof import Basis, Ledger, Made
 How = Literal[
     "same", "other", "told again", "told otherwise", "not told", "forgotten", "folded", "older", "lost", "no policy"
 ]
+
+
+_NOT_KEPT = (
+    "What it was made from was not kept: it came with mass work (a backfill, an import, a rescoring), or"
+    " `keep_inputs_of` in [agent] did not ask for it then."
+)
 
 
 class Replay(Struct, frozen=True):
@@ -78,14 +85,14 @@ def _from_facts(made: Made, policy: Policy, dossier: Dossier | None) -> Replay:
     """A line that tells a score: the score of then, from the facts as they are dated."""
     told = next((json.loads(line.data) for line in made.lines if line.kind == "score"), None)
     if told is None or dossier is None:
-        return Replay(made, "not told", "What it was made from was not kept: it tells no handoff.", policy=policy)
+        return Replay(made, "not told", f"{_NOT_KEPT} It has no score to tell again.", policy=policy)
     found = score(as_of(dossier, made.at), policy, made.at)
     figures = {"total": round(found.total), "fit": round(found.fit), "interest": round(found.interest)}
     if all(told.get(name) == value for name, value in {**figures, "grade": found.grade}.items()):
-        says = "Told again from the facts as they are dated, its score is the same."
+        says = f"{_NOT_KEPT} Told again from the facts as they are dated, its score is the same."
         return Replay(made, "told again", says, policy=policy)
     says = (
-        f"Told again from the facts as they are known today, the score of then would be {figures['total']}"
+        f"{_NOT_KEPT} Told again from the facts as they are known today, the score of then would be {figures['total']}"
         f" ({found.grade}), not {told.get('total')} ({told.get('grade')}): some of them came late, have changed without"
         " a date, are of a company as it is today, or are no longer kept."
     )

@@ -30,7 +30,7 @@ from syncagent.state.codec import moment, ms, text
 from syncagent.state.proof import Basis
 
 QUIET = frozenset(("score", "account", "stage"))
-"""Lines that come by the million, and can be told again from the facts: what they looked at is not kept whole."""
+"""Lines that come by the million in mass work, and can be told again from the facts, as far as these have dates."""
 FORGOTTEN = "forgotten"
 FOLDED = "journal/folded"
 """The setting that keeps from which line on there is what decisions were made from."""
@@ -102,9 +102,13 @@ def engine() -> str:
     return version("syncagent")
 
 
-def basis_of(plan: Plan, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Basis | None:
-    """What the plan was made from, when it says something that the facts do not tell again."""
-    if not plan.events or dossier.erased or QUIET.issuperset(event.kind for event in plan.events):
+def basis_of(
+    plan: Plan, dossier: Dossier, policy: Policy, roster: Roster, now: datetime, *, quiet: bool
+) -> Basis | None:
+    """What the plan was made from, to be kept with its lines; of one with QUIET lines alone only when asked for."""
+    if not plan.events or dossier.erased:
+        return None
+    if not quiet and QUIET.issuperset(event.kind for event in plan.events):
         return None
     return Basis(dossier, roster, now, policy.crm.me, policy.write_scores)
 
