@@ -88,11 +88,11 @@ class Batches:
                 held.append(Held(dossier.person, planned.cause, why, now, dossier.revision))
                 continue
             brake.let(planned)
+            basis = basis_of(planned, dossier, policy, roster, now, quiet=quiet)
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
             # Most of what people do moves nothing: a decision that stands is not written again.
             unchanged = planned.decision == dossier.decision and not dossier.absorbed
-            basis = basis_of(planned, dossier, policy, roster, now, quiet=quiet)
             settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged, basis))
             roster = planned.roster or roster
         self._failpoint("settle.before")
