@@ -127,6 +127,8 @@ def _replayed(replay: Replay | None) -> tuple[str, ...]:
     )
     if replay.basis is None or replay.policy is None:
         return head, f"  {replay.says}"
+    if replay.basis.by != "plan":  # an admin's order: its lines say all of it
+        return head, f"  {replay.says}", *(f"  {line.told.why}" for line in replay.made.lines if line.told is not None)
     then = why(replay.basis.dossier, replay.policy, replay.basis.roster, replay.basis.now)
     return head, f"  {replay.says}", *(f"  {line}" for line in then)
 
