@@ -68,7 +68,7 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         planned = None if at_text else outlook(dossier, policy, roster, now)
         _print_json(dossier, policy, now, kept, planned, journal, said, replay)
         return
-    if replay is not None and replay.basis is not None:
+    if replay is not None and replay.basis is not None and replay.basis.by == "plan":
         told = (_by(kept, policy, now), *_replayed(replay), *_told_otherwise(replay, dossier))
     elif at_text:
         told = (_by(kept, policy, now), *score_lines(dossier, policy, now), *_replayed(replay))
