@@ -35,6 +35,7 @@ from syncagent.connectors.base import Sink, Source, Target
 from syncagent.connectors.files import ROWS
 from syncagent.connectors.mapping import Reading, Table
 from syncagent.errors import ConfigError, Problem, UserError
+from syncagent.model import Lane
 from syncagent.state import open_store
 from syncagent.state.store import Store
 from syncagent.web import Listener
@@ -49,6 +50,12 @@ SINKS = ("chat", "mail")
 FILES, POSTING = "files", "webhook"
 IMPORTED = (FILES, POSTING)
 """Types of sources that files can be imported for, by the mapping in their table."""
+
+_KEEP_QUIET: Mapping[str, frozenset[Lane]] = {
+    "handoffs": frozenset(),
+    "live": frozenset((Lane.HOT,)),
+    "everything": frozenset(Lane),
+}
 
 
 def read(path: Path) -> Config:
@@ -380,6 +387,7 @@ def compose(
             posting=frozenset(table.name for table in config.sources if table.type == POSTING),
             keep_refused=seconds(config.agent.keep_refused),
             keep_inputs=seconds(config.agent.keep_inputs),
+            keep_quiet=_KEEP_QUIET[config.agent.keep_inputs_of],
         ),
         failpoint=failpoint,
     )

@@ -5,7 +5,7 @@ turn at the interpreter's lock, and at SQLite's own for memory, costs more than 
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from msgspec import structs
@@ -29,6 +29,7 @@ AT_ONCE = 50
 class Batches:
     """Plans whoever waits, hot before cold. One thread at a time: the roster is handed from plan to plan.
 
+    `keeps`: in these lanes what every decision was made from is kept, also where it only says a score or a stage.
     `tell` is given every person and plan that was stored.
     """
 
@@ -38,11 +39,12 @@ class Batches:
         clock: Clock,
         policy: Callable[[], Policy],
         most: int,
+        keeps: Collection[Lane],
         tell: Callable[[int, Plan], None],
         failpoint: Callable[[str], None],
     ) -> None:
         self._store, self._clock, self._policy, self._most = store, clock, policy, most
-        self._tell, self._failpoint = tell, failpoint
+        self._keeps, self._tell, self._failpoint = keeps, tell, failpoint
         self._pace = Pace(most)
 
     def decide(self) -> int:
@@ -57,7 +59,7 @@ class Batches:
             lane, batch = Lane.COLD, self._store.unsettled(now, size, lane=Lane.COLD, at_once=AT_ONCE)
         if not batch.dossiers:
             return 0
-        self._settle(batch, now)
+        self._settle(batch, now, lane)
         decided = len(batch.dossiers) + len(batch.rest)
         self._pace.saw(lane, decided, now, self._clock.now())
         return decided
@@ -68,13 +70,13 @@ class Batches:
         for start in range(0, len(batch.rest), AT_ONCE):
             yield from self._store.dossiers(batch.rest[start : start + AT_ONCE])
 
-    def _settle(self, batch: Unsettled, now: datetime) -> None:
+    def _settle(self, batch: Unsettled, now: datetime, lane: Lane) -> None:
         store, roster, digest = self._store, batch.roster, self._policy().digest
         causes, owners = store.brake_counts(now - WINDOW)
         brake = Brake(self._policy().brake, causes, owners, sum(roster.open.values()))
         settlements: list[Settlement] = []
         held: list[Held] = []
-        policy = self._score_policy(brake)
+        policy, quiet = self._score_policy(brake), lane in self._keeps
         for dossier in self._read(batch):
             try:
                 planned = plan(dossier, policy, roster, now)
@@ -86,11 +88,11 @@ class Batches:
                 held.append(Held(dossier.person, planned.cause, why, now, dossier.revision))
                 continue
             brake.let(planned)
+            basis = basis_of(planned, dossier, policy, roster, now, quiet=quiet)
             if brake.scores_flood() and policy.write_scores and planned.cause == "score":
                 policy = self._score_policy(brake)
             # Most of what people do moves nothing: a decision that stands is not written again.
             unchanged = planned.decision == dossier.decision and not dossier.absorbed
-            basis = basis_of(planned, dossier, policy, roster, now)
             settlements.append(Settlement(dossier.person, dossier.revision, planned, unchanged, basis))
             roster = planned.roster or roster
         self._failpoint("settle.before")

@@ -11,6 +11,7 @@ from syncagent.agent.rounds import Agent
 from syncagent.errors import UserError
 from syncagent.handoff import adopt, mend, plan, renewed
 from syncagent.model import Activity, Dossier, Identity, Lane, Lead, Page
+from syncagent.state.journal import basis_of
 from syncagent.state.store import Settlement
 
 SWEEP = 2000
@@ -51,14 +52,13 @@ def _reapply(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
     moves: list[dict[str, Any]] = []
     for person in _people(agent, with_sales=True):
         with agent.deciding:  # the roster is read, planned with and stored as one
-            dossier, now = agent.store.dossier(person), agent.clock.now()
+            dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
             moved = renewed(dossier, agent.policy, now) if dossier is not None else None
             if dossier is None or moved is None:
                 continue
-            settlement = Settlement(person, dossier.revision, moved)
-            if not order.get("go") or agent.store.settle(
-                [settlement], agent.store.roster(), now=now, config=agent.policy.digest
-            ):
+            basis = basis_of(moved, dossier, agent.policy, roster, now, by="renewed")
+            settlement = Settlement(person, dossier.revision, moved, basis=basis)
+            if not order.get("go") or agent.store.settle([settlement], roster, now=now, config=agent.policy.digest):
                 moves.append({"person": person, **moved.events[0].data})
     return {"moves": moves}
 
@@ -76,7 +76,8 @@ def _history(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
             if not order.get("go"):
                 count += 1
                 continue
-            settlement = Settlement(person, dossier.revision, planned)
+            basis = basis_of(planned, dossier, policy, roster, now)
+            settlement = Settlement(person, dossier.revision, planned, basis=basis)
             count += agent.store.settle([settlement], planned.roster or roster, now=now, config=policy.digest)
     return {"handoffs": count}
 
@@ -91,7 +92,8 @@ def _adopt(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
             for dossier in agent.store.dossiers(people):
                 made = adopt(dossier, agent.policy, roster, now)
                 if made is not None:
-                    taken.append(Settlement(dossier.person, dossier.revision, made))
+                    basis = basis_of(made, dossier, agent.policy, roster, now, by="adopt")
+                    taken.append(Settlement(dossier.person, dossier.revision, made, basis=basis))
                     roster = made.roster or roster
             done = len(taken)
             if taken and order.get("go"):
@@ -110,7 +112,8 @@ def _replan(agent: Agent, order: Mapping[str, Any]) -> dict[str, Any]:
             dossier, now, roster = agent.store.dossier(person), agent.clock.now(), agent.store.roster()
             mended = mend(dossier, agent.policy, roster, now) if dossier is not None else None
             if dossier is not None and mended is not None:
-                settlement = Settlement(person, dossier.revision, mended)
+                basis = basis_of(mended, dossier, agent.policy, roster, now, by="mend")
+                settlement = Settlement(person, dossier.revision, mended, basis=basis)
                 agent.store.settle([settlement], mended.roster or roster, now=now, config=agent.policy.digest)
         agent.store.sweep(person - 1, 1, now=agent.clock.now())
     while agent.decide():

@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True):
     polls: Mapping[str, float]
     crm: str
     keep_inputs: float = 400 * 86_400.0  # what decisions were made from
+    keep_quiet: frozenset[Lane] = frozenset((Lane.HOT,))  # ... also of those that only say a score, in these lanes
     posting: frozenset[str] = frozenset()  # sources that are never read: they post to us
     batch: int = 500
     down_again: float = 300.0
@@ -105,7 +106,13 @@ class Agent:
         self.mistrusts = self._mistrust.doubts
         self.deciding = Lock()  # the roster is handed from plan to plan: one batch at a time
         self._batches = Batches(
-            store, clock, lambda: self.policy, settings.batch, self._tell, lambda name: self._failpoint(name)
+            store,
+            clock,
+            lambda: self.policy,
+            settings.batch,
+            settings.keep_quiet,
+            self._tell,
+            lambda name: self._failpoint(name),
         )
         self._listing = Lock()  # the list of backfills is read and written as one
         self._told_spent: set[str] = set()

@@ -16,7 +16,7 @@ from syncagent.cli.logs import plain, screen, shown
 from syncagent.cli.look import dossier_of, open_to_look
 from syncagent.clock import SystemClock
 from syncagent.compose import read_to_look as load
-from syncagent.handoff import as_of, is_over, profile_of, score_lines, why
+from syncagent.handoff import as_of, is_over, profile_of, score, score_lines, why
 from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
 from syncagent.model import Dossier
@@ -39,7 +39,8 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
     """Explain WHO (an email, a person's number, or any system's id): score, stage, owner, promise, commands.
 
     With --at: the last decision until then, made once more from all that it was made from, and whether it comes out
-    the same; and the score of that moment, for which companies and who is one person are as today.
+    the same. Where that was not kept, the score is told from the facts as they are dated, and companies and who is one
+    person are as today.
     """
     config = load(config_path)
     store = open_to_look(Path(config.agent.state))
@@ -67,7 +68,9 @@ def explain(config_path: Path, who: str, at_text: str | None, *, as_json: bool) 
         planned = None if at_text else outlook(dossier, policy, roster, now)
         _print_json(dossier, policy, now, kept, planned, journal, said, replay)
         return
-    if at_text:
+    if replay is not None and replay.basis is not None and replay.basis.by == "plan":
+        told = (_by(kept, policy, now), *_replayed(replay), *_told_otherwise(replay, dossier))
+    elif at_text:
         told = (_by(kept, policy, now), *score_lines(dossier, policy, now), *_replayed(replay))
     else:
         told = (*why(dossier, policy, roster, now), *_too_early(dossier, policy, now))
@@ -124,8 +127,25 @@ def _replayed(replay: Replay | None) -> tuple[str, ...]:
     )
     if replay.basis is None or replay.policy is None:
         return head, f"  {replay.says}"
+    if replay.basis.by != "plan":  # an admin's order: its lines say all of it
+        return head, f"  {replay.says}", *(f"  {line.told.why}" for line in replay.made.lines if line.told is not None)
     then = why(replay.basis.dossier, replay.policy, replay.basis.roster, replay.basis.now)
     return head, f"  {replay.says}", *(f"  {line}" for line in then)
+
+
+def _told_otherwise(replay: Replay, dossier: Dossier) -> tuple[str, ...]:
+    """That the facts as they are dated today would tell another score than that of then."""
+    stood = replay.plan.decision.score if replay.plan is not None else None
+    if replay.basis is None or replay.policy is None or stood is None:
+        return ()
+    at = replay.basis.now
+    dated = score(as_of(dossier, at), replay.policy, at)
+    if (round(stood.total), stood.grade) == (round(dated.total), dated.grade):
+        return ()
+    return (
+        f"From the facts as they are dated today, the score of {at:%Y-%m-%d %H:%M} UTC would be {dated.total:.0f}"
+        f" ({dated.grade}): some of them came later, or have changed without a date.",
+    )
 
 
 def _replay_json(replay: Replay) -> dict[str, object]:

@@ -53,7 +53,8 @@ class AgentTable(Struct, frozen=True):
     """[agent]: where the state lives, where to listen, the zone that calendar days are meant in.
 
     `keep_refused`: so long deliveries that could not be read are kept for an admin to look at; `keep_inputs`: so
-    long what decisions were made from is kept for replay.
+    long what decisions were made from is kept for replay; `keep_inputs_of`: of all that is live and of handoffs in mass
+    work, of handoffs alone, or of everything.
     """
 
     state: str = "syncagent.db"
@@ -62,6 +63,7 @@ class AgentTable(Struct, frozen=True):
     keep_refused: str = "30d"
     log_format: Literal["text", "json"] = "text"
     keep_inputs: str = "400d"
+    keep_inputs_of: Literal["handoffs", "live", "everything"] = "live"
 
 
 class ConnectorTable(Struct, frozen=True):

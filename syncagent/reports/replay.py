@@ -1,26 +1,40 @@
 """A past decision, made once more: from what it was made from then, by the policy of then; and whether it is the same.
 
-What was decided of a handoff is kept with all that it was made from (person, company, outbox, the pool's turns and
-loads), and must come out the same to the last byte. Lines that tell a score only come by the million: their facts are
-dated, so they are told again from those, and the figures compared. Where neither can be done, it is said why.
+What was decided of a handoff, and in live work, is kept with all that it was made from (person, company, outbox, the
+pool's turns and loads), and must come out the same to the last byte. In mass work lines that tell a score only come by
+the million: their facts are dated, so they are told again from those, and the figures compared. Where neither can be
+done, it is said why.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from syncagent.handoff import as_of, plan, score
-from syncagent.model import Dossier, Plan
+from syncagent.handoff import adopt, as_of, mend, plan, renewed, score
+from syncagent.model import Dossier, Plan, Roster
 from syncagent.policy import Policy
 from syncagent.state.journal import digest_of, engine
-from syncagent.state.proof import Basis, Ledger, Made
+from syncagent.state.proof import Basis, By, Ledger, Made
 
 How = Literal[
     "same", "other", "told again", "told otherwise", "not told", "forgotten", "folded", "older", "lost", "no policy"
 ]
+
+
+_MAKE: Mapping[By, Callable[[Dossier, Policy, Roster, datetime], Plan | None]] = {
+    "plan": plan,
+    "renewed": lambda dossier, policy, _, now: renewed(dossier, policy, now),
+    "adopt": adopt,
+    "mend": mend,
+}
+_NOT_KEPT = (
+    "What it was made from was not kept: it came with mass work (a backfill, an import, a rescoring), or"
+    " `keep_inputs_of` in [agent] did not ask for it then."
+)
 
 
 class Replay(Struct, frozen=True):
@@ -64,9 +78,10 @@ def again(ledger: Ledger, made: Made, dossier: Dossier | None) -> Replay:
         return Replay(made, "folded", "What it was made from is no longer kept: see `keep_inputs` in [agent].")
     if basis is None:
         return Replay(made, "lost", "What it was made from is not there, cannot be read, or is not what was sealed.")
-    policy = replace(policy, crm=replace(policy.crm, me=basis.me), write_scores=basis.write_scores)
-    planned = plan(basis.dossier, policy, basis.roster, basis.now)
-    if digest_of(planned) == made.plan:
+    live_from, crm = basis.live_from or policy.live_from, replace(policy.crm, me=basis.me)
+    policy = replace(policy, crm=crm, write_scores=basis.write_scores, live_from=live_from)
+    planned = _MAKE[basis.by](basis.dossier, policy, basis.roster, basis.now)
+    if planned is not None and digest_of(planned) == made.plan:
         says = "Made again from all that it was made from then, it is the same to the last byte."
         return Replay(made, "same", says, basis, policy, planned)
     by = f" by {line.engine}; this is {engine()}" if line.engine != engine() else ""
@@ -76,16 +91,18 @@ def again(ledger: Ledger, made: Made, dossier: Dossier | None) -> Replay:
 
 def _from_facts(made: Made, policy: Policy, dossier: Dossier | None) -> Replay:
     """A line that tells a score: the score of then, from the facts as they are dated."""
+    if dossier is not None and dossier.erased:
+        return Replay(made, "forgotten", "They had asked to be forgotten: what it was made from was not kept.")
     told = next((json.loads(line.data) for line in made.lines if line.kind == "score"), None)
     if told is None or dossier is None:
-        return Replay(made, "not told", "What it was made from was not kept: it tells no handoff.", policy=policy)
+        return Replay(made, "not told", f"{_NOT_KEPT} It has no score to tell again.", policy=policy)
     found = score(as_of(dossier, made.at), policy, made.at)
     figures = {"total": round(found.total), "fit": round(found.fit), "interest": round(found.interest)}
     if all(told.get(name) == value for name, value in {**figures, "grade": found.grade}.items()):
-        says = "Told again from the facts as they are dated, its score is the same."
+        says = f"{_NOT_KEPT} Told again from the facts as they are dated, its score is the same."
         return Replay(made, "told again", says, policy=policy)
     says = (
-        f"Told again from the facts as they are known today, the score of then would be {figures['total']}"
+        f"{_NOT_KEPT} Told again from the facts as they are known today, the score of then would be {figures['total']}"
         f" ({found.grade}), not {told.get('total')} ({told.get('grade')}): some of them came late, have changed without"
         " a date, are of a company as it is today, or are no longer kept."
     )

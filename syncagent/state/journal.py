@@ -27,10 +27,10 @@ from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, re
 from syncagent.policy import Policy
 from syncagent.state import many
 from syncagent.state.codec import moment, ms, text
-from syncagent.state.proof import Basis
+from syncagent.state.proof import Basis, By
 
 QUIET = frozenset(("score", "account", "stage"))
-"""Lines that come by the million, and can be told again from the facts: what they looked at is not kept whole."""
+"""Lines that come by the million in mass work, and can be told again from the facts, as far as these have dates."""
 FORGOTTEN = "forgotten"
 FOLDED = "journal/folded"
 """The setting that keeps from which line on there is what decisions were made from."""
@@ -53,7 +53,7 @@ class Row(NamedTuple):
     told: tuple[bytes, str, bytes, bytes]
 
 
-class Looked(Struct, frozen=True):
+class Looked(Struct, frozen=True, omit_defaults=True):
     """`journal_basis.body`, compressed: a `Basis` with the roster's parts by their digests."""
 
     dossier: Dossier
@@ -61,6 +61,8 @@ class Looked(Struct, frozen=True):
     me: str
     write_scores: bool
     pool: tuple[str, str, str]
+    live_from: datetime | None = None
+    by: By = "plan"
 
 
 Part = tuple[bytes, bytes]
@@ -102,18 +104,23 @@ def engine() -> str:
     return version("syncagent")
 
 
-def basis_of(plan: Plan, dossier: Dossier, policy: Policy, roster: Roster, now: datetime) -> Basis | None:
-    """What the plan was made from, when it says something that the facts do not tell again."""
-    if not plan.events or dossier.erased or QUIET.issuperset(event.kind for event in plan.events):
+def basis_of(
+    plan: Plan, dossier: Dossier, policy: Policy, roster: Roster, now: datetime, *, quiet: bool = True, by: By = "plan"
+) -> Basis | None:
+    """What the plan was made from, to be kept with its lines; of one with QUIET lines alone only when asked for."""
+    if not plan.events or dossier.erased:
         return None
-    return Basis(dossier, roster, now, policy.crm.me, policy.write_scores)
+    if not quiet and QUIET.issuperset(event.kind for event in plan.events):
+        return None
+    return Basis(dossier, roster, now, policy.crm.me, policy.write_scores, policy.live_from, by)
 
 
 def keep(basis: Basis, pools: Pools) -> Kept:
     """All that a plan was made from but its policy, made in the caller's thread."""
     pool = pools.of(basis.roster)
     turns, users, companies = (digest.hex() for digest, _ in pool)
-    looked = Looked(basis.dossier, basis.now, basis.me, basis.write_scores, (turns, users, companies))
+    pools_of_then = (turns, users, companies)
+    looked = Looked(basis.dossier, basis.now, basis.me, basis.write_scores, pools_of_then, basis.live_from, basis.by)
     body = _encode(looked)
     return Kept(zlib.compress(body, _LEVEL), hashlib.sha256(body).digest(), pool)
 

@@ -100,7 +100,7 @@ class SqliteLedger:
         roster = replace(
             turns, active=users.active, names=users.names, absent=users.absent, companies=companies.companies
         )
-        return Basis(looked.dossier, roster, looked.now, looked.me, looked.write_scores)
+        return Basis(looked.dossier, roster, looked.now, looked.me, looked.write_scores, looked.live_from, looked.by)
 
     def policy(self, digest: str) -> Policy | None:
         """The policy of a config's digest; None: it was not kept, or this version cannot read it."""

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from syncagent.model import Dossier, Roster
 from syncagent.model.seal import Line
 from syncagent.policy import Policy
+
+By = Literal["plan", "renewed", "adopt", "mend"]
+"""The function of `handoff` that made a plan: the ordinary one, or one of those that an admin's orders ask."""
 
 
 class JournalEntry(Struct, frozen=True):
@@ -27,7 +30,7 @@ class JournalEntry(Struct, frozen=True):
 class Basis(Struct, frozen=True):
     """What a plan was made from besides the policy of the config's digest: with it the plan can be made once more.
 
-    `me` and `write_scores` are of the policy, and not of the config.
+    `me`, `write_scores` and `live_from` (None: as it is kept) are of the policy, and not of the config.
     """
 
     dossier: Dossier
@@ -35,6 +38,8 @@ class Basis(Struct, frozen=True):
     now: datetime
     me: str = ""
     write_scores: bool = True
+    live_from: datetime | None = None
+    by: By = "plan"
 
 
 class Made(Struct, frozen=True):

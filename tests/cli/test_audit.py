@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from syncagent.cli import main
 from syncagent.clock import SystemClock
+from syncagent.reports.replay import again
+from syncagent.state import open_store
 from tests.story.theatre import CONFIG, T0, Theatre
 
 
@@ -37,6 +39,15 @@ def audit(folder: Path, *args: str) -> Result:
     return CliRunner().invoke(main, ["audit", *args, "--config", str(folder / "config.toml")])
 
 
+def orders(folder: Path) -> set[tuple[str, str]]:
+    """What an admin's orders decided, by what made it, and how it comes out when it is made again."""
+    store = open_store(folder / "state.db", read_only=True)
+    ledger = store.ledger()
+    made = [again(ledger, one, None) for person in store.people(0, 9) for one in ledger.decisions(person)]
+    store.close()
+    return {(one.basis.by, one.how) for one in made if one.basis is not None and one.basis.by != "plan"}
+
+
 def test_it_tells_who_is_watched_by_nobody_and_adopts_them(state: Path) -> None:
     found = audit(state)
     assert found.exit_code == 3
@@ -51,9 +62,10 @@ def test_it_tells_who_is_watched_by_nobody_and_adopts_them(state: Path) -> None:
     done = audit(state, "--adopt", "--yes")
     assert done.exit_code in (0, 3), done.output
     assert "Adopted: 2 people" in done.output
-    again = json.loads(audit(state, "--mend", "--json").stdout)
-    assert again["violations"] == []
-    assert again["before"] == {}
+    after = json.loads(audit(state, "--mend", "--json").stdout)
+    assert after["violations"] == []
+    assert after["before"] == {}
+    assert orders(state) == {("adopt", "same")}
 
 
 def test_a_timer_that_was_lost_is_mended(state: Path) -> None:
@@ -68,3 +80,17 @@ def test_a_timer_that_was_lost_is_mended(state: Path) -> None:
     mended = audit(state, "--mend")
     assert mended.exit_code == 0, mended.output
     assert "Everybody past the line is in exactly one state." in mended.output
+
+
+def test_a_decision_that_no_plan_would_make_is_mended_and_that_is_made_again(state: Path) -> None:
+    audit(state, "--adopt", "--yes")
+    asked = ["explain", "old@example.com", "--at", "2026-03-02T09:04", "--config", str(state / "config.toml")]
+    told = " ".join(CliRunner().invoke(main, asked).output.split())
+    assert "it is the same to the last byte. Sales had it before the agent watched it." in told and "Score: 0" in told
+    with sqlite3.connect(state / "state.db") as db:
+        sql = "update judged set decision = json_set(decision, '$.handoffs[0].state', 'returning') where person = ?"
+        db.execute(sql, db.execute("select max(person) from judged").fetchone())
+    db.close()
+    assert audit(state).exit_code == 3
+    audit(state, "--mend")
+    assert orders(state) == {("adopt", "same"), ("mend", "same")}

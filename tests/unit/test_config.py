@@ -64,6 +64,12 @@ def test_all_problems_are_told_at_once() -> None:
     assert "Mars/Olympus" in found["agent.timezone"]
 
 
+def test_what_decisions_were_made_from_is_kept_of_live_work_unless_it_says_otherwise() -> None:
+    assert parse(SMALL).agent.keep_inputs_of == "live"
+    assert parse(f'[agent]\nkeep_inputs_of = "everything"\n{SMALL}').agent.keep_inputs_of == "everything"
+    assert "handoffs" in problems_of(f'[agent]\nkeep_inputs_of = "scores"\n{SMALL}')["agent.keep_inputs_of"]
+
+
 @pytest.mark.parametrize(
     ("weights", "says"),
     [((60, 40), "10 above the 50"), ((40, 50), "10 too few"), ((50, 70), "20 too many")],
