@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from syncagent.agent import Agent
+from syncagent.clock import Clock
 from syncagent.compose import compose
 from syncagent.config import parse
 from syncagent.connectors.base import Source
@@ -129,6 +130,7 @@ def agent(
     sources: str = '[sources.web]\ntype = "memory"\n',
     systems: dict[str, Source] | None = None,
     seen_by: Callable[[Store], Any] = lambda store: store,
+    clock: Clock | None = None,
 ) -> Agent:
     """An agent on a fresh file, which it sees through `seen_by`; everything that happened in the last year is live."""
     store = seen_by(open_store(folder / "state.db"))
@@ -137,7 +139,7 @@ def agent(
         store.set_meta("crm_read", NOW.isoformat())  # the empty CRM was read
     known: dict[str, Source] = {"web": Memory("web", Options()), "crm": Memory("crm", Options())}
     config = parse(CONFIG.format(sources=sources), folder)
-    return compose(config, store, systems={**known, **(systems or {})})
+    return compose(config, store, clock=clock, systems={**known, **(systems or {})})
 
 
 def lead(number: int, *, system: str = "web", ready: bool = False) -> Lead:

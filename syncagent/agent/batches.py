@@ -22,7 +22,7 @@ from syncagent.state.store import Held, Settlement, Store, Unsettled
 
 log = logging.getLogger("syncagent")
 
-AT_ONCE = 50
+AT_ONCE = 100
 """So many dossiers are read, then planned, while the processor's own memory still holds them."""
 
 

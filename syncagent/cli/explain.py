@@ -19,7 +19,7 @@ from syncagent.compose import read_to_look as load
 from syncagent.handoff import as_of, is_over, profile_of, score, score_lines, why
 from syncagent.handoff.explain import Outlook, outlook, standing
 from syncagent.handoff.profile import Claim
-from syncagent.model import Dossier
+from syncagent.model import Dossier, Value
 from syncagent.policy import Policy
 from syncagent.reports.replay import Replay, again, until
 from syncagent.state.proof import JournalEntry
@@ -224,16 +224,19 @@ def _print_profile(console: Console, dossier: Dossier, policy: Policy) -> None:
         if winner is not None:
             who = f"{winner.identity.system} {winner.identity.object} {winner.identity.id}"
             since, last = f"{winner.first:%Y-%m-%d}", f"{winner.last:%Y-%m-%d}"
-            profile.add_row(
-                one.name, shown(str(one.value)), f"{shown(who)}, by {one.rule}", since, last, ", ".join(others)
-            )
+            profile.add_row(one.name, _value(one.value), f"{shown(who)}, by {one.rule}", since, last, ", ".join(others))
     if profile.row_count:
         console.print(profile)
 
 
 def _otherwise(claim: Claim) -> str:
     until = "" if claim.stands else f" until {claim.last:%Y-%m-%d}"
-    return f"{shown(str(claim.value))} ({claim.identity.system}{until})"
+    return f"{_value(claim.value)} ({claim.identity.system}{until})"
+
+
+def _value(value: Value) -> str:
+    """A value in a table's cell: its lines, if it has several, one behind the other."""
+    return shown("; ".join(line for line in str(value).splitlines() if line.strip()))
 
 
 COMMANDS = {"explain": explain}

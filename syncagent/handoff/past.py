@@ -15,6 +15,8 @@ from syncagent.handoff.conditions import is_known
 from syncagent.model import CrmRecord, Dossier, Identity, Lead, Opportunity, Value
 from syncagent.model.profile import WORK, History, Seen
 
+_OURS = frozenset(("score", "grade", "stage_date", "insight"))
+
 
 class Past(NamedTuple):
     """A dossier wound back. `undated`: attributes whose value may have been filled in later.
@@ -85,12 +87,14 @@ class _Wound:
         history = self._histories.get(record.identity)
         born = history.born if history is not None else record.modified_at
         changed = self._changed(record.identity, record.fields)
-        told_by_history = {name: value for name, value in record.fields.items() if name not in changed}
+        later = record.modified_at > self._at
+        # What we write ourselves has no history: it may have been written since.
+        lost = changed.keys() | _OURS if later else changed.keys()
+        told_by_history = {name: value for name, value in record.fields.items() if name not in lost}
         if born > self._at and not self._guess:
             told_by_history = {name: value for name, value in told_by_history.items() if name in WORK}
         values, told = self._values(told_by_history, history, born, record.modified_at)
         values |= changed
-        later = record.modified_at > self._at
         return replace(
             record,
             fields={name: values[name] for name in record.fields if name in values},

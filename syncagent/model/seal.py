@@ -47,10 +47,14 @@ class Line(Struct, frozen=True):
     told: Told | None
 
 
+def seal(salt: bytes, why: str, inputs: bytes, plan: bytes) -> bytes:
+    """What the chain holds in place of what is told."""
+    return hashlib.sha256(f"{salt.hex()}\n{inputs.hex()}\n{plan.hex()}\n{why}".encode()).digest()
+
+
 def seal_of(told: Told) -> bytes:
-    """What the chain holds in place of `told`."""
-    head = f"{told.salt.hex()}\n{told.inputs.hex()}\n{told.plan.hex()}\n{told.why}"
-    return hashlib.sha256(head.encode()).digest()
+    """`seal` of what a line tells."""
+    return seal(told.salt, told.why, told.inputs, told.plan)
 
 
 def rest_of(fields: Sequence[object], sealed: bytes) -> bytes:

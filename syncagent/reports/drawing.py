@@ -3,12 +3,14 @@
 Every name comes from a config or a CRM, and is escaped; what no XML may hold is left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from syncagent.reports.formats.words import markup
 from syncagent.reports.process import Arrow, Box, Picture, lasted
 
-_W, _H, _GAP, _ROW, _TOP, _LEFT = 190, 122, 74, 236, 150, 40
+_W, _H, _GAP, _ROW, _TOP, _LEFT = 146, 138, 48, 252, 150, 24
+_LEAST = 900
+"""As wide as what is said above the boxes."""
 _PLACES = {
     "suspect": (0, 0),
     "prospect": (1, 0),
@@ -39,9 +41,44 @@ stroke-width:5px;stroke-linejoin:round}
 """
 
 
+class _Plan:
+    """Which stages are drawn, and where: those of the map, and who is or was somewhere else; no column is empty."""
+
+    def __init__(self, shown: Picture) -> None:
+        moved = {stage for arrow in shown.arrows for stage in (arrow.before, arrow.after)}
+        self.boxes = [
+            box
+            for box in shown.boxes
+            if box.stage in _PLACES and (box.on_the_map or box.here or box.left or box.stage in moved)
+        ]
+        used = sorted({_PLACES[box.stage][0] for box in self.boxes})
+        self.places = {box.stage: (used.index(_PLACES[box.stage][0]), _PLACES[box.stage][1]) for box in self.boxes}
+        self.arrows = [one for one in shown.arrows if one.before in self.places and one.after in self.places]
+        self.width = max(_LEFT * 2 + len(used) * (_W + _GAP) - _GAP, _LEAST)
+        self.slots = self._slots()
+
+    def corner(self, stage: str) -> tuple[int, int]:
+        column, row = self.places[stage]
+        return _LEFT + column * (_W + _GAP), _TOP + row * _ROW
+
+    def _slots(self) -> dict[tuple[str, str, str], float]:
+        """Where ways between the rows leave and reach the boxes: side by side, in the order of where they lead."""
+        ends: dict[str, list[tuple[int, str, str, str]]] = {}
+        for arrow in self.arrows:
+            if self.places[arrow.before][1] != self.places[arrow.after][1]:
+                for box, other in ((arrow.before, arrow.after), (arrow.after, arrow.before)):
+                    ends.setdefault(box, []).append((self.places[other][0], box, arrow.before, arrow.after))
+        return {
+            (box, before, after): self.corner(box)[0] + _W * (n + 1) / (len(found) + 1)
+            for found in ends.values()
+            for n, (_, box, before, after) in enumerate(sorted(found))
+        }
+
+
 def svg(shown: Picture) -> str:
     """The picture as SVG."""
-    width = _LEFT * 2 + 8 * _W + 7 * _GAP
+    drawn = _Plan(shown)
+    width = drawn.width
     height = _TOP + _ROW + _H + 120
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
@@ -59,12 +96,11 @@ def svg(shown: Picture) -> str:
         f'<rect width="{width}" height="{height}" style="fill:var(--back)"/>',
         f'<text class="name" x="{_LEFT}" y="34">The process map, {shown.at:%Y-%m-%d %H:%M} UTC</text>',
         f'<text class="soft" x="{_LEFT}" y="54">In each box: who is there now, who of them for too long, how long '
-        "the middle one of those stayed who left in 90 days. On each way: how many went in 90 days.</text>",
+        "the middle one of those stayed who left in 90 days.</text>",
+        f'<text class="soft" x="{_LEFT}" y="71">On each way: how many went in 90 days.</text>',
     ]
-    arrows = [arrow for arrow in shown.arrows if arrow.before in _PLACES and arrow.after in _PLACES]
-    slots = _slots(arrows)
-    parts += [_way(arrow, slots) for arrow in sorted(arrows, key=lambda one: one.next)]
-    parts += [_box(box) for box in shown.boxes if box.stage in _PLACES]
+    parts += [_way(arrow, drawn) for arrow in sorted(drawn.arrows, key=lambda one: one.next)]
+    parts += [_box(box, *drawn.corner(box.stage)) for box in drawn.boxes]
     parts += _legend(height)
     return "".join((*parts, "</svg>"))
 
@@ -79,7 +115,7 @@ def html(shown: Picture, table: Iterable[tuple[str, ...]]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>The process map</title><style>'
         "body{margin:0;padding:24px;font:15px/1.5 system-ui,sans-serif;background:var(--back);color:var(--ink)}"
-        ".wide{overflow-x:auto}.wide svg{min-width:1180px;width:100%;height:auto}"
+        ".wide{overflow-x:auto}.wide svg{min-width:1000px;width:100%;height:auto}"
         "table{border-collapse:collapse;margin-top:24px}th,td{text-align:left;padding:6px 14px 6px 0;"
         f"border-bottom:1px solid var(--edge)}}{_STYLE}</style></head><body>"
         f'<div class="wide">{svg(shown)}</div><div class="wide"><table><thead><tr>{names}</tr></thead>'
@@ -87,10 +123,8 @@ def html(shown: Picture, table: Iterable[tuple[str, ...]]) -> str:
     )
 
 
-def _box(box: Box) -> str:
-    x, y = _corner(box.stage)
-    owner = _short(box.owner, 25) if box.owner else ("nobody answers for it" if box.on_the_map else "not on the map")
-    stay = f"median {lasted(box.median)}" + (f", longest {box.longest}" if box.longest else "")
+def _box(box: Box, x: int, y: int) -> str:
+    owner = _short(box.owner, 20) if box.owner else ("nobody answers for it" if box.on_the_map else "not on the map")
     told = f' class="stuck" x="{x + 12}" y="{y + 93}">{box.stuck:,} for too long'  # a line of its own: both may be long
     return (
         f'<g><rect class="box{"" if box.on_the_map else " none"}" x="{x}" y="{y}" width="{_W}" height="{_H}" rx="8"/>'
@@ -98,35 +132,27 @@ def _box(box: Box) -> str:
         f'<text class="soft" x="{x + 12}" y="{y + 43}">{markup(owner)}</text>'
         f'<text class="here" x="{x + 12}" y="{y + 74}">{box.here:,}</text>'
         + (f"<text{told}</text>" if box.stuck else "")
-        + f'<text class="soft" x="{x + 12}" y="{y + 111}">{markup(stay)}</text></g>'
+        + f'<text class="soft" x="{x + 12}" y="{y + 111}">median {markup(lasted(box.median))}</text>'
+        + (
+            f'<text class="soft" x="{x + 12}" y="{y + 127}">longest {markup(str(box.longest))}</text>'
+            if box.longest
+            else ""
+        )
+        + "</g>"
     )
 
 
-def _way(arrow: Arrow, slots: Mapping[tuple[str, str, str], float]) -> str:
+def _way(arrow: Arrow, drawn: _Plan) -> str:
     kind = "off" if not arrow.allowed else "next" if arrow.next else "way"
-    path, x, y = _path(arrow.before, arrow.after, slots)
+    path, x, y = _path(arrow.before, arrow.after, drawn)
     count = f'<text class="count" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">{arrow.moved:,}</text>'
     return f'<path class="way {kind}" d="{path}" marker-end="url(#{kind})"/>' + (count if arrow.moved else "")
 
 
-def _slots(arrows: Iterable[Arrow]) -> dict[tuple[str, str, str], float]:
-    """Where ways between the rows leave and reach the boxes: side by side, in the order of where they lead."""
-    ends: dict[str, list[tuple[int, str, str, str]]] = {}
-    for arrow in arrows:
-        if _PLACES[arrow.before][1] != _PLACES[arrow.after][1]:
-            for box, other in ((arrow.before, arrow.after), (arrow.after, arrow.before)):
-                ends.setdefault(box, []).append((_PLACES[other][0], box, arrow.before, arrow.after))
-    return {
-        (box, before, after): _corner(box)[0] + _W * (n + 1) / (len(found) + 1)
-        for found in ends.values()
-        for n, (_, box, before, after) in enumerate(sorted(found))
-    }
-
-
-def _path(before: str, after: str, slots: Mapping[tuple[str, str, str], float]) -> tuple[str, float, float]:
+def _path(before: str, after: str, drawn: _Plan) -> tuple[str, float, float]:
     """A curve from box to box, and where its count stands: straight to a neighbour, else over or under the row."""
-    (x1, y1), (x2, y2) = _corner(before), _corner(after)
-    (c1, r1), (c2, r2) = _PLACES[before], _PLACES[after]
+    (x1, y1), (x2, y2) = drawn.corner(before), drawn.corner(after)
+    (c1, r1), (c2, r2) = drawn.places[before], drawn.places[after]
     if r1 == r2 and abs(c1 - c2) == 1:
         on = c2 > c1
         level = y1 + _H / 2 + (-12 if on else 14)
@@ -142,7 +168,7 @@ def _path(before: str, after: str, slots: Mapping[tuple[str, str, str], float]) 
             (start + end) / 2,
             edge + 0.75 * bow + 4,
         )
-    start, end = slots[before, before, after], slots[after, before, after]
+    start, end = drawn.slots[before, before, after], drawn.slots[after, before, after]
     top, foot = (y1 + _H, y2 - 3) if r2 > r1 else (y1, y2 + _H + 3)
     half = (top + foot) / 2
     near = 0.22  # the count stands near its beginning, where the ways lie side by side
@@ -158,11 +184,6 @@ def _legend(height: int) -> list[str]:
         parts.append(f'<text class="soft" x="{x + 56}" y="{y + 4}">{says}</text>')
         x += 200
     return parts
-
-
-def _corner(stage: str) -> tuple[int, int]:
-    column, row = _PLACES[stage]
-    return _LEFT + column * (_W + _GAP), _TOP + row * _ROW
 
 
 def _called(stage: str) -> str:

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from sqlite_utils.utils import sqlite3
 
 from syncagent.model import Dossier, Event, Plan, Roster, Value
-from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, rest_of, seal_of
+from syncagent.model.seal import FORMAT, NOTHING_BEFORE, SALT, Told, hash_of, rest_of, seal, seal_of
 from syncagent.policy import Policy
 from syncagent.state import many
 from syncagent.state.codec import moment, ms, text
@@ -110,7 +110,7 @@ def basis_of(
     """What the plan was made from, to be kept with its lines; of one with QUIET lines alone only when asked for."""
     if not plan.events or dossier.erased:
         return None
-    if not quiet and QUIET.issuperset(event.kind for event in plan.events):
+    if not quiet and QUIET.issuperset([event.kind for event in plan.events]):
         return None
     return Basis(dossier, roster, now, policy.crm.me, policy.write_scores, policy.live_from, by)
 
@@ -140,7 +140,7 @@ def row(event: Event, person: int, config: str, salt: bytes, inputs: bytes = b""
     """A line of an event."""
     told = (salt, event.why, inputs, plan)
     fields = (ms(event.at), person, event.kind, event.handoff, text(event.data), config, FORMAT, engine())
-    sealed = seal_of(Told(*told))
+    sealed = seal(*told)
     return Row((*fields, sealed), rest_of(fields, sealed), told)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from syncagent.cli import main
 from syncagent.clock import SystemClock
@@ -136,14 +137,25 @@ def test_the_command_shows_it_in_every_shape(stage: Theatre, monkeypatch: pytest
         assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "nothing from outside"
 
 
+def test_a_stage_off_the_map_that_holds_nobody_takes_no_room(stage: Theatre) -> None:
+    shown = picture(stage.agent.store, stage.agent.policy, stage.clock.now(), {})
+    whole = [replace(one, on_the_map=True) for one in shown.boxes]
+    few = [replace(one, on_the_map=one.stage in ("mql", "sal"), here=0, left=0) for one in shown.boxes]
+    wide, narrow = (svg(replace(shown, boxes=tuple(boxes), arrows=())) for boxes in (whole, few))
+    assert 'class="name"' in wide and wide.count("<g>") == len(whole) and narrow.count("<g>") == 2
+    assert float(wide.split('viewBox="0 0 ')[1].split()[0]) > float(narrow.split('viewBox="0 0 ')[1].split()[0])
+    here = svg(
+        replace(shown, boxes=tuple(replace(one, here=1) if one.stage == "lost" else one for one in few), arrows=())
+    )
+    assert here.count("<g>") == 3, "somebody is there"
+
+
 def test_a_picture_holds_whatever_names_it_is_given(stage: Theatre) -> None:
     hostile = "]]>\x00\x1b[31m\ud800<b onload='x'>&\"'\u202e" * 3
     shown = picture(stage.agent.store, stage.agent.policy, stage.clock.now(), {})
     boxes = tuple(
         Box(one.stage, hostile, hostile, "", hostile, True, 1_234_567, 1_234_567, 1, 5.0) for one in shown.boxes
     )
-    from msgspec.structs import replace
-
     drawn = svg(replace(shown, boxes=boxes))
     root = ET.fromstring(drawn)
     assert root.tag.endswith("svg")

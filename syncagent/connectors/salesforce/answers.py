@@ -59,7 +59,7 @@ def meaning(error: Error, what: str, ours: dict[str, str]) -> Outcome:
     if error.code == "ENTITY_IS_LOCKED":
         return Retry(3600.0, f"{what} is in an approval process, and locked until it ends.")
     fields = tuple(ours.get(field, field) for field in named_fields(error))
-    text = error.text or "no reason given"
+    text = error.text.removeprefix(f"{error.code}: ") or "no reason given"
     if error.code in _MOVED and not (error.code == "INVALID_CROSS_REFERENCE_KEY" and error.fields):
         return Refused(f"{_MOVED[error.code]}; it is planned anew. Salesforce: {text}", "conflict", error.code, fields)
     about = f" [{', '.join(fields)}]" if fields else ""
