@@ -43,7 +43,8 @@ COSTS = "".join(
     for month in sorted({(world.NOW - timedelta(days=day)).date().replace(day=1) for day in range(365)})
 )
 CONFIG = (
-    world.CONFIG.format(sources='[sources.web]\ntype = "memory"\n')
+    # Of whom is copied nothing is kept but their facts, and so of nobody.
+    world.CONFIG.format(sources='keep_inputs_of = "handoffs"\n[sources.web]\ntype = "memory"\n')
     + f'[reports]\ncurrency = "EUR"\n[reports.costs]\nspent = [\n{COSTS}]\n'
 )
 
