@@ -53,4 +53,5 @@ def test_copies_are_what_the_agent_would_have_written(tmp_path: Path) -> None:
     finally:
         store.close()
     assert not verdict.findings
-    assert verdict.lines > len(copied)
+    with closing(sqlite3.connect(tmp_path / "lived" / "state.db")) as db:
+        assert (verdict.lines,) == db.execute("select count(*) from journal").fetchone()
