@@ -31,6 +31,10 @@ GROUP_SECONDS = 0.02
 COLD_SECONDS = 0.005
 """After so long no cold job is begun in a group: somebody hot may come, and would wait for its commit too."""
 CHECKPOINT_PAGES = 4000
+"""With so many pages in the log a COMMIT checkpoints it, and whoever waits for that COMMIT waits for the disk."""
+CHECKPOINT_CHANGES = 40_000
+"""After so many changed rows the log is checkpointed while nobody waits: in mass work, where about eleven rows share a
+page, that is shortly before a COMMIT would."""
 BALLAST_BYTES = 1 << 20
 
 
@@ -69,6 +73,7 @@ class Writer:
         self._ready = threading.Condition()
         self._closing = False
         self._group_now: list[_Waiting] = []
+        self._checkpointed = 0  # so many rows had been changed by the last checkpoint between two groups
         self._connect = connect
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="syncagent-writer", daemon=True)
@@ -178,6 +183,16 @@ class Writer:
         for waiting, result in zip(group, results, strict=True):
             FAILPOINT(f"{waiting.name}.before_reply")
             waiting.future.set_result(result)
+        if not (self._queues[Lane.HOT] or self._queues[Lane.COLD]):
+            self._checkpoint(connection)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Checkpoint once enough has changed. What the disk says against it, the next write says to its caller."""
+        if connection.total_changes - self._checkpointed < CHECKPOINT_CHANGES:
+            return
+        self._checkpointed = connection.total_changes
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("pragma wal_checkpoint(passive)").close()
 
     def _alone(self, connection: sqlite3.Connection, waiting: _Waiting) -> None:
         try:
