@@ -4,7 +4,7 @@ The lines are the agreement's (`[handoff.brief]`). It never has more than 120 wo
 never a part of one. All that stands in it is plain text, whatever a form was filled out with.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -60,20 +60,22 @@ def compose(rules: BriefPolicy, single: Mapping[str, str], several: Mapping[str,
         given = [{**single, many: value} for value in several[many]] if many is not None else [single]
         lines += [(said, line.names) for values in given if (said := line.fill(values))]
     room, gone = min(rules.words, MOST_WORDS), list[str]()
+    words = sum(_words(one) for one, _ in lines)
     for name in (*rules.drop, ""):
-        while _words(one for one, _ in lines) > room:
+        while words > room:
             found = next((n for n in range(len(lines) - 1, 0, -1) if not name or name in lines[n][1]), None)
             if found is None:
                 break
             gone.append(lines.pop(found)[0])
-    if _words(one for one, _ in lines) > room:
+            words -= _words(gone[-1])
+    if words > room:
         gone.append(lines.pop()[0])
         lines.append((harmless(f"Why now: {single.get('cause', '')}.", room), ()))
     return Brief("\n".join(one for one, _ in lines), tuple(gone))
 
 
-def _words(lines: Iterable[str]) -> int:
-    return sum(len(line.split()) for line in lines)
+def _words(line: str) -> int:
+    return len(line.split())
 
 
 def _facts(draft: Draft) -> tuple[dict[str, str], dict[str, list[str]]]:

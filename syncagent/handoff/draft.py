@@ -217,6 +217,10 @@ class Draft:
 
     def event(self, kind: str, why: str, **data: Value) -> None:
         """Add a line to the journal."""
+        self.tell(kind, why, data)
+
+    def tell(self, kind: str, why: str, data: dict[str, Value]) -> None:
+        """As `event`, of data that are one already."""
         handoff = self.handoffs[-1].id if self.handoffs else ""
         self.events.append(Event(kind, self.now, why, handoff, data))
 

@@ -345,8 +345,9 @@ def _tell_journal(draft: Draft) -> None:
                 "fit": round(new.fit),
                 "interest": round(new.interest),
                 "grade": new.grade,
+                **move,
             }
-            draft.event("score", f"{moved}: {why}" if moved else why, **figures, **move)
+            draft.tell("score", f"{moved}: {why}" if moved else why, figures)
     account = draft.dossier.account
     if draft.matched != past.account:
         told = f"the CRM counts them to {account.id}" if account is not None else "no account fits any more"

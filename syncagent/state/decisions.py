@@ -26,7 +26,7 @@ _JUDGED = (
 )
 
 
-class Prepared(Struct):
+class Prepared(Struct, gc=False):
     """A settlement as rows, made in the caller's thread."""
 
     person: int
@@ -34,19 +34,22 @@ class Prepared(Struct):
     decision: str | None  # None: it stands as it is
     wake_at: int | None
     roster: Roster | None
-    commands: list[outbox.Row]
+    commands: Sequence[outbox.Row]
     withdraw: tuple[str, ...]
     lines: list[journal.Row]
     basis: journal.Kept | None
-    handoffs: list[tuple[object, ...]]
-    waits: list[tuple[str, int]]
+    handoffs: Sequence[tuple[object, ...]]
+    waits: Sequence[tuple[str, int]]
     brake: tuple[int, str, str] | None
-    visits: list[visits.Row]
+    visits: Sequence[visits.Row]
     account: str
-    results: list[tuple[object, ...]]
+    results: Sequence[tuple[object, ...]]
     entry: figures.Row | None
-    promises: list[figures.Row]
-    passed_on: list[figures.Row]
+    promises: Sequence[figures.Row]
+    passed_on: Sequence[figures.Row]
+
+
+_NONE: tuple[()] = ()  # most plans say nothing of most of these, and a list for each would be a third of preparing them
 
 
 def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:
@@ -66,19 +69,19 @@ def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> li
                 None if settlement.unchanged else text(plan.decision),
                 not_before(plan.wake_at),
                 plan.roster,
-                [outbox.row_of(command, at) for command in plan.commands],
+                [outbox.row_of(command, at) for command in plan.commands] if plan.commands else _NONE,
                 plan.withdraw,
                 journal.rows(plan, person, config, kept, salts),
                 kept,
-                figures.handoff_rows(person, plan),
-                [(what, person) for what in plan.waits_on],
+                figures.handoff_rows(person, plan) if plan.decision.handoffs else _NONE,
+                [(what, person) for what in plan.waits_on] if plan.waits_on else _NONE,
                 (-(-at // 1000) * 1000, plan.cause, plan.owner) if plan.cause else None,
-                visits.rows_of(person, plan.events),
+                visits.rows_of(person, plan.events) if plan.events else _NONE,
                 plan.decision.account,
-                [] if settlement.unchanged else results.rows(person, plan.decision.models, at),
+                _NONE if settlement.unchanged else results.rows(person, plan.decision.models, at),
                 figures.entry_row(person, plan),
-                figures.promise_rows(plan.figures),
-                figures.taken_away(plan.figures),
+                figures.promise_rows(plan.figures) if plan.figures else _NONE,
+                figures.taken_away(plan.figures) if plan.figures else _NONE,
             )
         )
     return made

@@ -70,7 +70,7 @@ from syncagent.state.store import (
     Settlement,
     Unsettled,
 )
-from syncagent.state.writer import CHECKPOINT_PAGES, Job, Writer
+from syncagent.state.writer import MOST_PAGES, Job, Writer
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class SqliteStore:
             with plain_errors():
                 if self.path.exists() and self.path.stat().st_size:
                     backup.quick_check(self.path, ours=True)
-                self._writer = Writer(self._connect_to_write, self.path.with_name(self.path.name + ".ballast"))
+                self._writer = Writer(self._connect_to_write, self.path)
             self._write("recover", lambda db: outbox.recover(db, ms(self._clock.now())))
         except BaseException:
             self.close()
@@ -135,7 +135,7 @@ class SqliteStore:
             _pragma(connection, "secure_delete", "on")
             _pragma(connection, "cache_size", f"-{_CACHE_KIB}")
             _pragma(connection, "journal_size_limit", str(64 << 20))
-            _pragma(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES))
+            _pragma(connection, "wal_autocheckpoint", str(MOST_PAGES))
             migrate(Database(connection, execute_plugins=False, recursive_triggers=False))
             # Not before: what undoes a step of the schema may be as large as the file.
             _pragma(connection, "temp_store", "memory")

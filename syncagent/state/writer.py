@@ -30,12 +30,12 @@ Job = Callable[[sqlite3.Connection], T]
 GROUP_SECONDS = 0.02
 COLD_SECONDS = 0.005
 """After so long no cold job is begun in a group: somebody hot may come, and would wait for its commit too."""
-CHECKPOINT_PAGES = 4000
-"""With so many pages in the log a COMMIT checkpoints it, and whoever waits for that COMMIT waits for the disk."""
-CHECKPOINT_CHANGES = 40_000
-"""After so many changed rows the log is checkpointed while nobody waits: in mass work, where about eleven rows share a
-page, that is shortly before a COMMIT would."""
+CHECKPOINT_PAGES = 3000
+"""With so many pages in the log it is checkpointed as soon as nobody waits."""
+MOST_PAGES = 5000
+"""With so many a COMMIT checkpoints it, and whoever waits for that COMMIT waits for the disk twice."""
 BALLAST_BYTES = 1 << 20
+_HEAD, _BEFORE_PAGE = 32, 24  # bytes of the log's head, and of what stands before each page
 
 
 def _no_failpoint(name: str) -> None:
@@ -66,14 +66,14 @@ class Writer:
     room too, and made again once there is room.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], ballast: Path) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection], path: Path) -> None:
         self.full = False
-        self._ballast = ballast
+        self._log = path.with_name(path.name + "-wal")
+        self._ballast = path.with_name(path.name + ".ballast")
         self._queues: dict[Lane, deque[_Waiting]] = {Lane.HOT: deque(), Lane.COLD: deque()}
         self._ready = threading.Condition()
         self._closing = False
         self._group_now: list[_Waiting] = []
-        self._checkpointed = 0  # so many rows had been changed by the last checkpoint between two groups
         self._connect = connect
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="syncagent-writer", daemon=True)
@@ -183,16 +183,10 @@ class Writer:
         for waiting, result in zip(group, results, strict=True):
             FAILPOINT(f"{waiting.name}.before_reply")
             waiting.future.set_result(result)
-        if not (self._queues[Lane.HOT] or self._queues[Lane.COLD]):
-            self._checkpoint(connection)
-
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        """Checkpoint once enough has changed. What the disk says against it, the next write says to its caller."""
-        if connection.total_changes - self._checkpointed < CHECKPOINT_CHANGES:
-            return
-        self._checkpointed = connection.total_changes
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("pragma wal_checkpoint(passive)").close()
+        if not (self._queues[Lane.HOT] or self._queues[Lane.COLD]) and _holds(self._log, CHECKPOINT_PAGES):
+            # What the disk says against it, the next write says to its caller.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("pragma wal_checkpoint(passive)").close()
 
     def _alone(self, connection: sqlite3.Connection, waiting: _Waiting) -> None:
         try:
@@ -256,6 +250,20 @@ class Writer:
                 self._ballast.unlink(missing_ok=True)
             return False
         return True
+
+
+def _holds(log: Path, pages: int) -> bool:
+    """Whether so many pages stand in the log: each written since it last began anew bears the salt of the log's head.
+
+    The bytes are those of sqlite.org/fileformat2.html#walformat; SQLite itself tells nobody how long its log is.
+    """
+    try:
+        with log.open("rb", buffering=0) as file:
+            head = file.read(_HEAD)
+            file.seek(_HEAD + (pages - 1) * (_BEFORE_PAGE + int.from_bytes(head[8:12])))
+            return file.read(_BEFORE_PAGE)[8:16] == head[16:24] != b""
+    except OSError:
+        return False  # it is checkpointed all the same, by a COMMIT
 
 
 def _tell(group: list[_Waiting], when: str) -> None:

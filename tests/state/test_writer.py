@@ -107,27 +107,27 @@ class TestGroups:
 
 
 class TestCheckpoints:
-    def happenings(self, path, monkeypatch, *, enough=20, beside=lambda writer, name: None):
-        """What the thread did, in order, around a job named "large" that changes many rows and then a small one."""
+    def happenings(self, path, monkeypatch, *, pages, beside=lambda writer, name: None):
+        """What the thread did, in order, around a job named "large" that writes so many pages."""
         told = []
 
         def happened(name):
             told.append(name)
             beside(store._writer, name)
 
-        monkeypatch.setattr(writer, "CHECKPOINT_CHANGES", enough)
+        monkeypatch.setattr(writer, "CHECKPOINT_PAGES", 1500)
         with closing(open_store(path)) as store:
             store._writer.do("trace", lambda db: db.set_trace_callback(told.append))
             monkeypatch.setattr(writer, "FAILPOINT", happened)
             told.clear()
-            rows = [(f"m{n}", "x") for n in range(30)]
+            rows = [(f"m{n}", "x" * 5000) for n in range(pages)]  # a row is a page, and a little
             store._writer.do("large", lambda db: db.executemany("insert into meta values (?, ?)", rows).rowcount)
         end = told.index("pragma wal_checkpoint(truncate)")
         kept = ("commit", "pragma wal_checkpoint(passive)")
         return [one for one in told[:end] if one in kept or one.endswith("before_reply")]
 
     def test_nobody_waits_for_one(self, path, monkeypatch):
-        assert self.happenings(path, monkeypatch) == [
+        assert self.happenings(path, monkeypatch, pages=1500) == [
             "commit",
             "large.before_reply",
             "pragma wal_checkpoint(passive)",
@@ -138,7 +138,7 @@ class TestCheckpoints:
             if name == "large.before_reply":
                 thread.submit("small", lambda db: None)
 
-        assert self.happenings(path, monkeypatch, beside=one_more) == [
+        assert self.happenings(path, monkeypatch, pages=1500, beside=one_more) == [
             "commit",
             "large.before_reply",
             "commit",
@@ -146,5 +146,21 @@ class TestCheckpoints:
             "pragma wal_checkpoint(passive)",
         ]
 
-    def test_few_changes_are_worth_none(self, path, monkeypatch):
-        assert self.happenings(path, monkeypatch, enough=10_000) == ["commit", "large.before_reply"]
+    def test_few_pages_are_worth_none(self, path, monkeypatch):
+        assert self.happenings(path, monkeypatch, pages=500) == ["commit", "large.before_reply"]
+
+    def test_what_was_checkpointed_counts_no_more(self, path):
+        """The log begins anew behind a checkpoint, in the same file, which grows no shorter."""
+        log = path.with_name(path.name + "-wal")
+        with closing(open_store(path)) as store:
+            rows = [(f"m{n}", "x" * 5000) for n in range(500)]
+            store._writer.do("large", lambda db: db.executemany("insert into meta values (?, ?)", rows).rowcount)
+            assert writer._holds(log, 500)
+            assert not writer._holds(log, 2000)
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("pragma wal_checkpoint(passive)")
+            assert writer._holds(log, 500)
+            store.set_meta("one", "more")
+            assert writer._holds(log, 1)
+            assert not writer._holds(log, 500)
+        assert not writer._holds(log, 1)
