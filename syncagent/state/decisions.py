@@ -49,7 +49,7 @@ class Prepared(Struct, gc=False):
     passed_on: Sequence[figures.Row]
 
 
-_NONE: tuple[()] = ()  # most plans say nothing of most of these, and a list for each would be a third of preparing them
+_NONE: tuple[()] = ()  # most plans say nothing of most of these, and a list for each would be a tenth of preparing them
 
 
 def prepare(settlements: Sequence[Settlement], now: datetime, config: str) -> list[Prepared]:

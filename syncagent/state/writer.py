@@ -5,8 +5,8 @@ Why one: SQLite 3.7.0 to 3.51.2 can lose commits when two connections write or c
 
 A *job* is a function of the connection: what it does to the database is all that it does, for it runs again when its
 group fails. Hot jobs go first; a group ends when nothing is waiting or GROUP_SECONDS are over. Callers are answered
-after COMMIT. When a group fails it is rolled back and its jobs run one by one, each in a transaction of its own, so
-that one caller's error is nobody else's.
+after COMMIT, and before the log is checkpointed. When a group fails it is rolled back and its jobs run one by one, each
+in a transaction of its own, so that one caller's error is nobody else's.
 """
 
 import contextlib
@@ -255,7 +255,8 @@ class Writer:
 def _holds(log: Path, pages: int) -> bool:
     """Whether so many pages stand in the log: each written since it last began anew bears the salt of the log's head.
 
-    The bytes are those of sqlite.org/fileformat2.html#walformat; SQLite itself tells nobody how long its log is.
+    The bytes are those of sqlite.org/fileformat2.html#walformat; SQLite itself tells nobody how long its log is. Its
+    locks are on other files: closing this one lets go of none.
     """
     try:
         with log.open("rb", buffering=0) as file:
