@@ -5,7 +5,7 @@ import pytest
 from syncagent.connectors.salesforce import write as writing
 from syncagent.errors import RetryableError
 from syncagent.model import Done, Identity, Refused
-from tests.contract.salesforce_org import again
+from tests.contract.salesforce_org import again, until_done
 
 EMAILS = ("ana@example.com", "ana@example.org")
 NEW = {"last_name": "Silva", "company": "Example", "email": "ana@example.com"}
@@ -115,6 +115,40 @@ def test_a_lost_answer_makes_no_second_one(org):
     outcome = outcome_of(org, again(command))
     assert isinstance(outcome, Done) and outcome.receipt.adopted
     assert len(made(org)) == 1
+
+
+@pytest.mark.parametrize("fault", [{"drop": "after"}, {"drop": "before"}, {"html": 503}], ids=str)
+def test_a_deletion_without_an_answer_leaves_theirs_alone(org, meanwhile, fault):
+    meanwhile(known(org))
+    org.control.plant(match={"method": "DELETE", "path": "sobjects/Lead"}, **fault)
+    command = creation(org)
+    outcomes, errors = until_done(org, [command, org.task(None, depends_on=(command.key,))])
+    assert len(errors) == 1
+    [row] = made(org)
+    assert row["Email"] == "ana@example.org"
+    assert outcomes[command.key].receipt.record.id == row["Id"]
+    assert not isinstance(outcomes["e1:1.1:task"], Done) and org.tasks() == [], "theirs is planned anew first"
+
+
+def test_a_lead_of_ours_that_a_rep_works_on_already_stays_beside_theirs(org):
+    org.control.plant(match={"method": "POST", "path": "composite/sobjects"}, drop="after")
+    command = creation(org)
+    with pytest.raises(RetryableError):
+        outcome_of(org, command)
+    [ours] = made(org)
+    org.act("edit_lead", lead=ours["Id"], fields={"Status": "Working - Contacted"}, **{"as": org.rep})
+    known(org)()
+    outcome = outcome_of(org, again(command))
+    assert outcome.receipt.record.id == ours["Id"]
+    assert len(made(org)) == 2
+
+
+def test_what_is_only_looked_for_is_never_taken_back(org):
+    command = creation(org)
+    outcome_of(org, command)
+    known(org)()
+    looked = outcome_of(org, org.write(None, emails=EMAILS, values={}, expects={}, attempt=1))
+    assert looked.receipt.adopted and len(made(org)) == 2
 
 
 def test_what_is_only_looked_for_is_never_made(org):

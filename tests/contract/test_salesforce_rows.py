@@ -159,11 +159,14 @@ def test_a_task_is_never_made_without_its_key(org):
     assert org.rows("Task") == []
 
 
-def test_an_assignment_rule_does_not_take_the_lead_over(org):
+def test_an_assignment_rule_takes_over_no_lead_that_we_write_or_make(org):
     [lead] = org.leads(1)
     org.act("set_rule", kind="assignment", owner=org.known["manager_user_id"])
-    list(org.crm.apply([org.write(lead)]))
-    assert org.row(lead)["OwnerId"] == org.rep
+    new = {"last_name": "New", "company": "Example"}
+    list(org.crm.apply([org.write(lead), org.write(None, key="made", emails=("new@example.com",), create=new)]))
+    rows = org.rows("Lead")
+    assert len(rows) == 2
+    assert {row["OwnerId"] for row in rows} == {org.rep}
 
 
 def test_a_call_that_is_refused_as_a_whole_is_taken_apart(org):
@@ -223,7 +226,12 @@ def test_what_the_read_before_the_write_sees_is_never_overwritten(org):
     assert (org.row(lead)["Status"], org.tasks()) == ("Working - Contacted", [])
 
 
-def test_what_a_person_sets_between_our_read_and_our_write_is_put_back(org):
+LOST = {"no fault": {}, "never arrived": {"drop": "before"}, "no answer": {"drop": "after"}, "503": {"html": 503}}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+def test_what_a_person_sets_between_our_read_and_our_write_is_put_back(org, fault):
+    """Also when that call itself fails; and no assignment rule takes the lead over then."""
     [lead] = org.leads(1)
     call = org.crm._org.call
 
@@ -231,14 +239,20 @@ def test_what_a_person_sets_between_our_read_and_our_write_is_put_back(org):
         if method == "PATCH":
             org.crm._org.call = call
             org.act("edit_lead", lead=lead.id, fields={"Status": "Working - Contacted"}, **{"as": org.rep})
+            reply = call(method, path, **more)
+            org.act("set_rule", kind="assignment", owner=org.known["manager_user_id"])
+            if fault:
+                org.control.plant(match={"method": "PATCH", "path": "composite/sobjects"}, **fault)
+            return reply
         return call(method, path, **more)
 
     org.crm._org.call = slow
     outcomes = dict(org.crm.apply(both(org, lead)))
     assert (outcomes["e1:1.1:write"].kind, outcomes["e1:1.1:write"].code) == ("conflict", "CHANGED_MEANWHILE")
-    assert "status to 'Working - Contacted'" in outcomes["e1:1.1:write"].why
+    assert "status to 'Working - Contacted'. That stands again" in outcomes["e1:1.1:write"].why
     assert isinstance(outcomes["e1:1.1:task"], Retry)
     assert (org.row(lead)["Status"], org.tasks()) == ("Working - Contacted", [])
+    assert org.row(lead)["OwnerId"] == org.rep
 
 
 def test_what_a_person_sets_on_a_contact_between_our_read_and_our_write_is_put_back(org):

@@ -24,20 +24,27 @@ class Sent(Struct):
     failure: RetryableError | ConnectorDownError | None = None
 
 
-def send(org: Org, method: str, records: Sequence[dict[str, Any]], headers: Mapping[str, str] | None = None) -> Sent:
+def send(
+    org: Org,
+    method: str,
+    records: Sequence[dict[str, Any]],
+    headers: Mapping[str, str] | None = None,
+    *,
+    safe: bool = False,
+) -> Sent:
     """Create (POST) or update (PATCH) records; each has its `attributes`. One bad row does not harm the others.
 
-    A call that fails as a whole leaves its rows unknown, and the others go on.
+    A call that fails as a whole leaves its rows unknown, and the others go on; one that is `safe` is repeated first.
     """
     parts = [records[start : start + SIZE] for start in range(0, len(records), SIZE)]
     sent = Sent([], None)
     if len(parts) == 1:
-        _collect(sent, len(parts[0]), lambda: _part(org, method, parts[0], headers))
+        _collect(sent, len(parts[0]), lambda: _part(org, method, parts[0], headers, safe=safe))
     elif parts:
         count = min(IN_FLIGHT, len(parts))
         with ThreadPoolExecutor(count, org.name, speak_of, (spoken_of(),)) as pool:
             futures: list[Future[tuple[list[str | Error], datetime | None]]] = [
-                pool.submit(_part, org, method, part, headers) for part in parts
+                pool.submit(_part, org, method, part, headers, safe=safe) for part in parts
             ]
             for part, future in zip(parts, futures, strict=True):
                 _collect(sent, len(part), future.result)
@@ -57,10 +64,10 @@ def _collect(sent: Sent, size: int, result: "Any") -> None:  # noqa: ANN401 - a 
 
 
 def _part(
-    org: Org, method: str, records: Sequence[dict[str, Any]], headers: Mapping[str, str] | None
+    org: Org, method: str, records: Sequence[dict[str, Any]], headers: Mapping[str, str] | None, *, safe: bool
 ) -> tuple[list[str | Error], datetime | None]:
     body = {"allOrNone": False, "records": list(records)}
-    reply = org.call(method, "/composite/sobjects", json=body, headers=headers, safe=False)
+    reply = org.call(method, "/composite/sobjects", json=body, headers=headers, safe=safe)
     if reply.ok:
         answers = reply.decode(list[dict[str, Any]])
         if len(answers) != len(records):
@@ -75,11 +82,11 @@ def _part(
     guilty = [bool(named.intersection(record)) for record in records]
     if any(guilty):
         rest = [record for record, bad in zip(records, guilty, strict=True) if not bad]
-        answered = iter(_part(org, method, rest, headers)[0] if rest else [])
+        answered = iter(_part(org, method, rest, headers, safe=safe)[0] if rest else [])
         return [error if bad else next(answered) for bad in guilty], reply.date
     if reply.status != 400:
         return [error] * len(records), reply.date
     middle = len(records) // 2
-    first, _ = _part(org, method, records[:middle], headers)
-    second, at = _part(org, method, records[middle:], headers)
+    first, _ = _part(org, method, records[:middle], headers, safe=safe)
+    second, at = _part(org, method, records[middle:], headers, safe=safe)
     return first + second, at

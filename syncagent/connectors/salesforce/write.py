@@ -19,7 +19,7 @@ from simple_salesforce.format import format_soql
 
 from syncagent.connectors.base import not_ours
 from syncagent.connectors.salesforce.answers import meaning, same, separable
-from syncagent.connectors.salesforce.doubles import Found, best, follow, others, stand_under, take_back
+from syncagent.connectors.salesforce.doubles import Found, best, follow, is_alive, others, stand_under, take_back
 from syncagent.connectors.salesforce.org import Error, Org, Row, chunks
 from syncagent.connectors.salesforce.read import Reader, moment, plain
 from syncagent.connectors.salesforce.rows import send
@@ -120,11 +120,16 @@ class LeadWriter:
 
     def _missing(self, command: WriteLead, rows: dict[str, list[tuple[str, Row]]]) -> Outcome | Write:
         """A command without a record: ours by key, somebody's by email, or a new one."""
-        if ours := rows.get(f"key:{command.key}"):
+        ours = rows.get(f"key:{command.key}", ())
+        known = {row["Id"] for _, row in ours}
+        under = [one for email in command.emails for one in rows.get(f"email:{email.lower()}", ())]
+        theirs = best(one for one in under if one[1]["Id"] not in known)
+        if ours:
             kind, row = min(ours, key=lambda one: bool(one[1].get("IsDeleted")))
+            if theirs is not None and self._gives_way(command, kind, row, theirs):
+                return self._taken_up(Write(command, kind), theirs)
             return self._stands(Write(command, kind, row["Id"], row), row)
         write = Write(command, "Lead")
-        theirs = best(one for email in command.emails for one in rows.get(f"email:{email.lower()}", ()))
         if theirs is not None:
             return self._taken_up(write, theirs)
         if command.create is None:
@@ -138,6 +143,19 @@ class LeadWriter:
         self._fill(write, {**address, **command.create, **command.values})
         write.body[self.reader.options.lead_key_field] = command.key
         return write
+
+    def _gives_way(self, command: WriteLead, kind: str, row: Row, theirs: Found) -> bool:
+        """Whether a lead that an earlier try has made is gone, or goes now, for theirs was made beside it.
+
+        That try broke off before it could look, or while it took its lead back. What a person has touched stays.
+        """
+        if row.get("IsDeleted"):
+            return True
+        if command.create is None:
+            return False  # it only looks
+        values = self.reader.values(kind, row)
+        ours = all(same(values[name], value) for name, value in command.values.items() if name in values)
+        return ours and is_alive(row) and take_back(self.org, row["Id"], theirs[1]["Id"])
 
     def _taken_up(self, write: Write, theirs: Found) -> Done:
         """Somebody else's record is the person's: it stays as it is, and the next pull tells it."""
@@ -370,7 +388,7 @@ class LeadWriter:
 
     def _put_back(self, back: Sequence[tuple[Write, dict[str, Value]]]) -> Iterator[tuple[Key, Outcome]]:
         records = [{"attributes": {"type": one.kind}, "id": one.id, **values} for one, values in back]
-        sent = send(self.org, "PATCH", records, _HEADERS)
+        sent = send(self.org, "PATCH", records, _HEADERS, safe=True)
         self.failure = self.failure or sent.failure
         for (write, values), result in zip(back, sent.results, strict=True):
             names = {theirs: ours for ours, theirs in self.reader.options.names(write.kind).items()}
@@ -378,6 +396,8 @@ class LeadWriter:
             how = (
                 "That stands again, and it is planned anew."
                 if isinstance(result, str)
+                else f"It may not have been put back: look at {write.id}, and set it by hand."
+                if result is None
                 else f"It could not be put back: set it by hand on {write.id}."
             )
             log.warning("%s: %s was changed while it was written: %s. %s", self.org.name, write.id, told, how)
