@@ -21,6 +21,7 @@ from syncagent.model import (
     Dossier,
     HandoffState,
     Identity,
+    Nurture,
     OutboxEntry,
     Plan,
     Roster,
@@ -377,6 +378,74 @@ def test_no_step_fires_before_the_crm_has_been_read_up_to_it(dossier: Dossier, s
             result = plan(stale, world.policy, world.roster, world.now)
             fired = {"reminded", "reassigned", "escalated", "came_back", "stuck"} & {one.kind for one in result.events}
             assert fired <= ({"reassigned"} if any("Somebody can" in one.why for one in result.events) else set())
+        world.settle()
+
+
+FIRED = {"reminded", "reassigned", "escalated", "recycled", "came_back", "stuck"}
+
+
+def fired(result: Plan) -> set[str]:
+    """What a promise or a date has done; a lead for whom somebody can be found at last waits for no view."""
+    return {one.kind for one in result.events if not (one.kind == "reassigned" and "Somebody can" in one.why)} & FIRED
+
+
+@given(WORLDS, st.sampled_from(({}, RULES)), STEPS, st.sampled_from((5, 12, 40, 60 * 24 * 4)), st.floats(0, 1))
+@settings(max_examples=150, deadline=None)
+def test_nothing_fires_that_was_not_due_when_the_view_ends(
+    facts: Dossier, rules: Any, steps: Any, late: int, part: float
+) -> None:
+    """Law 12, to the moment: what an older view lets go would have gone at the moment up to which it was read."""
+    world = World(facts, policy(slas=SEVERAL, **rules))
+    world.settle()
+    for what in steps:
+        world.step(what)
+        world.settle()
+    for _ in range(3):
+        then = world.now
+        world.now += timedelta(minutes=late)
+        seen = then + timedelta(minutes=late * part)
+        known = replace(world.dossier, crm_seen_until=seen)
+        told = fired(plan(known, world.policy, world.roster, world.now))
+        assert told <= fired(plan(known, world.policy, world.roster, seen))
+        world.settle()
+
+
+@given(WORLDS, POLICIES, ROUTES, st.sampled_from((policy().slas, SEVERAL, ())), STEPS)
+@settings(max_examples=150, deadline=None)
+def test_an_open_handoff_keeps_the_terms_of_its_opening(
+    facts: Dossier, terms: Policy, routes: Any, slas: Any, steps: Any
+) -> None:
+    """Law 13: other promises, routes and written values are for handoffs to come; of live ones nothing is told anew."""
+    world = World(facts, terms)
+    world.settle()
+    for what in steps:
+        world.step(what)
+        world.settle()
+    crm = replace(terms.crm, write_status={**terms.crm.write_status, "mql": "Ready For Sales"})
+    before = world.dossier.decision.handoff if world.dossier.decision is not None else None
+    if before is None or before.state is not HandoffState.WITH_SALES:
+        return
+    result = plan(world.dossier, replace(terms, crm=crm, routes=routes, slas=slas), world.roster, world.now)
+    now = result.decision.handoff
+    assert now is not None
+    assert (now.id, now.sla, now.assignments) == (before.id, before.sla, before.assignments)
+    assert [one.sla for one in now.clocks] == [one.sla for one in before.clocks]
+    assert not result.commands
+
+
+@given(WORLDS, POLICIES, STEPS)
+@settings(max_examples=150, deadline=None)
+def test_an_opt_out_of_mail_stops_nurture_and_nothing_else(facts: Dossier, terms: Policy, steps: Any) -> None:
+    world = World(facts, terms)
+    world.settle()
+    for what in steps:
+        world.step(what)
+        leads = tuple(replace(one, attributes={**one.attributes, "unsubscribed": True}) for one in world.dossier.leads)
+        mailed = plan(world.dossier, terms, world.roster, world.now)
+        silent = plan(replace(world.dossier, leads=leads), terms, world.roster, world.now)
+        kept = [one for one in mailed.commands if not leads or not isinstance(one, Nurture) or one.remove]
+        assert list(silent.commands) == kept
+        assert (silent.events, silent.decision, silent.withdraw) == (mailed.events, mailed.decision, mailed.withdraw)
         world.settle()
 
 
