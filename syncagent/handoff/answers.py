@@ -2,9 +2,10 @@
 
 An answer is a watched value that is neither what we told nor, while our write is under way, what we expected to find.
 Who gave it: the last `FieldChange` to that value, else the record's last writer. Our own user changing a value away
-from what we told is a flow that runs as us: automation.
+from what we told is a flow that runs as us: automation; unless it gives back what our write had just run over.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from syncagent.handoff.recycling import moved_date, put_on_hold, recycle
 from syncagent.handoff.taking_up import take_up
 from syncagent.handoff.touches import CONVERTED, DEAL, Act, act, hear_tasks, is_person, take_back
 from syncagent.handoff.view import is_contact
-from syncagent.model import Assignment, Desired, Handoff, HandoffState, Stage, Value
+from syncagent.model import Assignment, Desired, FieldChange, Handoff, HandoffState, Stage, Value
 
 _NOTHING = object()
 _SOMEBODY = "somebody"
@@ -49,7 +50,7 @@ def hear(draft: Draft) -> None:
         value = draft.current.get(field, _NOTHING)
         if value is _NOTHING or field not in draft.told or value == draft.told[field]:
             continue
-        if draft.still_shows(field):
+        if draft.still_shows(field) or _by_whom_is_unread(draft, field):
             continue
         _answer(draft, field, draft.current[field], _actor(draft, field))
     if draft.with_sales:
@@ -60,6 +61,16 @@ def hear(draft: Draft) -> None:
         _follow_holder(draft)
     setter = _actor(draft, "recycle_until")
     moved_date(draft, setter.by, person=setter.person)
+
+
+def _by_whom_is_unread(draft: Draft, field: str) -> bool:
+    """Whether only the receipt of our own write shows this value: who set it beside us, the next reading tells."""
+    receipt, view, value = draft.receipt, draft.view, draft.current[field]
+    if receipt is None or view is None or view.record.modified_at > receipt.at or receipt.values.get(field) != value:
+        return False
+    if any(one.field == field and one.new == value for one in view.changes):
+        return False
+    return not draft.crm_has_seen(receipt.at + timedelta(seconds=1))  # stamps are whole seconds
 
 
 def _hear_nothing(draft: Draft) -> None:
@@ -354,8 +365,24 @@ def _actor(draft: Draft, field: str) -> _Actor:
     view = draft.view
     assert view is not None  # noqa: S101 - answers are read from a view
     record = view.record
-    for change in reversed(view.changes):
-        if change.field == field and change.new == draft.current.get(field):
+    rows = [one for one in view.changes if one.field == field]
+    for place, change in reversed([*enumerate(rows)]):
+        if change.new == draft.current.get(field):
+            if _is_put_back(draft, rows[: place + 1]):
+                change = rows[place - 2]
             return _Actor(change.by, change.at, is_person(draft, change.by), f"{field} change {change.key}")
     seen = f"{record.identity.object} {record.identity.id} as read"
     return _Actor(record.modified_by, record.modified_at, is_person(draft, record.modified_by), seen)
+
+
+def _is_put_back(draft: Draft, rows: Sequence[FieldChange]) -> bool:
+    """Whether the last of these changes is ours and gives back what our write had just taken from a person."""
+    if len(rows) < 3:
+        return False
+    theirs, ours, back = rows[-3:]
+    return (
+        ours.by == back.by == draft.policy.crm.me
+        and theirs.new == ours.old == back.new
+        and is_person(draft, theirs.by)
+        and back.at - theirs.at <= _LOST_WITHIN
+    )

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from syncagent.connectors.salesforce import Salesforce
 from tests.story.office import Office, office
 
 FEED = r"/activities\.json"
@@ -311,6 +312,41 @@ def test_a_lead_that_is_merged_before_the_write(desk: Office) -> None:
     desk.until_quiet()
     assert [row["WhoId"] for row in desk.tasks()] == [winner]
     desk.assert_right()
+
+
+@pytest.mark.parametrize("field", ["Status", "OwnerId"])
+@pytest.mark.parametrize("fault", [{}, {"drop": "after"}, {"late": 0.05}], ids=["no fault", "answer lost", "done late"])
+def test_what_a_rep_sets_between_our_read_and_our_write_stands(desk: Office, fault: dict[str, Any], field: str) -> None:
+    """Law 5: the connector puts it back, or the next plan does where the answer was lost; and it is their answer."""
+    assert desk.agent is not None
+    (email,) = desk.ask()
+    lead = decided_but_not_written(desk, email)
+    theirs = {"Status": "Working - Contacted", "OwnerId": desk.reps[0]}[field]
+    org = cast("Salesforce", desk.agent.targets["salesforce"])._org
+    call = org.call
+
+    def slow(method: str, path: str, **more: Any) -> Any:
+        if method == "PATCH":
+            org.call = call  # type: ignore[method-assign]
+            who = desk.reps[field == "Status"]  # the owner says how it stands, the other one takes it
+            desk.salesforce.act("edit_lead", lead=lead, fields={field: theirs}, **{"as": who})
+            if fault:
+                desk.salesforce.plant(match={"method": "PATCH", "path": "composite/sobjects"}, **fault)
+        return call(method, path, **more)
+
+    org.call = slow  # type: ignore[method-assign]
+    desk.agent.settle_down()
+    desk.until_quiet()
+    (row,) = desk.rows("Lead")
+    assert row[field] == theirs
+    told = {entry.kind for entry in desk.journal(email)}
+    assert {"Status": "touched", "OwnerId": "assigned"}[field] in told
+    assert not told & {"overwritten", "contested"}
+    decision = desk.dossier(email).decision
+    assert decision is not None and decision.handoff is not None
+    assert decision.stage == ("sal" if field == "Status" else "mql")
+    assert decision.handoff.assignments[-1].owner == row["OwnerId"] == desk.open_task()["OwnerId"]
+    desk.assert_nothing_left()
 
 
 def test_a_task_that_the_rep_deletes_stays_deleted(desk: Office) -> None:

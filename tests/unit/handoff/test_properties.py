@@ -421,6 +421,8 @@ def test_an_open_handoff_keeps_the_terms_of_its_opening(
     for what in steps:
         world.step(what)
         world.settle()
+    world.seen = True
+    world.settle()  # what was due and waited for a view has gone
     crm = replace(terms.crm, write_status={**terms.crm.write_status, "mql": "Ready For Sales"})
     before = world.dossier.decision.handoff if world.dossier.decision is not None else None
     if before is None or before.state is not HandoffState.WITH_SALES:

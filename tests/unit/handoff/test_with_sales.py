@@ -221,6 +221,22 @@ def test_a_value_run_over_in_the_gap_is_put_back() -> None:
     assert not life.go(NOW + minutes(3)).commands
 
 
+def test_what_our_own_user_put_back_is_the_answer_of_the_person_who_had_set_it() -> None:
+    life = Life()
+    at = NOW + timedelta(seconds=1)
+    theirs = FieldChange(LEAD, "h1", "status", "Open", "Working", ANA, at)
+    ours = FieldChange(LEAD, "h2", "status", "Working", "Sales Ready", ME, at)
+    back = FieldChange(LEAD, "h3", "status", "Sales Ready", "Working", ME, at + timedelta(seconds=1))
+    shown = answer(life.dossier, at + timedelta(seconds=1), ME, history=False, status="Working")
+    life.dossier = replace(shown, changes=(theirs, ours, back))
+    assert "overwritten" not in kinds(life.go(NOW + minutes(2)))
+    assert life.handoff.touched_at is not None
+    flow = Life()
+    weeks = replace(theirs, at=at - timedelta(days=9))
+    flow.dossier = replace(shown, changes=(weeks, ours, back))
+    assert "overwritten" in kinds(flow.go(NOW + minutes(2))), "a flow that runs as us"
+
+
 def test_an_answer_in_the_second_of_our_write_is_heard() -> None:
     life = Life()
     at = life.dossier.records[0].modified_at
