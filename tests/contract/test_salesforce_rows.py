@@ -255,6 +255,27 @@ def test_what_a_person_sets_between_our_read_and_our_write_is_put_back(org, faul
     assert org.row(lead)["OwnerId"] == org.rep
 
 
+@pytest.mark.parametrize(
+    ("act", "code"), [("convert_lead", "CANNOT_UPDATE_CONVERTED_LEAD"), ("delete_lead", "ENTITY_IS_DELETED")]
+)
+def test_a_lead_that_is_converted_or_deleted_between_our_read_and_our_write_is_a_conflict(org, act, code):
+    lead, other = org.leads(2)
+    call = org.crm._org.call
+
+    def slow(method, path, **more):
+        if method == "PATCH":
+            org.crm._org.call = call
+            org.act(act, lead=lead.id)
+        return call(method, path, **more)
+
+    org.crm._org.call = slow
+    outcomes = dict(org.crm.apply([*both(org, lead), org.write(other, key="other")]))
+    assert (outcomes["e1:1.1:write"].kind, outcomes["e1:1.1:write"].code) == ("conflict", code)
+    assert "meanwhile; it is planned anew" in outcomes["e1:1.1:write"].why
+    assert isinstance(outcomes["e1:1.1:task"], Retry) and org.tasks() == []
+    assert isinstance(outcomes["other"], Done)
+
+
 def test_what_a_person_sets_on_a_contact_between_our_read_and_our_write_is_put_back(org):
     [ident] = org.control.seed(contacts=[{"LastName": "Ode", "OwnerId": org.rep}])["contacts"]
     contact = Identity("salesforce", "Contact", ident)

@@ -349,17 +349,27 @@ def test_what_a_rep_sets_between_our_read_and_our_write_stands(desk: Office, fau
     desk.assert_nothing_left()
 
 
-def test_a_task_that_the_rep_deletes_stays_deleted(desk: Office) -> None:
+@pytest.mark.parametrize("act", ["complete_task", "reassign_task", "delete_task"])
+def test_what_the_rep_does_to_a_task_before_its_lost_answer_is_repeated_stands(desk: Office, act: str) -> None:
     desk.ask(2)
     desk.salesforce.plant(match={**WRITES, "after": 1}, drop="after")
     desk.after(seconds=1)
-    gone = desk.tasks()[0]
-    desk.salesforce.act("delete_task", task=gone["Id"])
+    first, other = desk.tasks()
+    to = next(rep for rep in desk.reps if rep != first["OwnerId"])
+    desk.salesforce.act(act, task=first["Id"], **{"to": to} if act == "reassign_task" else {})
+    done = next((row for row in desk.tasks() if row["Id"] == first["Id"]), None)
     desk.until_quiet()
     for _ in range(5):
         desk.after(minutes=10)
-    assert [row["WhoId"] for row in desk.tasks()].count(gone["WhoId"]) == 0
-    assert len(desk.tasks()) == 1
+    about = [row for row in desk.tasks() if row["WhoId"] == first["WhoId"]]
+    if act == "delete_task":
+        assert about == []
+    else:
+        assert [(row["Id"], row["IsClosed"], row["OwnerId"]) for row in about] == [
+            (first["Id"], act == "complete_task", to if act == "reassign_task" else first["OwnerId"])
+        ]
+    assert done == (about[0] if about else None)
+    assert [row["Id"] for row in desk.tasks() if row not in about] == [other["Id"]]
     desk.assert_nothing_left()
 
 
