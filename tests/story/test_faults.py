@@ -493,7 +493,7 @@ def test_12000_activities_with_one_timestamp(desk: Office) -> None:
     at = desk.clock.now().isoformat()
     desk.ask(4, at=at)
     visits = [
-        {"email": desk.emails[n % 4], "type": "Visit Webpage", "asset": f"/p{n}", "at": at} for n in range(11_996)
+        {"email": desk.emails[n % 4], "type": "Visit Webpage", "asset": f"/p{n % 100}", "at": at} for n in range(11_996)
     ]
     desk.marketo.seed(activities=visits)
     desk.until_quiet()
