@@ -1,6 +1,7 @@
 """`syncagent demo`: a story from the first visit to the return, on local servers, in fast time, checked at its end."""
 
 import logging
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -95,8 +96,9 @@ class Story:
         """What people call them."""
         if person not in self._names:
             dossier = self.agent.store.dossier(person)
-            given = dossier.leads[0].attributes if dossier and dossier.leads else {}
-            self._names[person] = f"{given.get('first_name', '')} {given.get('last_name', '')}".strip() or f"#{person}"
+            # Whom only the CRM knows so far has no lead of Marketo yet, but a mail address all the same.
+            given = next((PEOPLE[email] for email in dossier.emails if email in PEOPLE), None) if dossier else None
+            self._names[person] = f"{given['firstName']} {given['lastName']}" if given else f"#{person}"
         return self._names[person]
 
     def lead(self, email: str) -> dict[str, Any]:
@@ -291,7 +293,16 @@ def demo() -> None:
     if not all(true for _, true in came):
         console.print("The story did not come out as it should; please report this with the lines above.")
         sys.exit(FAILED)
-    console.print("Next: `syncagent sandbox marketo salesforce --write-config sandbox.toml` to try things yourself.")
+    console.print(
+        f"Next: `{_called()} sandbox marketo salesforce --write-config sandbox.toml`, to try things yourself:"
+    )
+    console.print("docs/sandbox.md puts people in and plays the rep.")
+
+
+def _called() -> str:
+    """How the command is typed here: `make demo` installs into a place where no shell looks."""
+    typed = Path(sys.argv[0])
+    return str(typed) if typed.name == "syncagent" and shutil.which("syncagent") is None else "syncagent"
 
 
 COMMANDS = {"demo": demo}

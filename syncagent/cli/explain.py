@@ -28,6 +28,9 @@ from syncagent.state.store import InUse, Result
 
 Journal = tuple[JournalEntry, ...]
 ALL = 1_000_000
+_ID = len("00Q000000000000AAA,")
+_NARROW = 100
+"""On a screen with fewer columns, ids keep their whole width and the rest of the profile is folded."""
 
 
 @click.command(short_help="Explain somebody's score, stage, owner, promise, commands.")
@@ -213,20 +216,28 @@ def _print(dossier: Dossier, lines: tuple[str, ...], policy: Policy, journal: Jo
 
 def _print_profile(console: Console, dossier: Dossier, policy: Policy) -> None:
     """What counts of each attribute, who says so since when, and what others say or said."""
-    what, *told = (
-        Column(head, overflow="fold") for head in ("what", "counts", "says who", "since", "confirmed", "otherwise")
-    )
-    what.no_wrap = True
-    profile = Table(what, *told, title="Profile", title_justify="left")
+    rows: list[tuple[str, ...]] = []
     for one in profile_of(dossier, policy):
         winner = next((claim for claim in reversed(one.claims) if claim.value == one.value), None)
         others = [_otherwise(claim) for claim in reversed(one.claims) if claim.value != one.value]
         if winner is not None:
             who = f"{winner.identity.system} {winner.identity.object} {winner.identity.id}"
-            since, last = f"{winner.first:%Y-%m-%d}", f"{winner.last:%Y-%m-%d}"
-            profile.add_row(one.name, _value(one.value), f"{shown(who)}, by {one.rule}", since, last, ", ".join(others))
-    if profile.row_count:
-        console.print(profile)
+            days = ", ".join(dict.fromkeys(f"{at:%Y-%m-%d}" for at in (winner.first, winner.last)))
+            rows.append((one.name, _value(one.value), f"{shown(who)}, by {one.rule}", days, ", ".join(others)))
+    if not rows:
+        return
+    heads = ["what", "counts", "says who", "since, confirmed"]
+    if any(row[-1] for row in rows):
+        heads.append("otherwise")
+    columns = [Column(head, overflow="fold") for head in heads]
+    columns[0].no_wrap = True
+    columns[3].width = len("2026-01-31,")  # a day a line: what is said needs the room
+    if console.width < _NARROW:
+        columns[2].width = min(_ID, max(len(word) for row in rows for word in row[2].split()))
+    profile = Table(*columns, title="Profile", title_justify="left")
+    for row in rows:
+        profile.add_row(*row[: len(heads)])
+    console.print(profile)
 
 
 def _otherwise(claim: Claim) -> str:

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import click
 import msgspec
@@ -13,6 +14,9 @@ from syncagent.cli.change import order
 from syncagent.cli.logs import masked, plain, screen, shown
 from syncagent.cli.look import open_to_look
 from syncagent.compose import read_to_look as load
+from syncagent.model import OutboxEntry
+
+STATES = get_args(get_type_hints(OutboxEntry)["state"])
 
 
 @click.group(short_help="See what is not delivered; retry or drop what is parked.")
@@ -23,7 +27,7 @@ def outbox() -> None:
 @outbox.command("list")
 @config_option
 @json_option
-@click.option("--state", "states", multiple=True, help="Only these: queued, sending, parked, unknown, done, dropped.")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only these; may be given again.")
 @click.option("--limit", default=200, show_default=True)
 def list_(config_path: Path, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """List commands with the reason why they are not done."""
@@ -37,7 +41,7 @@ def list_(config_path: Path, states: tuple[str, ...], limit: int, *, as_json: bo
         click.echo(json.dumps(msgspec.to_builtins(masks)))
         return
     if not items:
-        click.echo("The outbox is empty.")
+        click.echo(f"No command is {' or '.join(states)}." if states else "The outbox is empty.")
         return
     console = screen()
     for item in items:  # a block each: keys are copied whole into `outbox retry`

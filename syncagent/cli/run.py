@@ -37,6 +37,7 @@ from syncagent.web import Listener
 
 log = logging.getLogger("syncagent")
 SHOWN = 40
+_STUCK = ("parked", "unknown")
 
 
 @click.command(short_help="Run the agent; --once: one round; --dry-run: writes nothing.")
@@ -70,9 +71,12 @@ def run(
     agent = compose(config)
     try:
         if once:
+            before = _refused(agent)
             agent.once()
             click.echo(sum_up(agent, as_json=as_json))
             _tell_troubles(agent.outages.troubles())
+            if _refused(agent) > before:
+                sys.exit(REFUSALS)
             return
         now = [config]  # as it was read last
         doors = listener(config, agent, lambda: now[0])
@@ -110,13 +114,19 @@ def _listening(doors: Listener | None) -> Iterator[None]:
         doors.close()
 
 
+def _refused(agent: Agent) -> int:
+    """How many commands wait for an admin; a round by a scheduler ends with 3 when they have become more."""
+    counts = agent.store.health(agent.clock.now()).outbox
+    return sum(counts.get(state, 0) for state in _STUCK)
+
+
 def sum_up(agent: Agent, *, as_json: bool, helps: bool = True) -> str:
     """How it is after a round; `helps`: with the commands for what is parked and held."""
     health = agent.store.health(agent.clock.now())
     if as_json:
         return json.dumps(msgspec.to_builtins(health) | {"troubles": _masked(agent.outages.troubles())})
     waiting = sum(count for state, count in health.outbox.items() if state in ("queued", "sending"))
-    parked = sum(count for state, count in health.outbox.items() if state in ("parked", "unknown"))
+    parked = sum(health.outbox.get(state, 0) for state in _STUCK)
     held = sum(health.held.values())
     return (
         f"{counted(health.people, 'person', 'people')}, {health.with_sales} with sales; commands: {waiting} waiting, "

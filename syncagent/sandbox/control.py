@@ -68,7 +68,8 @@ def control(vendor: Vendor, clock: SandboxClock, faults: Faults, ledger: Ledger)
     async def serve(request: Request) -> Response:
         verb = verbs.get((request.method, request.path_params["verb"]))
         if verb is None:
-            return _json({"error": f"The control API has no {request.method} {request.url.path}."}, 404)
+            there = ", ".join(f"{method} {name}" for method, name in verbs)
+            return _json({"error": f"The control API has no {request.method} {request.url.path}; it has {there}."}, 404)
         raw = await request.body()
         try:
             body = msgspec.json.decode(raw or b"{}", type=dict[str, Any])
@@ -76,7 +77,7 @@ def control(vendor: Vendor, clock: SandboxClock, faults: Faults, ledger: Ledger)
         except (ValueError, LookupError, TypeError) as error:
             return _json({"error": str(error) or type(error).__name__}, 400)
 
-    return Starlette(routes=[Route(PREFIX + "{verb:path}", serve, methods=["GET", "POST", "DELETE"])])
+    return Starlette(routes=[Route(PREFIX + "{verb:path}", serve, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])])
 
 
 def _move(clock: SandboxClock, body: dict[str, Any]) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def test_the_demo_comes_out(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✗" not in done.stdout
     assert done.stdout.count("✓") == 16
+    assert "    Otto Alt       adopted " in done.stdout  # whom only the CRM knows yet
     assert "│ Task: Follow up Lena Fischer (Nordwind): score 90 (A1)" in done.stdout
     assert "│ Alert: Open deal: Lena Fischer (Nordwind): Looked at the prices" in done.stdout
 

@@ -156,6 +156,22 @@ def test_sandbox_overwrites_a_config_only_when_told(folder: Path) -> None:
 # -- exit codes
 
 
+def test_a_state_that_no_command_has_is_wrong_usage(parked: Path) -> None:
+    assert "'praked' is not one of" in told(parked, "outbox", "list", "--state", "praked", exit_code=2)
+    assert "No command is sending or dropped." in told(
+        parked, "outbox", "list", "--state", "sending", "--state", "dropped"
+    )
+
+
+def test_a_round_in_which_something_is_refused_ends_with_3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse: list[bool] = []
+    monkeypatch.setattr("syncagent.cli.run.Agent.once", lambda _agent: refuse.append(True))
+    monkeypatch.setattr("syncagent.cli.run._refused", lambda _agent: len(refuse))
+    syncagent(folder, "run", "--once", exit_code=3)
+    monkeypatch.setattr("syncagent.cli.run._refused", lambda _agent: 1)  # as many as before
+    syncagent(folder, "run", "--once")
+
+
 @pytest.mark.parametrize("verb", ["retry", "drop"])
 def test_keys_that_are_not_parked_are_named(parked: Path, verb: str) -> None:
     items = json.loads(syncagent(parked, "outbox", "list", "--state", "parked", "--json").output)

@@ -31,11 +31,32 @@ def test_explain_shows_who_says_what_since_when(folder: Path) -> None:
     glued(folder)
     output = " ".join(syncagent(folder, "explain", "family@example.com").output.split())
     assert "Profile" in output and "otherwise" in output
+    assert "Director (fair)" in output
     told = json.loads(syncagent(folder, "explain", "family@example.com", "--json").output)
     (title,) = [one for one in told["profile"] if one["name"] == "title"]
     assert (title["value"], title["rule"]) == ("Clerk", "newest")
     assert [claim["identity"]["system"] for claim in title["claims"]] == ["fair", "expo"]
     assert [claim["value"] for claim in title["claims"]] == ["Director", "Clerk"]
+
+
+def test_a_profile_is_as_wide_as_it_must_be(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    one = "00QSb0000000001MAA"
+    table = folder / "crm.csv"
+    table.write_text(f"email,id,title\nmia@example.com,{one},{'very ' * 8}long title\n")
+    syncagent(folder, "import", str(table), "--source", "salesforce")
+    syncagent(folder, "run", "--once")
+    output = syncagent(folder, "explain", "mia@example.com").output
+    assert "Profile" in output and "otherwise" not in output  # nobody says otherwise
+    table.write_text(f"email,id,title\nmia@example.com,2,{'rather ' * 8}long title\n")
+    syncagent(folder, "import", str(table), "--source", "fair")
+    syncagent(folder, "run", "--once")
+    table.write_text(f"email,id,title\nmia@example.com,{one},{'quite ' * 8}long title\n")
+    syncagent(folder, "import", str(table), "--source", "salesforce")
+    syncagent(folder, "run", "--once")
+    output = syncagent(folder, "explain", "mia@example.com").output
+    assert "otherwise" in output
+    assert output.count(one) == 2  # in the head and, unbroken, in the table
 
 
 def test_a_split_is_shown_and_asked_before_it_is_done(folder: Path) -> None:

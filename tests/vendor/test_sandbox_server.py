@@ -99,7 +99,7 @@ def test_seed_dump_act_and_errors_pass_through(control: Control) -> None:
         control.plant(status=500, drop="after")
     with pytest.raises(ControlError, match="exactly one action"):
         control.plant(explode=True)
-    with pytest.raises(ControlError, match="no GET"):
+    with pytest.raises(ControlError, match="no GET /_sandbox/nothing; it has POST seed, GET dump"):
         control._call("GET", "nothing")
 
 
